@@ -1,0 +1,273 @@
+#!/usr/bin/env python3
+"""kegnet-client: sends a kegerator's temperature and pours to the KegNet REST API.
+
+The command line, the putting together of the parts, and the one main loop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import os
+import select
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from kegnet import RELEASE_MONTH_S, __version__, config, deadline, logs
+from kegnet.api import Api
+from kegnet.backoff import Backoff
+from kegnet.pinger import Pinger, celsius
+from kegnet.service_manager import ServiceManager
+from kegnet.signer import KeyFileError, Signer
+from kegnet.spool import Spool, SpoolError
+from kegnet.thermometer import Thermometer
+from kegnet.uploader import Uploader
+
+STOP_WITHIN_S = 5.0
+"""How long a request in hand may go on after SIGTERM."""
+CLOCK_LOOK_S = 5.0
+"""How often the wall clock is looked at while it has not been set."""
+
+_HERE = Path(__file__).resolve().parent
+ROOT = _HERE.parent if _HERE.name == "lib" else Path("/usr/share/kegnet-client")
+"""Where `conf/` and `spool/` lie: beside `lib/`; where pip has put this file elsewhere, the installed place."""
+
+log = logging.getLogger("kegnet.client")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The rooms of the house, furnished after one configuration."""
+
+    config: config.Config
+    spool: Spool
+    api: Api
+    uploader: Uploader
+    pinger: Pinger
+
+
+def assemble(path: Path, old: Parts | None = None) -> Parts:
+    """The parts for the configuration at `path`. Raises ConfigError; then `old` is as good as before.
+
+    The spool of `old` is kept where its place is the same: it knows which pours are accepted already.
+    """
+    conf = config.load(path)
+    try:
+        api = Api(conf, Signer.load(conf.private_key), Backoff())
+    except KeyFileError as error:
+        raise conf.error("privateKey", conf.private_key, str(error)) from error
+    try:
+        spool = old.spool if old and old.spool.path == conf.spool else Spool(conf.spool, time.monotonic())
+    except SpoolError as error:
+        raise conf.error("spool", conf.spool, str(error)) from error
+    thermometer = Thermometer(conf.w1_devices, conf.sensor)
+    return Parts(conf, spool, api, Uploader(spool, api), Pinger(thermometer, api, conf.ping_interval_s, conf.api_v1))
+
+
+class Signals:
+    """SIGTERM and SIGINT set `stop`, SIGHUP sets `reload`; each makes `fileno()` readable."""
+
+    def __init__(self) -> None:
+        self.stop = False
+        self.reload = False
+        self._wakeup, write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+        deadline.install()
+        signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGINT, self._on_stop)
+        signal.signal(signal.SIGHUP, self._on_reload)
+
+    def fileno(self) -> int:
+        return self._wakeup
+
+    def drain(self) -> None:
+        """Makes `fileno()` silent again."""
+        try:
+            os.read(self._wakeup, 4096)
+        except BlockingIOError:
+            pass  # Poll woke for another reason.
+
+    def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self.stop = True
+        deadline.shorten(STOP_WITHIN_S)
+
+    def _on_reload(self, _number: int, _frame: FrameType | None) -> None:
+        self.reload = True
+
+
+class Client:
+    """The main loop: one unit of work a turn, and sleep where nothing is due."""
+
+    def __init__(self, path: Path, signals: Signals, service: ServiceManager) -> None:
+        """Raises ConfigError where the configuration or what it names cannot serve."""
+        self._path = path
+        self._signals = signals
+        self._service = service
+        self._said = logs.Hourly()
+        self._outage_since: float | None = None
+        self._clock_is_set = True
+        self._parts = assemble(path)
+        self._tell_config("started")
+
+    def run(self) -> None:
+        """Works until SIGTERM or SIGINT."""
+        self._service.ready()
+        while not self._signals.stop:
+            if self._signals.reload:
+                self._reload()
+            self._turn(time.monotonic())
+            self._tell(time.monotonic())
+            self._sleep(time.monotonic())
+        self._service.stopping()
+        self._parts.api.close()
+        log.info("stopped; %s", _waiting(self._parts.spool))
+
+    def _turn(self, now: float) -> None:
+        self._clock_is_set = time.time() >= RELEASE_MONTH_S
+        if not self._clock_is_set:
+            return
+        for job in (self._parts.pinger, self._parts.uploader):
+            if job.due(now) <= now:
+                job.turn(now)
+                return
+
+    def _sleep(self, now: float) -> None:
+        """Sleeps until something is due, a signal comes, or the spool has something to say."""
+        spool = self._parts.spool
+        poll = select.poll()
+        poll.register(self._signals.fileno(), select.POLLIN)
+        watch = spool.fileno()
+        if watch is not None:
+            poll.register(watch, select.POLLIN)
+        for descriptor, _ in poll.poll(_milliseconds(self._next_due(now) - now)):
+            if descriptor == watch:
+                spool.take_events(time.monotonic())
+            else:
+                self._signals.drain()
+
+    def _next_due(self, now: float) -> float:
+        if not self._clock_is_set:
+            return min(now + CLOCK_LOOK_S, self._service.watchdog_due)
+        return min(self._parts.pinger.due(now), self._parts.uploader.due(now), self._service.watchdog_due)
+
+    def _reload(self) -> None:
+        self._signals.reload = False
+        self._service.reloading()
+        old = self._parts
+        try:
+            self._parts = assemble(self._path, old)
+        except config.ConfigError as error:
+            log.error("not reloaded, going on as before: %s", error)
+        else:
+            old.api.close()
+            if old.spool is not self._parts.spool:
+                old.spool.close()
+            self._outage_since = None
+            self._tell_config("reloaded")
+        self._service.ready()
+
+    # What people are told.
+
+    def _tell_config(self, what: str) -> None:
+        conf = self._parts.config
+        for warning in conf.warnings:
+            log.warning("%s", warning)
+        log.info("%s: version %s, client %s, server %s; %s", what, __version__, conf.uuid, conf.base_url, _waiting(self._parts.spool))
+
+    def _tell(self, now: float) -> None:
+        self._tell_clock(now)
+        self._tell_server(now)
+        self._service.status("; ".join(self._status()))
+        self._service.alive(now)
+
+    def _tell_clock(self, now: float) -> None:
+        if not self._clock_is_set and self._said.allows("clock", now):
+            log.warning("the clock stands at %s: nothing is sent before it is set", time.strftime("%Y-%m-%d %H:%M", time.gmtime()))
+
+    def _tell_server(self, now: float) -> None:
+        api, spool = self._parts.api, self._parts.spool
+        if api.outage_since is not None:
+            self._outage_since = api.outage_since
+            if self._said.allows("outage", now):
+                log.warning("server unavailable: %s; trying again; %s", api.outage_reason, _waiting(spool))
+        elif self._outage_since is not None:
+            log.info("server available again after %.0f s; %s", now - self._outage_since, _waiting(spool))
+            self._outage_since = None
+            self._said.forget()
+
+    def _status(self) -> list[str]:
+        """The story at a glance: what is wrong, if anything, then how things are."""
+        api, pinger, spool = self._parts.api, self._parts.pinger, self._parts.spool
+        story = []
+        if not self._clock_is_set:
+            story.append("the clock is not set")
+        if api.outage_since is not None:
+            story.append(f"server unavailable: {api.outage_reason}")
+        if pinger.refusal:
+            story.append(f"ping refused: {pinger.refusal}")
+        if pinger.sensor_trouble:
+            story.append(f"no temperature: {pinger.sensor_trouble}")
+        if spool.trouble:
+            story.append(f"spool {spool.trouble}")
+        if pinger.reading is not None:
+            story.append(celsius(pinger.reading.millicelsius))
+        if pinger.accepted_at_s is not None:
+            story.append("last ping accepted " + time.strftime("%Y-%m-%d %H:%M", time.localtime(pinger.accepted_at_s)))
+        else:
+            story.append("no ping accepted yet")
+        return [*story, _waiting(spool)]
+
+
+def _waiting(spool: Spool) -> str:
+    """How many pours wait, and how many are set aside, in words."""
+    waiting = "1 pour waits" if spool.waiting == 1 else f"{spool.waiting or 'no'} pours wait"
+    return waiting + (f", {spool.set_aside} set aside" if spool.set_aside else "")
+
+
+def _milliseconds(seconds: float) -> int:
+    """A poll(2) time-out that does not end too early; a long one is cut to a day."""
+    return math.ceil(max(0.0, min(seconds, 86_400.0)) * 1000)
+
+
+def _refuse(line: str) -> int:
+    """Says why the start is refused, once on each way out, and gives the exit status."""
+    log.error("%s", line)
+    if not sys.stderr.isatty() and "JOURNAL_STREAM" not in os.environ:
+        print(f"{logs.IDENT}: {logs.escaped(line)}", file=sys.stderr)
+    return os.EX_CONFIG
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=logs.IDENT,
+        description="Sends a kegerator's temperature and pours to the KegNet REST API. Runs in the foreground until SIGTERM.",
+        epilog="Exit status: 0 after SIGTERM or SIGINT, 78 where the configuration or the key cannot serve.",
+    )
+    parser.add_argument("--config", metavar="FILE", type=Path, default=ROOT / "conf" / "client.conf", help="the configuration (%(default)s)")
+    parser.add_argument("--version", action="version", version=f"{logs.IDENT} {__version__}")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Runs the client; the exit status."""
+    path = _arguments().config
+    logs.start()
+    try:
+        client = Client(path, Signals(), ServiceManager())
+    except config.ConfigError as error:
+        return _refuse(str(error))
+    try:
+        client.run()
+    except Exception:
+        log.critical("stopped by an error that should not be", exc_info=True)
+        raise
+    return os.EX_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

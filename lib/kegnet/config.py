@@ -1,0 +1,190 @@
+"""client.conf: an INI file with one section, read into a frozen value or refused in one helpful line."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Callable, TypeVar
+from urllib.parse import urlsplit
+
+SECTION = "KegNet"
+DEFAULT_PING_INTERVAL_S = 600
+LONGEST_PING_INTERVAL_S = 86_400
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_PROBE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{12}")
+
+Value = TypeVar("Value")
+
+
+class ConfigError(Exception):
+    """The configuration cannot serve; the text names the file, the parameter, the value and the mend.
+
+    It quotes the file as it is: escape it before it is shown.
+    """
+
+
+class _Hint(ValueError):
+    """What is wrong with a value, where "it takes ..." alone would puzzle."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """What client.conf says, with defaults filled in and paths made absolute.
+
+    `base_url` has no slash at its end; `ca_bundle` None is the system's store, `sensor` None the first probe
+    found. `warnings` are lines for the owner about what is odd, but not wrong.
+    """
+
+    path: Path
+    uuid: str
+    base_url: str
+    private_key: Path
+    ca_bundle: Path | None
+    spool: Path
+    ping_interval_s: int
+    sensor: str | None
+    w1_devices: Path
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def api_v1(self) -> bool:
+        """Whether the server speaks v1 of the API, whose times are in seconds, not milliseconds."""
+        return self.base_url.endswith("/v1")
+
+    def error(self, parameter: str, value: object, mend: str) -> ConfigError:
+        """A ConfigError about one parameter of this file."""
+        return _error(self.path, parameter, str(value), mend)
+
+
+def load(path: Path) -> Config:
+    """The configuration in the file `path`. Raises ConfigError."""
+    path = path.absolute()
+    values = _Values(path, _section(path))
+    config = Config(
+        path=path,
+        uuid=values.required("uuid", _uuid, "the client's UUID, e.g. 6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"),
+        base_url=values.required("serviceBaseURL", _base_url, "the REST API's address, e.g. https://www.kegnetwork.com/rest/v2"),
+        private_key=values.path("privateKey", "the path of an RSA private key") or path.parent / "privkey.pem",
+        ca_bundle=values.path("caBundle", "the path of a file with CA certificates"),
+        spool=values.path("spool", "the path of the spool directory") or path.parent.parent / "spool",
+        ping_interval_s=values.get("pingInterval", _interval, f"whole seconds, from 1 to {LONGEST_PING_INTERVAL_S}")
+        or DEFAULT_PING_INTERVAL_S,
+        sensor=values.get("sensor", _sensor, "a probe's name below w1Devices, e.g. 28-0000054c9f11"),
+        w1_devices=values.path("w1Devices", "the path below which the kernel shows the probes") or Path("/sys/bus/w1/devices"),
+    )
+    return replace(config, warnings=tuple(_warnings(config, values.unknown())))
+
+
+def _section(path: Path) -> dict[str, str]:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    try:
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"{path}: is not a file; name the configuration file with --config")
+        parser.read_string(path.read_text(encoding="utf-8-sig"), source=str(path))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); make it readable, or name another file with --config") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not text in UTF-8 (at byte {error.start}); save it as UTF-8") from error
+    except configparser.Error as error:
+        raise ConfigError(f"{path}: {_syntax(error)}") from error
+    if not parser.has_section(SECTION):
+        there = ", ".join(f"[{name}]" for name in parser.sections()) or "none"
+        raise ConfigError(f"{path}: has no section [{SECTION}] (there: {there}); put the line [{SECTION}] above the parameters")
+    return dict(parser.items(SECTION))
+
+
+def _syntax(error: configparser.Error) -> str:
+    """A configparser error in an owner's words."""
+    if isinstance(error, configparser.MissingSectionHeaderError):
+        return f"line {error.lineno}: a parameter before any section; put the line [{SECTION}] first"
+    if isinstance(error, configparser.DuplicateOptionError):
+        return f"line {error.lineno}: the parameter {error.option} is there twice; keep one of them"
+    if isinstance(error, configparser.DuplicateSectionError):
+        return f"line {error.lineno}: the section [{error.section}] is there twice; make one of them"
+    if isinstance(error, configparser.ParsingError) and error.errors:
+        line_number, line = error.errors[0]
+        return f"line {line_number}: cannot read {line}; a line is: parameter = value"
+    return f"cannot be read as an INI file: {error}"
+
+
+class _Values:
+    """Takes parameters out of the section, whatever their capitals, and knows which nobody asked for."""
+
+    def __init__(self, path: Path, section: dict[str, str]) -> None:
+        self._path = path
+        self._section = {name.lower(): (name, value) for name, value in section.items()}
+        self._asked: set[str] = set()
+
+    def required(self, name: str, convert: Callable[[str], Value], right: str) -> Value:
+        value = self.get(name, convert, right)
+        if value is None:
+            raise ConfigError(f"{self._path}: the parameter {name} is missing; it takes {right}")
+        return value
+
+    def path(self, name: str, right: str) -> Path | None:
+        return self.get(name, self._beside_file, right)
+
+    def get(self, name: str, convert: Callable[[str], Value], right: str) -> Value | None:
+        self._asked.add(name.lower())
+        if name.lower() not in self._section:
+            return None
+        text = self._section[name.lower()][1]
+        try:
+            return convert(text)
+        except ValueError as error:
+            hint = f"{error}; " if isinstance(error, _Hint) else ""
+            raise _error(self._path, name, text, f"{hint}it takes {right}") from error
+
+    def unknown(self) -> list[str]:
+        return [name for key, (name, _) in self._section.items() if key not in self._asked]
+
+    def _beside_file(self, text: str) -> Path:
+        if not text or "\n" in text or "\0" in text:
+            raise ValueError
+        return Path(os.path.normpath(self._path.parent / text))
+
+
+def _warnings(config: Config, unknown: list[str]) -> list[str]:
+    warnings = [f"{config.path}: the parameter {name} is not known and so not used; is it misspelt?" for name in unknown]
+    if not re.search("/v[0-9]+$", config.base_url):
+        mend = "does not end in the API's version, such as /rest/v2; taken as version 2"
+        warnings.append(str(config.error("serviceBaseURL", config.base_url, mend)))
+    return warnings
+
+
+def _uuid(text: str) -> str:
+    if not _UUID.fullmatch(text):
+        raise ValueError
+    return text
+
+
+def _base_url(text: str) -> str:
+    parts = urlsplit(text)
+    if not re.fullmatch(r"[\x21-\x7e]+", text) or parts.scheme not in ("https", "http") or not parts.hostname or parts.port == 0:
+        raise ValueError
+    if "@" in parts.netloc:
+        raise _Hint("a user name or password does not belong there")
+    if "?" in text or "#" in text:
+        raise _Hint("a query or fragment does not belong there")
+    return text.rstrip("/")
+
+
+def _interval(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= LONGEST_PING_INTERVAL_S:
+        raise ValueError
+    return int(text)
+
+
+def _sensor(text: str) -> str:
+    if not _PROBE.fullmatch(text.lower()):
+        raise ValueError
+    return text.lower()
+
+
+def _error(path: Path, parameter: str, value: str, mend: str) -> ConfigError:
+    return ConfigError(f"{path}: {parameter} = {value or '(empty)'}: {mend}")

@@ -1,0 +1,74 @@
+"""The log: Python's logging into the syslog library, one safe line a record."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import syslog
+
+IDENT = "kegnet-client"
+REPEAT_S = 3600.0
+_LINE_CHARACTERS = 1000
+_NAME_CHARACTERS = 120
+_REMEMBERED = 64
+
+
+_SEVERITY = {
+    logging.DEBUG: syslog.LOG_DEBUG,
+    logging.INFO: syslog.LOG_INFO,
+    logging.WARNING: syslog.LOG_WARNING,
+    logging.ERROR: syslog.LOG_ERR,
+    logging.CRITICAL: syslog.LOG_CRIT,
+}
+
+
+class _SyslogHandler(logging.Handler):
+    """Hands each record to syslog(3), and to the terminal where somebody sits at one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        syslog.syslog(_SEVERITY.get(record.levelno, syslog.LOG_NOTICE), escaped(self.format(record)))
+
+
+def start() -> None:
+    """Opens the log: facility user, ident `kegnet-client[pid]`; on stderr as well if that is a terminal."""
+    options = syslog.LOG_PID | (syslog.LOG_PERROR if sys.stderr.isatty() else 0)
+    syslog.openlog(IDENT, options, syslog.LOG_USER)
+    root = logging.getLogger()
+    root.handlers = [_SyslogHandler()]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("kegnet").setLevel(logging.INFO)
+    # What these two say of single connections and events, the rooms that use them say in an owner's words.
+    for library in ("urllib3", "pyinotify"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
+
+
+def escaped(text: str, limit: int = _LINE_CHARACTERS) -> str:
+    """`text` as one printable line of at most about `limit` characters, so that nothing from outside forges a line."""
+    clipped = text if len(text) <= limit else text[:limit] + "..."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in clipped)
+
+
+def shown(name: str) -> str:
+    """A name or answer from outside, fit for the middle of a line."""
+    return escaped(name, _NAME_CHARACTERS)
+
+
+class Hourly:
+    """Keeps a lasting state from being said again and again: once, and then at most hourly."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, float] = {}
+
+    def allows(self, what: str, now: float) -> bool:
+        """Whether `what` may be said at `now` (monotonic seconds); if so, it counts as said."""
+        if now - self._said.get(what, float("-inf")) < REPEAT_S:
+            return False
+        self._said.pop(what, None)
+        self._said[what] = now
+        if len(self._said) > _REMEMBERED:
+            del self._said[next(iter(self._said))]
+        return True
+
+    def forget(self) -> None:
+        """The state is over; the next one is news."""
+        self._said.clear()

@@ -1,0 +1,88 @@
+"""Thermometer to server: reads the temperature when it is time to, and sends it."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+
+from .api import Api, Outcome, Verdict
+from .deadline import DeadlineExceeded, within
+from .logs import Hourly
+from .messages import Ping
+from .thermometer import Reading, SensorError, Thermometer
+
+SPREAD = 0.03
+"""Each interval is longer or shorter by up to this fraction, so that a fleet does not march in step."""
+READ_DEADLINE_S = 20.0
+"""Over all tries of one reading, for a driver that hangs."""
+SENSOR_AGAIN_S = 60.0
+"""How soon a thermometer that gave no reading is tried again, at the latest."""
+
+log = logging.getLogger(__name__)
+
+
+class Pinger:
+    """Pings `api` every `interval_s` seconds with what `thermometer` reads."""
+
+    def __init__(self, thermometer: Thermometer, api: Api, interval_s: int, api_v1: bool, source: random.Random | None = None) -> None:
+        self._thermometer = thermometer
+        self._api = api
+        self._interval_s = interval_s
+        self._ts_unit_ns = 10**9 if api_v1 else 10**6
+        self._source = source or random.Random()
+        self._due = float("-inf")
+        self._said = Hourly()
+        self.reading: Reading | None = None
+        self.sensor_trouble = ""
+        self.refusal = ""
+        self.accepted_at_s: float | None = None
+
+    def due(self, _now: float) -> float:
+        """When the next ping is due, in monotonic seconds."""
+        return max(self._due, self._api.ready_at)
+
+    def turn(self, now: float) -> None:
+        """Reads and sends once."""
+        try:
+            reading = within(READ_DEADLINE_S, self._thermometer.read)
+        except DeadlineExceeded:
+            self._no_reading("the thermometer does not answer in time; check its cable", now)
+        except SensorError as error:
+            self._no_reading(str(error), now)
+        else:
+            self._found(reading)
+            ts = time.time_ns() // self._ts_unit_ns
+            self._decide(reading, self._api.send(Ping(reading.millicelsius, ts)), time.monotonic())
+
+    def _decide(self, reading: Reading, outcome: Outcome, now: float) -> None:
+        if outcome.verdict is Verdict.UNAVAILABLE:
+            return
+        self._due = now + self._interval_s * self._source.uniform(1 - SPREAD, 1 + SPREAD)
+        if outcome.verdict is Verdict.ACCEPTED:
+            if self.refusal:
+                self._said.forget()
+            self.accepted_at_s, self.refusal = time.time(), ""
+            log.info("ping accepted: %s", celsius(reading.millicelsius))
+        else:
+            self.refusal = outcome.reason
+            if self._said.allows("refused " + outcome.reason, now):
+                log.error("ping refused by the server (%s); check uuid, and that the server knows this client's public key", outcome.reason)
+
+    def _found(self, reading: Reading) -> None:
+        if self.sensor_trouble:
+            log.info("thermometer found: %s reads %s", reading.probe, celsius(reading.millicelsius))
+            self._said.forget()
+        self.reading, self.sensor_trouble = reading, ""
+
+    def _no_reading(self, trouble: str, now: float) -> None:
+        self._due = now + min(self._interval_s, SENSOR_AGAIN_S)
+        self.reading, self.sensor_trouble = None, trouble
+        if self._said.allows(trouble, now):
+            log.warning("no temperature, so no ping: %s", trouble)
+
+
+def celsius(millicelsius: int) -> str:
+    """A temperature for people: `4.187 °C`."""
+    sign = "-" if millicelsius < 0 else ""
+    return f"{sign}{abs(millicelsius) // 1000}.{abs(millicelsius) % 1000:03d} °C"

@@ -1,0 +1,1 @@
+"""The stand-in KegNet: receives messages, verifies their signatures, and keeps them."""

@@ -1,0 +1,39 @@
+"""What the server keeps, in SQLite. A message is accepted once it is committed, and kept once however often it comes."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from typing import Mapping
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS ping (
+    sig TEXT PRIMARY KEY, api TEXT NOT NULL, received_ms INTEGER NOT NULL,
+    id TEXT NOT NULL, temp INTEGER NOT NULL, ts INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS pour (
+    sig TEXT PRIMARY KEY, api TEXT NOT NULL, received_ms INTEGER NOT NULL,
+    id TEXT NOT NULL, pin INTEGER NOT NULL, pulses INTEGER NOT NULL, et INTEGER NOT NULL, ts INTEGER NOT NULL);
+"""
+
+
+class Store:
+    """The database at `path`; made if there is none. For several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect(path, check_same_thread=False)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = FULL")
+        self._database.executescript(_SCHEMA)
+
+    def keep(self, endpoint: str, api: str, fields: Mapping[str, str]) -> bool:
+        """Commits a message; whether it was new. `endpoint` is `ping` or `pour`, `fields` its form fields with `sig`."""
+        columns = {"api": api, "received_ms": str(time.time_ns() // 10**6), **fields}
+        marks = ", ".join("?" * len(columns))
+        with self._lock, self._database:
+            cursor = self._database.execute(
+                f"INSERT INTO {endpoint} ({', '.join(columns)}) VALUES ({marks}) ON CONFLICT (sig) DO NOTHING", tuple(columns.values())
+            )
+            return cursor.rowcount == 1

@@ -1,0 +1,63 @@
+"""Tells systemd how the service is: sd_notify(3), and the watchdog of sd_watchdog_enabled(3)."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import Mapping
+
+
+class ServiceManager:
+    """The service manager that started this process; silent where none did."""
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        env = os.environ if environment is None else environment
+        self._address = env.get("NOTIFY_SOCKET", "")
+        self._status = ""
+        self._watchdog_s = _watchdog_s(env)
+        self.watchdog_due = float("inf") if self._watchdog_s is None else time.monotonic()
+
+    def ready(self) -> None:
+        """The start or the reload is done."""
+        self._notify("READY=1")
+
+    def reloading(self) -> None:
+        """SIGHUP is being handled; ready() follows. systemd wants the time with it since version 253."""
+        self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+
+    def stopping(self) -> None:
+        """The end has begun."""
+        self._notify("STOPPING=1")
+
+    def status(self, text: str) -> None:
+        """The line that `systemctl status` shows; sent only where it has changed."""
+        if text != self._status:
+            self._status = text
+            self._notify("STATUS=" + text.replace("\n", " "))
+
+    def alive(self, now: float) -> None:
+        """Feeds the watchdog if it is time to; twice as often as it asks for. `now` is time.monotonic()."""
+        if self._watchdog_s is not None and now >= self.watchdog_due:
+            self.watchdog_due = now + self._watchdog_s / 2
+            self._notify("WATCHDOG=1")
+
+    def _notify(self, text: str) -> None:
+        if not self._address:
+            return
+        address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+            try:
+                sock.sendto(text.encode("utf-8", "replace"), address)
+            except OSError:
+                # Nobody listens (any more): what the manager does not hear is no reason to stop pouring.
+                return
+
+
+def _watchdog_s(env: Mapping[str, str]) -> float | None:
+    microseconds, pid = env.get("WATCHDOG_USEC", ""), env.get("WATCHDOG_PID", "")
+    if not microseconds.isdecimal() or int(microseconds) == 0:
+        return None
+    if pid and pid != str(os.getpid()):
+        return None
+    return int(microseconds) / 1e6

@@ -1,0 +1,86 @@
+"""The client's RSA key: load it, judge it, sign with it (RSASSA-PKCS1-v1_5 over SHA-256, RFC 8017 §8.2)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+from M2Crypto import BIO, EVP, RSA
+
+MINIMUM_BITS = 2048
+_SIZE_LIMIT_BYTES = 64 * 1024
+_MEND = "make one with: openssl genrsa -out {path} 2048"
+
+
+class KeyFileError(Exception):
+    """The private key file cannot serve; the text says why, and the mend. Whoever tells it names the file."""
+
+
+class Signer:
+    """Signs with one RSA key. The signature is deterministic: the same text gives the same bytes."""
+
+    def __init__(self, key: RSA.RSA) -> None:
+        self._key = key
+
+    @classmethod
+    def load(cls, path: Path) -> Signer:
+        """A signer with the unencrypted RSA key (PEM, traditional or PKCS #8) at `path`.
+
+        Raises KeyFileError; never asks for a passphrase.
+        """
+        return cls(_rsa_key(path, _read(path)))
+
+    def sign(self, text: bytes) -> str:
+        """The signature of `text` in base64 (RFC 4648 §4, no line breaks)."""
+        signature = self._key.sign(hashlib.sha256(text).digest(), "sha256")
+        return base64.b64encode(signature).decode("ascii")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        # O_NONBLOCK: opening a FIFO must not hang the start.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise KeyFileError("it is not a file; " + _MEND.format(path=path))
+            return file.read(_SIZE_LIMIT_BYTES)
+    except OSError as error:
+        raise KeyFileError(f"it cannot be read ({error.strerror}); " + _MEND.format(path=path)) from error
+
+
+def _rsa_key(path: Path, pem: bytes) -> RSA.RSA:
+    mend = _MEND.format(path=path)
+    if b"ENCRYPTED" in pem:
+        raise KeyFileError(
+            "it is protected by a passphrase, which a daemon cannot type; "
+            f"remove it with: openssl rsa -in {path} -out {path}.plain"
+        )
+    if b"PRIVATE KEY-----" not in pem:
+        raise KeyFileError(f"it holds no private key in PEM form; {mend}")
+    try:
+        key = RSA.load_key_string(pem, callback=_no_passphrase)
+        bits = len(key)
+        sound = bool(key.check_key())
+    except (RSA.RSAError, BIO.BIOError, ValueError) as error:
+        raise KeyFileError(f"it {_what_else(pem)}; {mend}") from error
+    if bits < MINIMUM_BITS:
+        raise KeyFileError(f"it has {bits} bits, and {MINIMUM_BITS} are the least that is safe; {mend}")
+    if not sound:
+        raise KeyFileError(f"it is damaged: its numbers do not fit together; {mend}")
+    return key
+
+
+def _what_else(pem: bytes) -> str:
+    """What a PEM text that is no RSA key is instead."""
+    try:
+        EVP.load_key_string(pem, callback=_no_passphrase)
+    except (EVP.EVPError, BIO.BIOError, ValueError):
+        return "is damaged: it cannot be decoded"
+    return "is a private key, but not an RSA key"
+
+
+def _no_passphrase(*_: object) -> bytes:
+    return b""

@@ -1,0 +1,81 @@
+"""Spool to server: reads the oldest pour, sends it, and decides its fate. The one place that does."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from .api import Api, Verdict
+from .logs import Hourly, shown
+from .messages import LINE_LIMIT_BYTES, Pour, PourError
+from .spool import Content, Fate, GoneError, NotAFileError, Spool, SpoolError
+
+UNFINISHED_S = 10.0
+"""An invalid file may still be being written; it is judged once it has been as it is for so long."""
+UNENDED_S = 1.0
+"""A pour without a newline, of which inotify has not said that it is whole, may yet go on: likewise."""
+UNREADABLE_S = 60.0
+"""How often a file that cannot be read is tried again."""
+
+log = logging.getLogger(__name__)
+
+
+class Uploader:
+    """Empties `spool` into `api`, one pour a turn."""
+
+    def __init__(self, spool: Spool, api: Api) -> None:
+        self._spool = spool
+        self._api = api
+        self._said = Hourly()
+
+    def due(self, now: float) -> float:
+        """When there is something to do, in monotonic seconds."""
+        return min(self._spool.tend_due(now), max(self._spool.oldest_due(now), self._api.ready_at))
+
+    def turn(self, now: float) -> None:
+        """Does one unit of work: at most one request."""
+        self._spool.tend(now)
+        name = self._spool.oldest(now)
+        if name is None or now < self._api.ready_at:
+            return
+        try:
+            content = self._spool.read(name, LINE_LIMIT_BYTES + 1)
+        except GoneError:
+            self._spool.forget(name)
+        except NotAFileError as error:
+            log.warning("%s is left alone: %s", shown(name), error)
+            self._spool.leave_alone(name)
+        except SpoolError as error:
+            if self._said.allows(str(error), now):
+                log.warning("%s is kept: %s; trying again", shown(name), error)
+            self._spool.put_off(name, now + UNREADABLE_S)
+        else:
+            self._consider(name, content, now)
+
+    def _consider(self, name: str, content: Content, now: float) -> None:
+        unchanged_s = self._spool.unchanged_s(name, content.stamp, now)
+        try:
+            pour = Pour.parse(content.head)
+        except PourError as error:
+            if unchanged_s < UNFINISHED_S:
+                self._spool.put_off(name, now + UNFINISHED_S - max(unchanged_s, 0.0))
+                return
+            log.warning("%s is set aside as %s.fail: %s", shown(name), shown(name), error)
+            self._spool.settle(name, content.stamp, Fate.SET_ASIDE, now)
+            return
+        ended = content.head.endswith(b"\n") or self._spool.announced(name)
+        if not ended and unchanged_s < UNENDED_S:
+            self._spool.put_off(name, now + UNENDED_S - max(unchanged_s, 0.0))
+            return
+        self._send(name, pour, content)
+
+    def _send(self, name: str, pour: Pour, content: Content) -> None:
+        outcome = self._api.send(pour)
+        now = time.monotonic()
+        if outcome.verdict is Verdict.ACCEPTED:
+            log.info("pour accepted: %s (pin %d, %d pulses in %d)", shown(name), pour.pin, pour.pulses, pour.et)
+            self._spool.settle(name, content.stamp, Fate.REMOVE, now)
+        elif outcome.verdict is Verdict.REJECTED:
+            log.error("%s is set aside as %s.fail: the server refused it (%s); renamed back, it is sent again",
+                      shown(name), shown(name), outcome.reason)
+            self._spool.settle(name, content.stamp, Fate.SET_ASIDE, now)

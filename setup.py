@@ -1,0 +1,42 @@
+"""Packaging: `pip install .` gives the commands kegnet-client and kegnet-server.
+
+The two executables in lib/ become modules of the package kegnet.commands, so that site-packages
+gets no module with a name as common as `client`.
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import setup
+
+HERE = Path(__file__).parent
+
+setup(
+    name="kegnet-client",
+    version=re.search('__version__ = "(.+)"', (HERE / "lib/kegnet/__init__.py").read_text())[1],
+    description="Sends a kegerator's temperature and pours to the KegNet REST API",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.9, <3.14",
+    package_dir={"kegnet": "lib/kegnet", "kegnet.server": "lib/kegnet/server", "kegnet.commands": "lib"},
+    packages=["kegnet", "kegnet.server", "kegnet.commands"],
+    install_requires=[
+        "pyinotify",
+        "pyasyncore; python_version >= '3.12'",
+        "M2Crypto >= 0.38",
+        "requests >= 2.25",
+    ],
+    extras_require={"server": ["flask >= 2.2", "gunicorn >= 20.1"]},
+    entry_points={
+        "console_scripts": [
+            "kegnet-client = kegnet.commands.client:main",
+            "kegnet-server = kegnet.commands.server:main [server]",
+        ]
+    },
+    classifiers=[
+        "Environment :: No Input/Output (Daemon)",
+        "Operating System :: POSIX :: Linux",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(9, 14)),
+    ],
+)
