@@ -7,6 +7,7 @@ The command line, the putting together of the parts, and the one main loop.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import math
 import os
@@ -83,14 +84,13 @@ class Signals:
         signal.signal(signal.SIGHUP, self._on_reload)
 
     def fileno(self) -> int:
+        """The descriptor to poll."""
         return self._wakeup
 
     def drain(self) -> None:
         """Makes `fileno()` silent again."""
-        try:
+        with contextlib.suppress(BlockingIOError):
             os.read(self._wakeup, 4096)
-        except BlockingIOError:
-            pass  # Poll woke for another reason.
 
     def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
         self.stop = True
@@ -248,7 +248,9 @@ def _arguments() -> argparse.Namespace:
         description="Sends a kegerator's temperature and pours to the KegNet REST API. Runs in the foreground until SIGTERM.",
         epilog="Exit status: 0 after SIGTERM or SIGINT, 78 where the configuration or the key cannot serve.",
     )
-    parser.add_argument("--config", metavar="FILE", type=Path, default=ROOT / "conf" / "client.conf", help="the configuration (%(default)s)")
+    parser.add_argument(
+        "--config", metavar="FILE", type=Path, default=ROOT / "conf" / "client.conf", help="the configuration (%(default)s)"
+    )
     parser.add_argument("--version", action="version", version=f"{logs.IDENT} {__version__}")
     return parser.parse_args()
 

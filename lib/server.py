@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
-
 from kegnet.server.app import create_app
 from kegnet.server.clients import Clients
 from kegnet.server.store import Store
@@ -26,6 +25,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         super().__init__()
 
     def load_config(self) -> None:
+        """Tells gunicorn its settings."""
         settings = {
             "bind": self._arguments.listen,
             "certfile": self._arguments.certificate,
@@ -41,6 +41,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> Any:
+        """The application; in the worker process, for a SQLite connection does not survive a fork."""
         return create_app(Clients(self._arguments.clients), Store(self._arguments.database))
 
     def _when_ready(self, arbiter: Any) -> None:
@@ -53,7 +54,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="kegnet-server", description=__doc__)
     parser.add_argument("--clients", metavar="DIR", type=Path, required=True, help="a folder with each client's public key, <uuid>.pem")
     parser.add_argument("--database", metavar="FILE", type=Path, required=True, help="the SQLite database; made if there is none")
-    parser.add_argument("--listen", metavar="HOST:PORT", default="127.0.0.1:8443", help="where to listen (%(default)s); port 0 takes a free one")
+    parser.add_argument(
+        "--listen", metavar="HOST:PORT", default="127.0.0.1:8443", help="where to listen (%(default)s); port 0 takes a free one"
+    )
     parser.add_argument("--certificate", metavar="FILE", help="the server's certificate, PEM; with --key: HTTPS, without: HTTP")
     parser.add_argument("--key", metavar="FILE", help="the certificate's private key, PEM")
     return parser.parse_args()

@@ -161,7 +161,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
 
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+    def cert_verify(self, conn: Any, *_: Any) -> None:
         """The context verifies already."""
         conn.cert_reqs = "CERT_REQUIRED"
 
@@ -184,7 +184,9 @@ def _tls_context(config: Config) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=bundle)
     except OSError as error:
-        raise config.error("caBundle", bundle, f"cannot be used ({error.strerror or error}); it takes CA certificates in PEM form") from error
+        raise config.error(
+            "caBundle", bundle, f"cannot be used ({error.strerror or error}); it takes CA certificates in PEM form"
+        ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # urllib3 holds the certificate against the host itself, as it does where this is False; OpenSSL, asked to
     # do it, would refuse a host that is an IP address, for which urllib3 before 2.0 names no host in the handshake.

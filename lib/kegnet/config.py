@@ -27,7 +27,7 @@ class ConfigError(Exception):
     """
 
 
-class _Hint(ValueError):
+class _HintError(ValueError):
     """What is wrong with a value, where "it takes ..." alone would puzzle."""
 
 
@@ -137,7 +137,7 @@ class _Values:
         try:
             return convert(text)
         except ValueError as error:
-            hint = f"{error}; " if isinstance(error, _Hint) else ""
+            hint = f"{error}; " if isinstance(error, _HintError) else ""
             raise _error(self._path, name, text, f"{hint}it takes {right}") from error
 
     def unknown(self) -> list[str]:
@@ -168,9 +168,9 @@ def _base_url(text: str) -> str:
     if not re.fullmatch(r"[\x21-\x7e]+", text) or parts.scheme not in ("https", "http") or not parts.hostname or parts.port == 0:
         raise ValueError
     if "@" in parts.netloc:
-        raise _Hint("a user name or password does not belong there")
+        raise _HintError("a user name or password does not belong there")
     if "?" in text or "#" in text:
-        raise _Hint("a query or fragment does not belong there")
+        raise _HintError("a query or fragment does not belong there")
     return text.rstrip("/")
 
 

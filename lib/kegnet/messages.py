@@ -7,8 +7,9 @@ in their documented order, joined by commas: `id,temp,ts` for a ping, `id,pin,pu
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import ClassVar, Mapping, Union
+from typing import ClassVar, Union
 
 LINE_LIMIT_BYTES = 4 * 20 + 3 + 1
 """The longest line that can be a pour: four integers of 19 digits and a sign, commas, a newline."""

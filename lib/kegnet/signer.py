@@ -55,8 +55,7 @@ def _rsa_key(path: Path, pem: bytes) -> RSA.RSA:
     mend = _MEND.format(path=path)
     if b"ENCRYPTED" in pem:
         raise KeyFileError(
-            "it is protected by a passphrase, which a daemon cannot type; "
-            f"remove it with: openssl rsa -in {path} -out {path}.plain"
+            f"it is protected by a passphrase, which a daemon cannot type; remove it with: openssl rsa -in {path} -out {path}.plain"
         )
     if b"PRIVATE KEY-----" not in pem:
         raise KeyFileError(f"it holds no private key in PEM form; {mend}")

@@ -18,10 +18,11 @@ import logging
 import os
 import stat
 import time
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Container, Iterator, NamedTuple
+from typing import NamedTuple
 
 import pyinotify
 
@@ -76,6 +77,7 @@ class Stamp(NamedTuple):
 
     @classmethod
     def of(cls, status: os.stat_result) -> Stamp:
+        """The stamp in what stat(2) says."""
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
@@ -261,8 +263,12 @@ class Spool:
             return
         except OSError as error:
             if known is None:
-                log.error("%s was to be %s, but the spool does not let it go (%s): it is not sent again, only that is tried again",
-                          name, entry.fate.value, error.strerror)
+                log.error(
+                    "%s was to be %s, but the spool does not let it go (%s): it is not sent again, only that is tried again",
+                    name,
+                    entry.fate.value,
+                    error.strerror,
+                )
             entry.due = now + SETTLE_AGAIN_S
             self._unsettled[name] = entry
 

@@ -16,7 +16,7 @@ from pathlib import Path
 FAMILIES = {"10": "DS18S20", "22": "DS1822", "28": "DS18B20", "3b": "DS1825", "42": "DS28EA00"}
 """1-Wire family codes of thermometers, from their data sheets."""
 
-_PROBE = re.compile("(?:%s)-[0-9a-f]{12}" % "|".join(FAMILIES))
+_PROBE = re.compile(f"(?:{'|'.join(FAMILIES)})-[0-9a-f]{{12}}")
 
 LOWEST_MILLICELSIUS = -55_000
 HIGHEST_MILLICELSIUS = 125_000
@@ -73,8 +73,7 @@ class Thermometer:
             names = sorted(os.listdir(self._devices))
         except OSError as error:
             raise SensorError(
-                f"no 1-Wire bus at {self._devices} ({error.strerror}); "
-                "enable it with dtoverlay=w1-gpio in config.txt and reboot"
+                f"no 1-Wire bus at {self._devices} ({error.strerror}); enable it with dtoverlay=w1-gpio in config.txt and reboot"
             ) from error
         probes = [name for name in names if _PROBE.fullmatch(name)]
         if self._sensor in probes:

@@ -76,6 +76,10 @@ class Uploader:
             log.info("pour accepted: %s (pin %d, %d pulses in %d)", shown(name), pour.pin, pour.pulses, pour.et)
             self._spool.settle(name, content.stamp, Fate.REMOVE, now)
         elif outcome.verdict is Verdict.REJECTED:
-            log.error("%s is set aside as %s.fail: the server refused it (%s); renamed back, it is sent again",
-                      shown(name), shown(name), outcome.reason)
+            log.error(
+                "%s is set aside as %s.fail: the server refused it (%s); renamed back, it is sent again",
+                shown(name),
+                shown(name),
+                outcome.reason,
+            )
             self._spool.settle(name, content.stamp, Fate.SET_ASIDE, now)

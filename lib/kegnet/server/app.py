@@ -53,7 +53,7 @@ def _signed_fields(endpoint: str) -> dict[str, str] | None:
     fields: dict[str, str] = {}
     for name in FIELDS[endpoint]:
         value = _single(name)
-        if value is None or not (name == "id" and value.isascii() or _INTEGER.fullmatch(value)):
+        if value is None or not ((name == "id" and value.isascii()) or _INTEGER.fullmatch(value)):
             return None
         fields[name] = value
     return fields

@@ -100,6 +100,7 @@ class Process:
         os.close(theirs)
 
     def fileno(self) -> int:
+        """The descriptor to poll before `show()`."""
         return self._terminal
 
     def show(self) -> list[str]:
@@ -148,10 +149,37 @@ def _run(folder: Path, processes: list[Process]) -> int:
     (folder / "clients").mkdir()
     _openssl("genrsa", "-out", folder / "privkey.pem", "2048")
     _openssl("rsa", "-in", folder / "privkey.pem", "-pubout", "-out", folder / "clients" / f"{client_id}.pem")
-    _openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=KegNet demo", "-addext",
-             "subjectAltName=IP:127.0.0.1", "-keyout", folder / "tls.key", "-out", folder / "tls.pem")
-    server = Process("server", _LIB / "server.py", "--clients", folder / "clients", "--database", folder / "kegnet.sqlite",
-                     "--listen", "127.0.0.1:0", "--certificate", folder / "tls.pem", "--key", folder / "tls.key")
+    _openssl(
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=KegNet demo",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-keyout",
+        folder / "tls.key",
+        "-out",
+        folder / "tls.pem",
+    )
+    server = Process(
+        "server",
+        _LIB / "server.py",
+        "--clients",
+        folder / "clients",
+        "--database",
+        folder / "kegnet.sqlite",
+        "--listen",
+        "127.0.0.1:0",
+        "--certificate",
+        folder / "tls.pem",
+        "--key",
+        folder / "tls.key",
+    )
     processes.append(server)
     first_words = " ".join(server.show()).split()
     if not first_words or not first_words[-1].startswith("https://"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Mapping
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS ping (
@@ -16,6 +16,11 @@ CREATE TABLE IF NOT EXISTS pour (
     sig TEXT PRIMARY KEY, api TEXT NOT NULL, received_ms INTEGER NOT NULL,
     id TEXT NOT NULL, pin INTEGER NOT NULL, pulses INTEGER NOT NULL, et INTEGER NOT NULL, ts INTEGER NOT NULL);
 """
+
+_INSERT = {
+    "ping": "INSERT INTO ping VALUES (:sig, :api, :received_ms, :id, :temp, :ts) ON CONFLICT DO NOTHING",
+    "pour": "INSERT INTO pour VALUES (:sig, :api, :received_ms, :id, :pin, :pulses, :et, :ts) ON CONFLICT DO NOTHING",
+}
 
 
 class Store:
@@ -30,10 +35,6 @@ class Store:
 
     def keep(self, endpoint: str, api: str, fields: Mapping[str, str]) -> bool:
         """Commits a message; whether it was new. `endpoint` is `ping` or `pour`, `fields` its form fields with `sig`."""
-        columns = {"api": api, "received_ms": str(time.time_ns() // 10**6), **fields}
-        marks = ", ".join("?" * len(columns))
+        values = {"api": api, "received_ms": time.time_ns() // 10**6, **fields}
         with self._lock, self._database:
-            cursor = self._database.execute(
-                f"INSERT INTO {endpoint} ({', '.join(columns)}) VALUES ({marks}) ON CONFLICT (sig) DO NOTHING", tuple(columns.values())
-            )
-            return cursor.rowcount == 1
+            return self._database.execute(_INSERT[endpoint], values).rowcount == 1

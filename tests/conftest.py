@@ -1,0 +1,67 @@
+"""What the tests share: one certificate authority, one key and one stand-in KegNet a run; a keg and a moody server a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.keg import Keg
+from support.moody import Moody
+from support.pki import Certificate, authority, issue, openssl
+from support.standin import StandIn
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture(scope="session")
+def ca(run_folder: Path) -> Certificate:
+    return authority(run_folder)
+
+
+@pytest.fixture(scope="session")
+def certificate(run_folder: Path, ca: Certificate) -> Certificate:
+    return issue(ca, run_folder, "server")
+
+
+@pytest.fixture(scope="session")
+def key(run_folder: Path) -> Path:
+    """The path of an RSA key of 2048 bits."""
+    openssl("genrsa", "-out", run_folder / "client-key.pem", "2048")
+    return run_folder / "client-key.pem"
+
+
+@pytest.fixture(scope="session")
+def kegnet(run_folder: Path, certificate: Certificate) -> Iterator[StandIn]:
+    """The stand-in KegNet."""
+    standin = StandIn(run_folder / "kegnet", certificate)
+    yield standin
+    standin.stop()
+
+
+@pytest.fixture
+def moody(certificate: Certificate) -> Iterator[Moody]:
+    """A server that behaves as the test says."""
+    server = Moody(certificate)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def keg(tmp_path: Path, key: Path, kegnet: StandIn, ca: Certificate) -> Iterator[Keg]:
+    """A keg that is known to the stand-in KegNet and configured for it."""
+    made = Keg(tmp_path / "keg", key, kegnet.base_url, ca.certificate)
+    kegnet.register(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def moody_keg(tmp_path: Path, key: Path, moody: Moody, ca: Certificate) -> Iterator[Keg]:
+    """A keg that is configured for the moody server."""
+    made = Keg(tmp_path / "keg", key, moody.base_url, ca.certificate)
+    yield made
+    made.close()

@@ -1,0 +1,188 @@
+"""The running daemon and what the server, or the way to it, makes of a pour."""
+
+from __future__ import annotations
+
+import email.utils
+import ssl
+import time
+from pathlib import Path
+
+import pytest
+from support.keg import Keg
+from support.moody import Connection, Mood, Moody, Request, answers
+from support.pki import Certificate, issue
+from support.wait import stays, wait_for
+
+
+def then_accepts(moody: Moody, mood: Mood) -> Mood:
+    """`mood` for the first pour, acceptance for what comes after it."""
+
+    def answer(connection: Connection, request: Request) -> None:
+        moody.mood = answers(200)
+        mood(connection, request)
+
+    return answer
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+def test_2xx_deletes_the_file(moody_keg: Keg, moody: Moody, status: int) -> None:
+    moody.mood = answers(status)
+    moody_keg.start()
+    moody_keg.pour()
+    wait_for(lambda: not moody_keg.waiting())
+    assert moody_keg.failed() == []
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 413, 451])
+def test_other_4xx_set_the_file_aside_and_renamed_back_it_is_sent(moody_keg: Keg, moody: Moody, status: int) -> None:
+    moody.mood = answers(status, b"no,\nthank you")
+    moody_keg.start()
+    moody_keg.pour("0,1,1,1\n", "x.pour")
+    wait_for(lambda: moody_keg.failed() == ["x.pour.fail"])
+    assert "no, thank you" in moody_keg.journal.wait(rf"x.pour is set aside as x.pour.fail: .*{status}")
+    assert len(moody.paths("/pour")) == 1
+    moody.mood = answers(200)
+    (moody_keg.spool / "x.pour.fail").rename(moody_keg.spool / "x.pour")
+    wait_for(lambda: not moody_keg.waiting() and not moody_keg.failed())
+    assert len(moody.paths("/pour")) == 2
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_captive_portal_does_not_eat_the_pour(moody_keg: Keg, moody: Moody, status: int) -> None:
+    elsewhere = moody.base_url.replace("/rest/v2", "/welcome")
+    moody.mood = answers(status, b"<html>log in</html>", Location=elsewhere)
+    moody_keg.start()
+    moody_keg.pour()
+    assert elsewhere in moody_keg.journal.wait("server unavailable.*redirect to")
+    assert len(moody_keg.waiting()) == 1
+    moody.mood = answers(200)
+    wait_for(lambda: not moody_keg.waiting())
+    assert not moody.paths("/welcome")
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
+def test_a_transient_answer_keeps_the_pour_until_it_is_accepted(moody_keg: Keg, moody: Moody, status: int) -> None:
+    moody.mood = then_accepts(moody, answers(status))
+    moody_keg.start()
+    moody_keg.pour()
+    wait_for(lambda: not moody_keg.waiting())
+    assert moody_keg.failed() == []
+    first, second = moody.paths("/pour")
+    assert first.fields == second.fields, "a repeat is the same to the letter"
+    moody_keg.journal.wait("server available again after")
+
+
+def _half_an_answer(connection: Connection, _: Request) -> None:
+    connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf of it")
+    connection.cut()
+
+
+def _half_a_chunk(connection: Connection, _: Request) -> None:
+    connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\nhalf of it")
+    connection.cut()
+
+
+def _garbage(connection: Connection, _: Request) -> None:
+    connection.send(b"\x00\xff garbage \r\n\r\n")
+    connection.cut()
+
+
+def _nothing(connection: Connection, _: Request) -> None:
+    connection.cut()
+
+
+def _reset(connection: Connection, _: Request) -> None:
+    connection.reset()
+
+
+@pytest.mark.parametrize("mood", [_nothing, _reset, _half_an_answer, _half_a_chunk, _garbage])
+def test_a_broken_connection_keeps_the_pour_until_it_is_accepted(moody_keg: Keg, moody: Moody, mood: Mood) -> None:
+    moody.mood = then_accepts(moody, mood)
+    moody_keg.start()
+    moody_keg.pour()
+    moody_keg.journal.wait("server unavailable")
+    wait_for(lambda: not moody_keg.waiting())
+    assert moody_keg.failed() == []
+
+
+def test_a_server_that_is_not_there_loses_no_pour(moody_keg: Keg, certificate: Certificate) -> None:
+    moody_keg.start(serviceBaseURL="https://127.0.0.1:9/rest/v2")
+    moody_keg.pour()
+    moody_keg.journal.wait("server unavailable: Connection refused")
+    assert stays(lambda: len(moody_keg.waiting()) == 1, 2)
+    assert len(moody_keg.journal.lines("server unavailable")) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "host", "days", "said"),
+    [("expired", "IP:127.0.0.1", -1, "expired"), ("wrong-name", "DNS:elsewhere.example", 2, "127.0.0.1")],
+)
+def test_a_certificate_that_is_not_good_gets_no_message(
+    moody_keg: Keg, run_folder: Path, ca: Certificate, name: str, host: str, days: int, said: str
+) -> None:
+    server = Moody(issue(ca, run_folder, name, host, days))
+    moody_keg.start(serviceBaseURL=server.base_url)
+    moody_keg.pour()
+    assert said in moody_keg.journal.wait("server unavailable")
+    assert not server.requests
+    server.close()
+
+
+def test_a_certificate_of_an_unknown_authority_gets_no_message(moody_keg: Keg, moody: Moody) -> None:
+    bundle = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
+    moody_keg.start(caBundle=bundle)
+    moody_keg.pour()
+    assert "certificate is not to be trusted" in moody_keg.journal.wait("server unavailable")
+    assert not moody.requests
+
+
+def test_retry_after_in_seconds_is_honoured(moody_keg: Keg, moody: Moody) -> None:
+    moody.mood = then_accepts(moody, answers(503, Retry_After="3"))
+    moody_keg.start(pingInterval=1)
+    moody_keg.pour()
+    moody.wait_for_requests("/pour")
+    sent = len(moody.requests)
+    assert stays(lambda: len(moody.requests) == sent, 2.5), "neither a pour nor a ping goes out"
+    wait_for(lambda: not moody_keg.waiting())
+
+
+def test_retry_after_as_a_date_is_honoured(moody_keg: Keg, moody: Moody) -> None:
+    moody.mood = then_accepts(moody, answers(429, Retry_After=email.utils.formatdate(time.time() + 4, usegmt=True)))
+    moody_keg.start()
+    moody_keg.pour()
+    moody.wait_for_requests("/pour")
+    assert stays(lambda: len(moody.paths("/pour")) == 1, 2.5)
+    wait_for(lambda: not moody_keg.waiting())
+
+
+def test_the_machines_proxies_and_passwords_are_not_used(moody_keg: Keg, moody: Moody, certificate: Certificate) -> None:
+    proxy = Moody(certificate)
+    (moody_keg.folder / ".netrc").write_text("default login somebody password secret\n")
+    (moody_keg.folder / ".netrc").chmod(0o600)
+    address = f"http://127.0.0.1:{proxy.port}"
+    moody_keg.start(env={"HTTPS_PROXY": address, "https_proxy": address, "ALL_PROXY": address})
+    moody_keg.pour()
+    request = moody.wait_for_requests("/pour")[0]
+    assert "authorization" not in request.headers
+    assert proxy.connections == 0
+    proxy.close()
+
+
+def test_a_cookie_that_the_server_sets_is_not_sent_back(moody_keg: Keg, moody: Moody) -> None:
+    moody.ping_mood = answers(200, Set_Cookie="a=b")
+    moody_keg.start(pingInterval=1)
+    assert "cookie" not in moody.wait_for_requests("/ping", 2)[1].headers
+
+
+def test_a_dripping_answer_ends_at_the_deadline(moody_keg: Keg, moody: Moody) -> None:
+    def drip(connection: Connection, _: Request) -> None:
+        moody.mood = answers(200)
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        while not connection.over.wait(0.5):
+            connection.send(b".")
+
+    moody.mood = drip
+    moody_keg.start()
+    moody_keg.pour()
+    moody_keg.journal.wait("server unavailable: no whole answer in time", limit_s=35)
+    wait_for(lambda: not moody_keg.waiting())

@@ -1,0 +1,205 @@
+"""The running daemon as a process: start, refusal, reload, end, sleep, and what it tells systemd."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.keg import CLIENT, PYTHON, Keg
+from support.moody import Moody, answers, silent
+from support.pki import openssl
+from support.standin import StandIn
+from support.wait import stays, wait_for
+
+EX_CONFIG = 78
+
+
+def refusal(keg: Keg) -> str:
+    """The one line on stderr of a daemon that must end with 78."""
+    assert keg.ended() == EX_CONFIG
+    lines = keg.stderr().splitlines()
+    assert len(lines) == 1, lines
+    assert "Traceback" not in lines[0]
+    keg.journal.wait("kegnet-client")
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "mend"),
+    [
+        ("uuid", "", "the client's UUID, e.g."),
+        ("uuid", "6c0e6c2e6a1b4d8e9a355b0d2f5f2c11", "the client's UUID, e.g."),
+        ("serviceBaseURL", "www.kegnetwork.com/rest/v2", "e.g. https://"),
+        ("serviceBaseURL", "ftp://www.kegnetwork.com/rest/v2", "e.g. https://"),
+        ("serviceBaseURL", "https://me:secret@kegnet.example/rest/v2", "user name or password"),
+        ("serviceBaseURL", "https://kegnet.example:99999/rest/v2", "e.g. https://"),
+        ("pingInterval", "0", "whole seconds"),
+        ("pingInterval", "ten", "whole seconds"),
+        ("pingInterval", "600.5", "whole seconds"),
+        ("sensor", "28", "28-0000054c9f11"),
+        ("caBundle", "missing.pem", "CA certificates"),
+        ("caBundle", "client.conf", "CA certificates"),
+        ("privateKey", "missing.pem", "openssl genrsa"),
+        ("privateKey", ".", "openssl genrsa"),
+        ("spool", "missing", "mkdir -p"),
+        ("spool", "client.conf", "mkdir -p"),
+    ],
+)
+def test_a_bad_value_ends_with_78_and_one_line_of_help(moody_keg: Keg, parameter: str, value: str, mend: str) -> None:
+    moody_keg.parameters[parameter] = value
+    moody_keg.start(until=None)
+    line = refusal(moody_keg)
+    assert str(moody_keg.config) in line
+    assert f"{parameter} = " in line
+    assert value in line
+    assert mend in line
+
+
+@pytest.mark.parametrize(
+    ("text", "mend"),
+    [
+        (None, "make it readable, or name another file"),
+        ("", "no section [KegNet]"),
+        ("uuid = x\n", "put the line [KegNet] first"),
+        ("[kegnet]\n", "there: [kegnet]"),
+        ("[KegNet]\nserviceBaseURL = https://k.example/rest/v2\n", "parameter uuid is missing"),
+        ("[KegNet]\nuuid = 6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11\n", "parameter serviceBaseURL is missing"),
+        ("[KegNet]\nuuid = a\nuuid = b\n", "line 3: the parameter uuid is there twice"),
+        ("[KegNet]\nnonsense\n", "line 2: cannot read"),
+        ("[KegNet]\nuuid = \xff\n", "UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_configuration_ends_with_78_and_one_line_of_help(moody_keg: Keg, text: str | None, mend: str) -> None:
+    moody_keg.config = moody_keg.config.with_name("other.conf")
+    if text is not None:
+        moody_keg.config.write_text(text, encoding="latin-1")
+    moody_keg.launch()
+    line = refusal(moody_keg)
+    assert str(moody_keg.config) in line
+    assert mend in line
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (["genrsa", "-out", "KEY", "1024"], "1024 bits"),
+        (["genrsa", "-aes128", "-passout", "pass:x", "-out", "KEY", "2048"], "passphrase"),
+        (["ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", "KEY"], "not an RSA key"),
+        (["genpkey", "-algorithm", "ed25519", "-out", "KEY"], "not an RSA key"),
+        (["rand", "-out", "KEY", "1000"], "no private key"),
+        (["rsa", "-in", "GOOD", "-pubout", "-out", "KEY"], "no private key"),
+    ],
+    ids=["short", "encrypted", "ec", "ed25519", "garbage", "public"],
+)
+def test_a_key_that_cannot_serve_ends_with_78_and_never_asks_for_a_passphrase(
+    moody_keg: Keg, key: Path, make: list[str], said: str
+) -> None:
+    bad = moody_keg.folder / "bad.pem"
+    openssl(*(str({"KEY": bad, "GOOD": key}.get(word, word)) for word in make))
+    moody_keg.start(until=None, privateKey=bad)
+    assert said in refusal(moody_keg)
+
+
+def test_a_traditional_and_a_pkcs8_key_sign_alike(keg: Keg, kegnet: StandIn, key: Path) -> None:
+    traditional = keg.folder / "traditional.pem"
+    openssl("rsa", "-in", key, "-traditional", "-out", traditional)
+    assert "BEGIN RSA PRIVATE KEY" in traditional.read_text()
+    keg.start(privateKey=traditional)
+    kegnet.wait_for_messages("ping", keg)
+
+
+def test_an_unknown_parameter_is_named_in_a_warning_and_does_not_stop_the_start(moody_keg: Keg, moody: Moody) -> None:
+    moody_keg.start(pingIntervall=5)
+    moody_keg.journal.wait("pingIntervall is not known")
+    moody.wait_for_requests("/ping")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_end_is_orderly(moody_keg: Keg, moody: Moody, number: signal.Signals) -> None:
+    moody_keg.start()
+    moody.wait_for_requests("/ping")
+    moody_keg.signal(number)
+    assert moody_keg.ended() == 0
+    moody_keg.journal.wait("stopped; no pours wait")
+
+
+def test_a_request_in_hand_is_left_five_seconds_after_sigterm(moody_keg: Keg, moody: Moody) -> None:
+    moody.mood = silent
+    moody_keg.start()
+    moody_keg.pour()
+    moody.wait_for_requests("/pour")
+    moody_keg.signal(signal.SIGTERM)
+    assert moody_keg.ended(limit_s=6) == 0
+    assert len(moody_keg.waiting()) == 1
+
+
+def test_a_reload_takes_over_a_good_edit_and_keeps_on_after_a_bad_one(moody_keg: Keg, moody: Moody) -> None:
+    moody_keg.start()
+    moody.wait_for_requests("/ping")
+    moody_keg.write_config(pingInterval="never")
+    moody_keg.signal(signal.SIGHUP)
+    moody_keg.journal.wait("not reloaded, going on as before: .*pingInterval = never")
+    other = moody_keg.folder / "other-spool"
+    other.mkdir()
+    moody_keg.write_config(pingInterval=1, spool=other)
+    moody_keg.signal(signal.SIGHUP)
+    moody_keg.journal.wait("reloaded")
+    moody.wait_for_requests("/ping", 3)
+    (other / "x.pour").write_text("0,1,1,1\n")
+    moody.wait_for_requests("/pour")
+
+
+def test_systemd_is_told_ready_status_watchdog_reload_and_stop(moody_keg: Keg, moody: Moody) -> None:
+    moody.ping_mood = answers(503)
+    address = moody_keg.folder / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(address))
+        manager.settimeout(10)
+        heard: list[str] = []
+
+        def hears(text: str) -> bool:
+            while text not in "\n".join(heard):
+                heard.append(manager.recv(4096).decode())
+            return True
+
+        moody_keg.unplug()
+        moody_keg.start(env={"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "1000000"})
+        assert hears("READY=1"), "a missing sensor does not keep it from being ready"
+        assert hears("STATUS=no temperature")
+        assert hears("WATCHDOG=1")
+        moody_keg.signal(signal.SIGHUP)
+        assert hears("RELOADING=1\nMONOTONIC_USEC=")
+        heard.clear()
+        assert hears("READY=1")
+        assert hears("WATCHDOG=1")
+        moody_keg.signal(signal.SIGTERM)
+        assert hears("STOPPING=1")
+
+
+def _switches_and_ticks(pid: int) -> tuple[int, int]:
+    status = Path(f"/proc/{pid}/status").read_text()
+    switches = sum(int(line.split()[1]) for line in status.splitlines() if "ctxt_switches" in line)
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return switches, int(fields[11]) + int(fields[12])
+
+
+def test_idle_it_sleeps(moody_keg: Keg, moody: Moody) -> None:
+    moody_keg.pour("", "invalid.pour")
+    (moody_keg.spool / "x.pour.fail").write_text("")
+    moody_keg.start()
+    wait_for(lambda: not moody_keg.waiting())
+    moody.wait_for_requests("/ping")
+    assert stays(lambda: True, 1)
+    switches, ticks = _switches_and_ticks(moody_keg.pid)
+    assert stays(lambda: True, 10)
+    after = _switches_and_ticks(moody_keg.pid)
+    assert after[0] - switches <= 5
+    assert after[1] == ticks
+
+
+def test_the_command_knows_its_version() -> None:
+    said = subprocess.run([PYTHON, "-B", CLIENT, "--version"], check=True, capture_output=True, text=True).stdout
+    assert said.startswith("kegnet-client 0.")

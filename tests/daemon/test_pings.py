@@ -1,0 +1,109 @@
+"""The running daemon and its thermometer."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from support.keg import PROBE, Keg
+from support.moody import Moody
+from support.pki import signature
+from support.standin import StandIn
+from support.wait import stays
+
+SHORTED = "00 00 00 00 00 00 00 00 00 : crc=00 YES\n00 00 00 00 00 00 00 00 00 t=0\n"
+POWER_ON = "50 05 4b 46 7f ff 0c 10 1c : crc=1c YES\n50 05 4b 46 7f ff 0c 10 1c t=85000\n"
+STARVED = "ff 07 4b 46 7f ff 0c 10 a1 : crc=a1 YES\nff 07 4b 46 7f ff 0c 10 a1 t=127937\n"
+CRC_ERROR = "43 01 4b 46 7f ff 0c 10 97 : crc=9a NO\n43 01 4b 46 7f ff 0c 10 97 t=20187\n"
+NOBODY = "ff ff ff ff ff ff ff ff ff : crc=c9 NO\nff ff ff ff ff ff ff ff ff t=-62\n"
+IMPOSSIBLE = "43 01 4b 46 7f ff 0c 10 97 : crc=97 YES\n43 01 4b 46 7f ff 0c 10 97 t=125001\n"
+
+
+def test_a_temperature_goes_out_as_a_ping_signed_as_openssl_signs_it(keg: Keg, kegnet: StandIn) -> None:
+    keg.answer("43 01 4b 46 7f ff 0c 10 97 : crc=97 YES\n43 01 4b 46 7f ff 0c 10 97 t=20187\n")
+    before_ms = time.time_ns() // 10**6
+    keg.start()
+    ping = kegnet.wait_for_messages("ping", keg)[0]
+    assert ping["temp"] == 20187
+    assert before_ms <= int(str(ping["ts"])) <= time.time_ns() // 10**6
+    assert ping["sig"] == signature(keg.key, f"{keg.client_id},20187,{ping['ts']}")
+    assert "20.187 °C" in keg.journal.wait("ping accepted")
+
+
+def test_version_1_of_the_api_is_told_seconds(keg: Keg, kegnet: StandIn) -> None:
+    before_s = int(time.time())
+    keg.start(serviceBaseURL=kegnet.base_url.replace("/v2", "/v1/"))
+    ping = kegnet.wait_for_messages("ping", keg)[0]
+    assert ping["api"] == "v1"
+    assert before_s <= int(str(ping["ts"])) <= time.time()
+
+
+@pytest.mark.parametrize("millicelsius", [0, -3250, 125_000, -55_000])
+def test_an_ordinary_temperature_is_sent_zero_included(keg: Keg, kegnet: StandIn, millicelsius: int) -> None:
+    keg.temperature(millicelsius)
+    keg.start()
+    assert kegnet.wait_for_messages("ping", keg)[0]["temp"] == millicelsius
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (SHORTED, "shorted to ground"),
+        (POWER_ON, "lost power"),
+        (STARVED, "too little power"),
+        (CRC_ERROR, "CRC error"),
+        (NOBODY, "does not answer"),
+        ("", "empty answer"),
+        (IMPOSSIBLE, "t=125001"),
+        ("rubbish\n", "none of the driver's"),
+    ],
+    ids=["shorted", "power-on", "starved", "crc", "nobody", "empty", "impossible", "rubbish"],
+)
+def test_what_is_no_reading_sends_no_ping_and_is_said_once(moody_keg: Keg, moody: Moody, answer: str, said: str) -> None:
+    moody_keg.answer(answer)
+    moody_keg.start(pingInterval=1)
+    moody_keg.journal.wait(f"no temperature, so no ping: .*{said}")
+    assert stays(lambda: not moody.requests, 2.5)
+    assert len(moody_keg.journal.lines("no temperature")) == 1
+    moody_keg.temperature(4250)
+    moody.wait_for_requests("/ping")
+    moody_keg.journal.wait(f"thermometer found: {PROBE} reads 4.250")
+
+
+def test_a_probe_unplugged_and_plugged_again_is_lost_and_found(moody_keg: Keg, moody: Moody) -> None:
+    moody_keg.start(pingInterval=1)
+    moody.wait_for_requests("/ping")
+    moody_keg.unplug()
+    moody_keg.journal.wait("no temperature, so no ping: no thermometer on the 1-Wire bus")
+    sent = len(moody.requests)
+    moody_keg.temperature(4250)
+    moody.wait_for_requests("/ping", sent + 1)
+    moody_keg.journal.wait("thermometer found")
+
+
+def test_a_phantom_is_no_thermometer_and_is_named(moody_keg: Keg, moody: Moody) -> None:
+    moody_keg.unplug()
+    moody_keg.answer(SHORTED, probe="00-400000000000")
+    moody_keg.start()
+    moody_keg.journal.wait(r"only phantoms \(00-")
+    assert not moody.requests
+
+
+def test_the_probe_named_in_the_configuration_is_read_and_no_other(keg: Keg, kegnet: StandIn) -> None:
+    keg.answer("", probe="10-000000000001")
+    keg.temperature(4250)
+    keg.start(sensor=PROBE)
+    assert kegnet.wait_for_messages("ping", keg)[0]["temp"] == 4250
+
+
+def test_pings_go_on_at_their_interval(moody_keg: Keg, moody: Moody) -> None:
+    moody_keg.start(pingInterval=1)
+    moody.wait_for_requests("/ping", 4)
+    assert moody.connections == 1, "one kept connection serves them all"
+
+
+def test_a_refused_ping_is_said_once_and_sent_again_at_its_time(moody_keg: Keg, moody: Moody) -> None:
+    moody.ping_mood = lambda connection, _: connection.answer(401, b"who are you?")
+    moody_keg.start(pingInterval=1)
+    moody.wait_for_requests("/ping", 3)
+    assert len(moody_keg.journal.lines(r"ping refused by the server \(401 Unauthorized: who are you\?\)")) == 1

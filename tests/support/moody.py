@@ -1,0 +1,133 @@
+"""A moody KegNet: a real HTTPS server that answers, or fails to, as a test says."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import ssl
+import struct
+import threading
+from dataclasses import dataclass
+from typing import BinaryIO, Callable
+from urllib.parse import parse_qs
+
+from .pki import Certificate
+from .wait import wait_for
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it came."""
+
+    path: str
+    headers: dict[str, str]
+    fields: dict[str, str]
+
+
+class Connection:
+    """What a mood does with the other end's socket."""
+
+    def __init__(self, sock: ssl.SSLSocket, over: threading.Event) -> None:
+        self._socket = sock
+        self.over = over
+
+    def send(self, data: bytes) -> None:
+        """Sends `data` as it is."""
+        self._socket.sendall(data)
+
+    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        """Sends a whole answer; an underscore in a header's name stands for a hyphen."""
+        lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body)}"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        self.send("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+
+    def cut(self) -> None:
+        """Closes the connection in an orderly way, as TCP goes."""
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def reset(self) -> None:
+        """Has the kernel send a TCP reset."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        os.close(self._socket.detach())
+
+
+Mood = Callable[[Connection, Request], None]
+
+
+def answers(status: int, body: bytes = b"", **headers: str) -> Mood:
+    """The mood that answers just so."""
+    return lambda connection, _: connection.answer(status, body, **headers)
+
+
+def silent(connection: Connection, _: Request) -> None:
+    """The mood that never answers."""
+    connection.over.wait()
+
+
+class Moody:
+    """Serves on a free port of 127.0.0.1. `mood` says how pours are answered, `ping_mood` how pings are."""
+
+    def __init__(self, certificate: Certificate) -> None:
+        self.mood: Mood = answers(200)
+        self.ping_mood: Mood = answers(200)
+        self.requests: list[Request] = []
+        self.connections = 0
+        self._over = threading.Event()
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(certificate.certificate, certificate.key)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.base_url = f"https://127.0.0.1:{self.port}/rest/v2"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def paths(self, end: str) -> list[Request]:
+        """The requests so far to a path that ends in `end`."""
+        return [request for request in self.requests if request.path.endswith(end)]
+
+    def wait_for_requests(self, end: str, number: int = 1, limit_s: float = 15.0) -> list[Request]:
+        """As `paths()`, once there are `number` of them."""
+        wait_for(lambda: len(self.paths(end)) >= number, limit_s)
+        return self.paths(end)
+
+    def close(self) -> None:
+        """Stops listening, and ends what is silent."""
+        self._over.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                plain, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(plain,), daemon=True).start()
+
+    def _serve(self, plain: socket.socket) -> None:
+        # A client that is killed or that hangs up is part of the game.
+        with contextlib.suppress(OSError), self._context.wrap_socket(plain, server_side=True) as sock:
+            connection = Connection(sock, self._over)
+            file = sock.makefile("rb")
+            while request := _read(file):
+                self.requests.append(request)
+                mood = self.ping_mood if request.path.endswith("/ping") else self.mood
+                mood(connection, request)
+
+
+def _read(file: BinaryIO) -> Request | None:
+    first = file.readline().decode("latin-1")
+    if not first:
+        return None
+    headers: dict[str, str] = {}
+    while (line := file.readline().decode("latin-1").strip()) != "":
+        name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip()
+    body = file.read(int(headers.get("content-length", "0"))).decode("ascii")
+    match = re.match(r"POST (\S+) HTTP/1.1", first)
+    assert match, first
+    return Request(match.group(1), headers, {name: values[0] for name, values in parse_qs(body).items()})

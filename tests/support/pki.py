@@ -1,0 +1,45 @@
+"""Keys and certificates, made by openssl when the tests run."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def openssl(*arguments: str | Path, given: bytes = b"") -> bytes:
+    """What `openssl ARGUMENTS` prints."""
+    return subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, input=given).stdout
+
+
+def signature(key: Path, text: str) -> str:
+    """The documented signature of `text`, by openssl alone."""
+    return base64.b64encode(openssl("dgst", "-sha256", "-sign", key, given=text.encode())).decode()
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate and its private key, PEM files."""
+
+    certificate: Path
+    key: Path
+
+
+def authority(folder: Path) -> Certificate:
+    """A certificate authority of the tests' own."""
+    made = Certificate(folder / "ca.pem", folder / "ca.key")
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=Test authority",
+            "-keyout", made.key, "-out", made.certificate)  # fmt: skip
+    return made
+
+
+def issue(authority: Certificate, folder: Path, name: str, host: str = "IP:127.0.0.1,DNS:localhost", days: int = 2) -> Certificate:
+    """A server certificate for `host` from `authority`; with negative `days`, one that is over."""
+    made = Certificate(folder / f"{name}.pem", folder / f"{name}.key")
+    request, extensions = folder / f"{name}.csr", folder / f"{name}.ext"
+    extensions.write_text(f"subjectAltName={host}\n")
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=Test server", "-keyout", made.key, "-out", request)
+    openssl("x509", "-req", "-in", request, "-CA", authority.certificate, "-CAkey", authority.key, "-set_serial", "2",
+            "-days", str(days), "-extfile", extensions, "-out", made.certificate)  # fmt: skip
+    return made
