@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,11 @@ POUR = {"id": CLIENT, "pin": "0", "pulses": "586", "et": "8213", "ts": "13726864
 
 
 @pytest.fixture
-def server(tmp_path: Path, key: Path) -> FlaskClient:
+def server(tmp_path: Path, key: Path) -> Iterator[FlaskClient]:
     openssl("rsa", "-in", key, "-pubout", "-out", tmp_path / f"{CLIENT}.pem")
-    return create_app(Clients(tmp_path), Store(tmp_path / "kegnet.sqlite")).test_client()
+    store = Store(tmp_path / "kegnet.sqlite")
+    yield create_app(Clients(tmp_path), store).test_client()
+    store.close()
 
 
 def signed(fields: dict[str, str], key: Path) -> dict[str, str]:

@@ -33,6 +33,10 @@ class Store:
         self._database.execute("PRAGMA synchronous = FULL")
         self._database.executescript(_SCHEMA)
 
+    def close(self) -> None:
+        """Closes the database."""
+        self._database.close()
+
     def keep(self, endpoint: str, api: str, fields: Mapping[str, str]) -> bool:
         """Commits a message; whether it was new. `endpoint` is `ping` or `pour`, `fields` its form fields with `sig`."""
         values = {"api": api, "received_ms": time.time_ns() // 10**6, **fields}
