@@ -59,7 +59,7 @@ def assemble(path: Path, old: Parts | None = None) -> Parts:
     """
     conf = config.load(path)
     try:
-        api = Api(conf, Signer.load(conf.private_key), Backoff())
+        api = Api(conf, Signer.load(_key_file(conf), conf.private_key), Backoff())
     except KeyFileError as error:
         raise conf.error("privateKey", conf.private_key, str(error)) from error
     try:
@@ -68,6 +68,12 @@ def assemble(path: Path, old: Parts | None = None) -> Parts:
         raise conf.error("spool", conf.spool, str(error)) from error
     thermometer = Thermometer(conf.w1_devices, conf.sensor)
     return Parts(conf, spool, api, Uploader(spool, api), Pinger(thermometer, api, conf.ping_interval_s, conf.api_v1))
+
+
+def _key_file(conf: config.Config) -> Path:
+    """The key as systemd hands it to a service that may not read the file itself (systemd.exec(5), LoadCredential=)."""
+    credential = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / "privkey.pem"
+    return credential if credential.exists() else conf.private_key
 
 
 class Signals:

@@ -26,12 +26,13 @@ class Signer:
         self._key = key
 
     @classmethod
-    def load(cls, path: Path) -> Signer:
+    def load(cls, path: Path, kept_at: Path | None = None) -> Signer:
         """A signer with the unencrypted RSA key (PEM, traditional or PKCS #8) at `path`.
 
+        `kept_at` is where the owner keeps it, if `path` is a copy of the service manager's; mends name that.
         Raises KeyFileError; never asks for a passphrase.
         """
-        return cls(_rsa_key(path, _read(path)))
+        return cls(_rsa_key(kept_at or path, _read(path)))
 
     def sign(self, text: bytes) -> str:
         """The signature of `text` in base64 (RFC 4648 §4, no line breaks)."""
@@ -57,6 +58,8 @@ def _rsa_key(path: Path, pem: bytes) -> RSA.RSA:
         raise KeyFileError(
             f"it is protected by a passphrase, which a daemon cannot type; remove it with: openssl rsa -in {path} -out {path}.plain"
         )
+    if not pem:
+        raise KeyFileError(f"it is missing or empty; {mend}")
     if b"PRIVATE KEY-----" not in pem:
         raise KeyFileError(f"it holds no private key in PEM form; {mend}")
     try:

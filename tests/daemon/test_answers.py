@@ -115,7 +115,7 @@ def test_a_server_that_is_not_there_loses_no_pour(moody_keg: Keg, certificate: C
 
 @pytest.mark.parametrize(
     ("name", "host", "days", "said"),
-    [("expired", "IP:127.0.0.1", -1, "expired"), ("wrong-name", "DNS:elsewhere.example", 2, "127.0.0.1")],
+    [("expired", "IP:127.0.0.1", 0, "expired"), ("wrong-name", "DNS:elsewhere.example", 2, "127.0.0.1")],
 )
 def test_a_certificate_that_is_not_good_gets_no_message(
     moody_keg: Keg, run_folder: Path, ca: Certificate, name: str, host: str, days: int, said: str

@@ -134,7 +134,7 @@ class Keg:
     def in_its_namespace(self, *command: str | Path) -> None:
         """Runs a command among the daemon's own mounts."""
         enter = ["--mount"] if os.geteuid() == 0 else ["--user", "--preserve-credentials", "--mount"]
-        subprocess.run(["nsenter", "--target", str(self.pid), *enter, *command], check=True)
+        subprocess.run(["nsenter", "--target", str(self.pid), "--root", *enter, *command], check=True)
 
     def close(self) -> None:
         """Ends the daemon, however it is, and the syslog."""

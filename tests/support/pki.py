@@ -35,7 +35,7 @@ def authority(folder: Path) -> Certificate:
 
 
 def issue(authority: Certificate, folder: Path, name: str, host: str = "IP:127.0.0.1,DNS:localhost", days: int = 2) -> Certificate:
-    """A server certificate for `host` from `authority`; with negative `days`, one that is over."""
+    """A server certificate for `host` from `authority`; with no `days`, one that is over in a second."""
     made = Certificate(folder / f"{name}.pem", folder / f"{name}.key")
     request, extensions = folder / f"{name}.csr", folder / f"{name}.ext"
     extensions.write_text(f"subjectAltName={host}\n")
