@@ -58,10 +58,8 @@ def _rsa_key(path: Path, pem: bytes) -> RSA.RSA:
         raise KeyFileError(
             f"it is protected by a passphrase, which a daemon cannot type; remove it with: openssl rsa -in {path} -out {path}.plain"
         )
-    if not pem:
-        raise KeyFileError(f"it is missing or empty; {mend}")
     if b"PRIVATE KEY-----" not in pem:
-        raise KeyFileError(f"it holds no private key in PEM form; {mend}")
+        raise KeyFileError(f"it is missing, or holds no private key in PEM form; {mend}")
     try:
         key = RSA.load_key_string(pem, callback=_no_passphrase)
         bits = len(key)

@@ -89,8 +89,8 @@ def test_a_file_that_is_no_configuration_ends_with_78_and_one_line_of_help(moody
         (["genrsa", "-aes128", "-passout", "pass:x", "-out", "KEY", "2048"], "passphrase"),
         (["ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", "KEY"], "not an RSA key"),
         (["genpkey", "-algorithm", "ed25519", "-out", "KEY"], "not an RSA key"),
-        (["rand", "-out", "KEY", "1000"], "no private key"),
-        (["rsa", "-in", "GOOD", "-pubout", "-out", "KEY"], "no private key"),
+        (["rand", "-out", "KEY", "1000"], "holds no private key"),
+        (["rsa", "-in", "GOOD", "-pubout", "-out", "KEY"], "holds no private key"),
     ],
     ids=["short", "encrypted", "ec", "ed25519", "garbage", "public"],
 )

@@ -34,9 +34,13 @@ class StandIn:
 
     def messages(self, kind: str, keg: Keg) -> list[dict[str, object]]:
         """The pings or pours kept from `keg`, in the order of their coming."""
+        return self.messages_of(kind, keg.client_id)
+
+    def messages_of(self, kind: str, client_id: str) -> list[dict[str, object]]:
+        """The same for a client of that UUID."""
         with sqlite3.connect(f"file:{self._database}?mode=ro", uri=True) as database:
             database.row_factory = sqlite3.Row
-            rows = database.execute(f"SELECT * FROM {kind} WHERE id = ? ORDER BY rowid", (keg.client_id,)).fetchall()
+            rows = database.execute(f"SELECT * FROM {kind} WHERE id = ? ORDER BY rowid", (client_id,)).fetchall()
         database.close()
         return [dict(row) for row in rows]
 

@@ -1,0 +1,118 @@
+"""A Debian machine in namespaces: a real systemd as PID 1 over a throw-away overlay."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from kegnet.server.demo import w1_slave
+from support.keg import PROBE, REPOSITORY
+from support.wait import wait_for
+
+LAB = Path(__file__).resolve().parent / "lab"
+CACHE = Path(os.environ.get("KEGNET_LAB", "/var/tmp/kegnet-client-lab"))
+CLIENT_PACKAGES = ("python3", "python3-pyinotify", "python3-m2crypto", "python3-requests", "openssl", "rsyslog")
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def root_file_system(suite: str, *packages: str, name: str) -> Path:
+    """The root file system of a Debian `suite`, built once a machine."""
+    root = CACHE / f"{suite}-{name}"
+    if not root.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        subprocess.run([LAB / "build-root", root, suite, *packages], check=True)
+    return root
+
+
+def copy_source(target: Path) -> None:
+    """The project as a clone of the working tree would have it, without the repository itself."""
+    names = subprocess.run(
+        ["git", "-C", REPOSITORY, "ls-files", "-z", "--cached", "--others", "--exclude-standard"], check=True, capture_output=True
+    ).stdout.split(b"\0")
+    for name in filter(None, names):
+        source = REPOSITORY / os.fsdecode(name)
+        if source.exists():
+            (target / os.fsdecode(name)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target / os.fsdecode(name))
+
+
+class Machine:
+    """Boots `root`. `folder/share` is `/share` there, with the project in `/share/source`, and a probe shows 4.187 °C."""
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        self.root = root
+        self.folder = folder
+        self.share = folder / "share"
+        self.devices = folder / "w1"
+        (self.share / "source").mkdir(parents=True)
+        self.devices.mkdir()
+        copy_source(self.share / "source")
+        self.temperature(4187)
+        self.boot()
+
+    def temperature(self, millicelsius: int) -> None:
+        """The probe shows `millicelsius`."""
+        (self.devices / PROBE).mkdir(exist_ok=True)
+        (self.devices / PROBE / "w1_slave").write_text(w1_slave(millicelsius))
+
+    def boot(self) -> None:
+        """Boots, and waits until systemd has started all there is."""
+        with (self.folder / "console").open("a") as console:
+            self._outer = subprocess.Popen(
+                [LAB / "boot", self.root, self.folder / "upper", self.share, self.devices], stdout=console, stderr=console
+            )
+        self._leader = wait_for(self._find_leader)
+        wait_for(lambda: self.run("systemctl", "is-system-running", check=False).strip() in ("running", "degraded"), limit_s=60)
+
+    def _find_leader(self) -> int:
+        assert self._outer.poll() is None, (self.folder / "console").read_text()
+        children = Path(f"/proc/{self._outer.pid}/task/{self._outer.pid}/children").read_text().split()
+        if not children or Path(f"/proc/{children[0]}/comm").read_text() != "systemd\n":
+            return 0
+        return int(children[0])
+
+    def command(self, *command: str | Path) -> list[str]:
+        """The command line that runs `command` inside."""
+        enter = ["nsenter", "--target", str(self._leader), "--mount", "--uts", "--ipc", "--pid", "--cgroup"]
+        return [*enter, "env", "-i", f"PATH={PATH}", "HOME=/root", "LANG=C.UTF-8", *map(str, command)]
+
+    def run(self, *command: str | Path, check: bool = True) -> str:
+        """Runs `command` inside; what it prints on both streams."""
+        done = subprocess.run(self.command(*command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert not check or done.returncode == 0, f"{command} ended with {done.returncode}: {done.stdout}"
+        return done.stdout
+
+    def sh(self, script: str, check: bool = True) -> str:
+        """Runs a line of shell inside."""
+        return self.run("sh", "-c", script, check=check)
+
+    def property(self, name: str, unit: str = "kegnet-client") -> str:
+        """A property of a unit, as `systemctl show` gives it."""
+        return self.run("systemctl", "show", "--value", "--property", name, unit).strip()
+
+    def log(self) -> str:
+        """What /var/log/user.log has."""
+        return self.sh("cat /var/log/user.log 2>/dev/null || true")
+
+    def wait_for_log(self, text: str, limit_s: float = 20) -> None:
+        """Waits until user.log has `text`."""
+        wait_for(lambda: text in self.log(), limit_s)
+
+    def power_off(self) -> None:
+        """Ends it at once, as a container's `poweroff -f`."""
+        cgroup = Path(next(line.split()[1] for line in Path("/proc/mounts").read_text().splitlines() if line.split()[2] == "cgroup2"))
+        cgroup /= f"kegnet-{self._outer.pid}"
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._leader, signal.SIGRTMIN + 14)
+        try:
+            self._outer.wait(20)
+        except subprocess.TimeoutExpired:
+            self._outer.kill()
+            self._outer.wait()
+        wait_for(lambda: not (cgroup / "cgroup.procs").read_text())
+        for folder, _, _ in os.walk(cgroup, topdown=False):
+            Path(folder).rmdir()

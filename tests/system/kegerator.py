@@ -1,0 +1,61 @@
+"""A machine with the client on it, and the KegNet that it speaks to."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+
+from support.pki import Certificate
+from support.standin import StandIn
+from support.wait import wait_for
+from system.container import Machine
+
+CONF = "/usr/share/kegnet-client/conf/client.conf"
+SPOOL = "/usr/share/kegnet-client/spool"
+
+
+class Site:
+    """A machine, the KegNet that it speaks to, and who it is there. It has the key that service/install made."""
+
+    def __init__(self, machine: Machine, kegnet: StandIn, ca: Certificate) -> None:
+        self.machine = machine
+        self.kegnet = kegnet
+        self.client_id = str(uuid.uuid4())
+        # As a public authority's certificate would be on any machine.
+        authorities = machine.share / "ca.crt"
+        shutil.copy(ca.certificate, authorities)
+        machine.sh("mkdir -p /usr/local/share/ca-certificates && cp /share/ca.crt /usr/local/share/ca-certificates/test.crt")
+        machine.sh("if command -v update-ca-certificates; then update-ca-certificates; fi")
+
+    def install(self) -> str:
+        """`sudo service/install`, as the README has it; what it says."""
+        return self.machine.sh("cd /share/source && service/install")
+
+    def edit_two_lines(self) -> None:
+        """Sets uuid and serviceBaseURL in client.conf."""
+        self.machine.run("sed", "-i", f"s|^uuid =.*|uuid = {self.client_id}|", CONF)
+        self.machine.run("sed", "-i", f"s|^serviceBaseURL =.*|serviceBaseURL = {self.kegnet.base_url}|", CONF)
+
+    def register(self) -> None:
+        """Gives the public half of the machine's key to the KegNet."""
+        public = self.machine.sh("openssl rsa -in /usr/share/kegnet-client/conf/privkey.pem -pubout 2>/dev/null")
+        (self.kegnet.clients / f"{self.client_id}.pem").write_text(public)
+
+    def wait_for_messages(self, kind: str, number: int = 1) -> list[dict[str, object]]:
+        """The pings or pours that the KegNet has from here, once there are `number`."""
+        wait_for(lambda: len(self.kegnet.messages_of(kind, self.client_id)) >= number, limit_s=40)
+        return self.kegnet.messages_of(kind, self.client_id)
+
+    def drop_pour(self, line: str = "0,586,8213,1372686435017", name: str = "x") -> None:
+        """A pour as root's flow-meter daemon hands it over."""
+        self.machine.sh(f"echo {line} > {SPOOL}/{name}.tmp && mv {SPOOL}/{name}.tmp {SPOOL}/{name}.pour")
+
+    def waiting(self) -> list[str]:
+        """The pours in the spool."""
+        return self.machine.sh(f"cd {SPOOL} && ls | grep 'pour$' || true").split()
+
+    def start_over(self) -> None:
+        """A good configuration without drop-ins, and the service running with it."""
+        self.edit_two_lines()
+        self.machine.sh("rm -rf /etc/systemd/system/kegnet-client.service.d && systemctl daemon-reload")
+        self.machine.run("systemctl", "restart", "kegnet-client")

@@ -1,0 +1,107 @@
+"""service/install and service/uninstall on real Debian machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from support.keg import REPOSITORY
+from support.wait import wait_for
+from system.kegerator import CONF, SPOOL, Site
+
+HOME = "/usr/share/kegnet-client"
+
+
+def test_install_edit_two_lines_and_start_on_a_fresh_debian(fresh: Site) -> None:
+    assert "python3-m2crypto" in fresh.install()
+    fresh.edit_two_lines()
+    fresh.register()
+    fresh.machine.run("systemctl", "start", "kegnet-client")
+    assert fresh.wait_for_messages("ping")[0]["temp"] == 4187
+    fresh.machine.wait_for_log("ping accepted: 4.187 °C")
+
+
+def test_the_service_is_linked_from_where_it_lies(site: Site) -> None:
+    machine = site.machine
+    assert machine.run("readlink", "/etc/systemd/system/multi-user.target.wants/kegnet-client.service").strip() in (
+        f"{HOME}/service/kegnet-client.service",
+        "/etc/systemd/system/kegnet-client.service",
+    )
+    assert machine.run("readlink", "-f", "/etc/systemd/system/kegnet-client.service").strip() == f"{HOME}/service/kegnet-client.service"
+    assert machine.run("readlink", "-f", "/usr/share/kegnet/stop-kegnet-client").strip() == f"{HOME}/stop-kegnet-client"
+    assert machine.run("stat", "-c", "%U:%G %a", SPOOL).strip() == "root:kegnet 2775"
+    assert machine.run("stat", "-c", "%U:%G %a", f"{HOME}/conf/privkey.pem").strip() == "root:root 600"
+    assert machine.sh(f"find {HOME} ! -path '{SPOOL}*' -perm /022 ! -type l") == "", "nobody but root can write anywhere else"
+
+
+def test_boot_with_the_service_enabled(site: Site) -> None:
+    pings = len(site.wait_for_messages("ping"))
+    site.machine.power_off()
+    site.machine.boot()
+    site.wait_for_messages("ping", pings + 1)
+    assert site.machine.property("ActiveState") == "active"
+
+
+def test_an_upgrade_keeps_conf_and_waiting_pours_and_restarts_the_service(site: Site) -> None:
+    machine = site.machine
+    site.start_over()
+    machine.run("sed", "-i", "s|^serviceBaseURL =.*|serviceBaseURL = https://127.0.0.1:9/rest/v2|", CONF)
+    machine.run("systemctl", "restart", "kegnet-client")
+    site.drop_pour("0,1,1,1", "waits")
+    machine.sh(f"echo 0,2,2,2 > {SPOOL}/aside.pour.fail; echo mine > {HOME}/conf/note")
+    machine.sh(f"echo old > {HOME}/lib/kegnet/old_module.py")
+    before = machine.sh(f"sha256sum {HOME}/conf/* {SPOOL}/*")
+    pid = machine.property("MainPID")
+    site.install()
+    assert machine.sh(f"sha256sum {HOME}/conf/* {SPOOL}/*") == before
+    assert machine.property("MainPID") not in (pid, "0")
+    assert "No such file" in machine.sh(f"ls {HOME}/lib/kegnet/old_module.py", check=False)
+    site.edit_two_lines()
+    machine.run("systemctl", "restart", "kegnet-client")
+    assert site.wait_for_messages("pour")[-1]["pulses"] == 1
+    machine.sh(f"rm {SPOOL}/aside.pour.fail")
+
+
+def test_an_installation_that_was_interrupted_is_made_good_by_the_next(site: Site) -> None:
+    machine = site.machine
+    machine.sh(f"cd {HOME} && mv lib lib.old && mkdir lib.new && rm start-kegnet-client && rm -rf service")
+    pings = len(site.wait_for_messages("ping"))
+    site.install()
+    site.wait_for_messages("ping", pings + 1)
+    left = machine.sh(f"ls {HOME}").split()
+    assert sorted(left) == ["LICENSE", "README.md", "conf", "lib", "service", "spool", "start-kegnet-client", "stop-kegnet-client"]
+
+
+def test_another_user_than_root_is_told_so(site: Site) -> None:
+    assert "needs root: sudo service/install" in site.machine.sh(
+        "runuser -u nobody -- sh -c 'cd /share/source && service/install'", check=False
+    )
+
+
+def test_with_root_it_only_lays_files_out(site: Site) -> None:
+    said = site.machine.sh("cd /share/source && service/install --root /tmp/image && find /tmp/image -newer /share/ca.crt -maxdepth 4")
+    assert "nothing else was touched" in said
+    for name in ("lib", "conf", "service", "spool"):
+        assert f"/tmp/image/usr/share/kegnet-client/{name}\n" in said
+
+
+def test_uninstall_takes_all_but_conf_and_pours_and_says_where_they_are(site: Site) -> None:
+    machine = site.machine
+    machine.run("systemctl", "stop", "kegnet-client")
+    site.drop_pour("0,1,1,1", "left")
+    said = machine.run(f"{HOME}/service/uninstall")
+    assert f"1 pours that wait or are set aside are still in {SPOOL}" in said
+    assert f"still in {HOME}/conf" in said
+    assert machine.sh(f"ls {HOME}").split() == ["conf", "spool"]
+    assert machine.sh("find / -xdev -path /share -prune -o -name '*kegnet*' -print | grep -v -e ^/proc -e ^/sys -e ^/tmp").split() == [HOME]
+    assert machine.property("LoadState") == "not-found"
+    assert "no such user" in machine.sh("id kegnet", check=False)
+    assert "Uninstalled" in machine.run("/share/source/service/uninstall"), "a second time does no harm"
+    site.install()
+    machine.run("systemctl", "start", "kegnet-client")
+    wait_for(lambda: not site.waiting())
+
+
+def test_the_unit_is_what_is_in_the_repository(site: Site) -> None:
+    unit = Path(REPOSITORY / "service/kegnet-client.service").read_text()
+    assert site.machine.sh(f"cat {HOME}/service/kegnet-client.service") == unit
+    assert site.machine.run("systemd-analyze", "verify", f"{HOME}/service/kegnet-client.service") == ""

@@ -1,0 +1,233 @@
+"""The service's life under a real systemd, with a real rsyslog."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from support.wait import stays, wait_for
+from system.kegerator import CONF, SPOOL, Site
+
+HOME = "/usr/share/kegnet-client"
+EXPOSURE_AT_MOST = 1.2
+
+PROBE = """
+import os, sys
+
+def tries(what, action):
+    try:
+        action()
+    except OSError as error:
+        print(what, "refused:", error.strerror)
+    else:
+        print(what, "ALLOWED")
+
+def write(path):
+    with open(path, "w") as file:
+        file.write("x")
+
+for path in ("/etc/x", "/usr/share/x", "/var/lib/x", "/var/log/x", "%(home)s/x", "%(home)s/lib/x", "%(home)s/conf/x"):
+    tries("write " + path, lambda: write(path))
+tries("read /home", lambda: os.listdir("/home/somebody"))
+tries("read /root", lambda: os.listdir("/root"))
+tries("read the key on disk", lambda: open("%(home)s/conf/privkey.pem").read())
+tries("chroot", lambda: os.chroot("/"))
+tries("see other processes", lambda: os.stat("/proc/1"))
+write("%(spool)s/probe.tmp")
+os.unlink("%(spool)s/probe.tmp")
+print("spool writable")
+print([line for line in open("/proc/self/status").read().splitlines() if line.startswith(("CapEff", "CapBnd", "NoNewPrivs", "Seccomp:"))])
+""" % {"home": HOME, "spool": SPOOL}  # noqa: UP031  The text is full of braces.
+
+
+def drop_in(site: Site, text: str) -> None:
+    """Adds to the unit what an owner would add with `systemctl edit`."""
+    site.machine.sh(
+        f"mkdir -p /etc/systemd/system/kegnet-client.service.d; printf '{text}' > /etc/systemd/system/kegnet-client.service.d/x.conf"
+    )
+    site.machine.run("systemctl", "daemon-reload")
+
+
+def test_both_scripts_start_and_stop(site: Site) -> None:
+    machine = site.machine
+    machine.run("/usr/share/kegnet/stop-kegnet-client")
+    assert machine.property("ActiveState") == "inactive"
+    assert machine.property("Result") == "success"
+    machine.wait_for_log("stopped; ")
+    pings = len(site.wait_for_messages("ping"))
+    machine.run(f"{HOME}/start-kegnet-client")
+    assert machine.property("ActiveState") == "active"
+    site.wait_for_messages("ping", pings + 1)
+
+
+def test_status_tells_the_story(site: Site) -> None:
+    site.start_over()
+    wait_for(lambda: "last ping accepted" in site.machine.property("StatusText"))
+    status = site.machine.sh("systemctl status kegnet-client")
+    assert re.search(r'Status: "4\.187 °C; last ping accepted [-0-9]{10} [:0-9]{5}; no pours wait"', status), status
+
+
+def test_status_tells_what_is_wrong_and_a_missing_server_does_not_keep_it_from_being_ready(site: Site) -> None:
+    machine = site.machine
+    machine.run("sed", "-i", "s|^serviceBaseURL =.*|serviceBaseURL = https://127.0.0.1:9/rest/v2|", CONF)
+    machine.sh(f"echo x > {SPOOL}/y.pour.fail")
+    machine.run("systemctl", "restart", "kegnet-client")
+    site.drop_pour()
+    wait_for(lambda: "1 pour waits, 1 set aside" in machine.property("StatusText"))
+    assert machine.property("StatusText").startswith("server unavailable: Connection refused; 4.187 °C; no ping accepted yet")
+    machine.sh(f"rm {SPOOL}/y.pour.fail")
+    site.start_over()
+    wait_for(lambda: not site.waiting())
+
+
+def test_a_missing_thermometer_does_not_keep_it_from_being_ready(site: Site) -> None:
+    folder = site.machine.devices / "28-0000054c9f11"
+    folder.rename(site.machine.folder / "unplugged")
+    site.start_over()
+    assert site.machine.property("ActiveState") == "active"
+    wait_for(lambda: site.machine.property("StatusText").startswith("no temperature: no thermometer on the 1-Wire bus"))
+    (site.machine.folder / "unplugged").rename(folder)
+    site.start_over()
+
+
+def test_pours_by_root_and_by_another_user_of_the_group_are_sent_and_removed(site: Site) -> None:
+    site.start_over()
+    sent = len(site.kegnet.messages_of("pour", site.client_id))
+    site.machine.sh("id meter || useradd --system --groups kegnet meter")
+    site.drop_pour("0,11,1,1", "root")
+    site.machine.sh(f"runuser -u meter -- sh -c 'echo 0,12,1,1 > {SPOOL}/m.tmp && mv {SPOOL}/m.tmp {SPOOL}/meter.pour'")
+    assert {pour["pulses"] for pour in site.wait_for_messages("pour", sent + 2)[sent:]} == {11, 12}
+    wait_for(lambda: not site.waiting())
+
+
+def test_a_good_edit_is_taken_over_by_reload_and_a_bad_one_is_not(site: Site) -> None:
+    machine = site.machine
+    site.start_over()
+    pid = machine.property("MainPID")
+    machine.run("sed", "-i", "$ a pingInterval = never", CONF)
+    machine.run("systemctl", "reload", "kegnet-client")
+    machine.wait_for_log("not reloaded, going on as before: ")
+    assert "pingInterval = never: it takes whole seconds" in machine.log()
+    machine.run("sed", "-i", "s/^pingInterval = never/pingInterval = 1/", CONF)
+    pings = len(site.kegnet.messages_of("ping", site.client_id))
+    machine.run("systemctl", "reload", "kegnet-client")
+    site.wait_for_messages("ping", pings + 3)
+    assert (machine.property("MainPID"), machine.property("ActiveState")) == (pid, "active")
+    machine.run("sed", "-i", "/^pingInterval/d", CONF)
+    site.start_over()
+
+
+def test_after_sigkill_it_comes_back(site: Site) -> None:
+    drop_in(site, "[Service]\\nRestartSec=1\\n")
+    site.machine.run("systemctl", "restart", "kegnet-client")
+    pings = len(site.wait_for_messages("ping"))
+    site.machine.run("systemctl", "kill", "--signal=KILL", "kegnet-client")
+    site.wait_for_messages("ping", pings + 1)
+    assert site.machine.property("NRestarts") == "1"
+    site.start_over()
+
+
+def test_a_hung_client_is_killed_by_the_watchdog_and_comes_back(site: Site) -> None:
+    machine = site.machine
+    drop_in(site, "[Service]\\nRestartSec=1\\nWatchdogSec=2\\n")
+    machine.run("systemctl", "restart", "kegnet-client")
+    assert stays(lambda: machine.property("NRestarts") == "0", 5), "a client that lives feeds its watchdog"
+    pings = len(site.wait_for_messages("ping"))
+    machine.run("systemctl", "kill", "--signal=STOP", "--kill-whom=main", "kegnet-client")
+    site.wait_for_messages("ping", pings + 1)
+    assert machine.property("NRestarts") == "1"
+    assert "Watchdog timeout" in machine.run("journalctl", "--unit", "kegnet-client", "--no-pager")
+    site.start_over()
+
+
+@pytest.mark.parametrize("broken", ["uuid", "key missing", "key encrypted"])
+def test_what_cannot_serve_is_said_once_and_does_not_loop(site: Site, broken: str) -> None:
+    machine = site.machine
+    key = f"{HOME}/conf/privkey.pem"
+    machine.sh(f"cp -p {key} {key}.good")
+    if broken == "uuid":
+        machine.run("sed", "-i", "s|^uuid =.*|uuid = mine|", CONF)
+        said = f"{CONF}: uuid = mine: it takes the client's UUID"
+    elif broken == "key missing":
+        machine.run("rm", key)
+        said = (
+            f"{CONF}: privateKey = {key}: it is missing, or holds no private key in PEM form; make one with: openssl genrsa -out {key} 2048"
+        )
+    else:
+        machine.sh(f"openssl rsa -aes128 -passout pass:x -in {key}.good -out {key}")
+        said = f"{CONF}: privateKey = {key}: it is protected by a passphrase"
+    before = machine.log().count(said)
+    drop_in(site, "[Service]\\nRestartSec=1\\n")
+    machine.run("systemctl", "restart", "kegnet-client", check=False)
+    wait_for(lambda: machine.property("ActiveState") == "failed")
+    assert stays(lambda: machine.property("NRestarts") == "0", 2.5)
+    assert machine.property("ExecMainStatus") == "78"
+    assert machine.log().count(said) == before + 1
+    machine.sh(f"mv {key}.good {key}")
+    site.start_over()
+
+
+def test_the_log_has_the_lines_once_and_the_journal_no_doubles(site: Site) -> None:
+    machine = site.machine
+    site.start_over()
+    sent = len(site.kegnet.messages_of("pour", site.client_id))
+    site.drop_pour("0,77,1,1", "once")
+    site.wait_for_messages("pour", sent + 1)
+    machine.wait_for_log("pour accepted: once.pour")
+    lines = [line for line in machine.log().splitlines() if "once.pour" in line]
+    assert len(lines) == 1
+    assert re.search(r" kegnet-client\[[0-9]+\]: pour accepted: once\.pour", lines[0])
+    fields = machine.sh(
+        "journalctl --no-pager --output=verbose | grep -B40 -A5 'MESSAGE=pour accepted: once' | grep -E 'PRIORITY|FACILITY'"
+    )
+    assert sorted(field.strip() for field in fields.split()) == ["PRIORITY=6", "SYSLOG_FACILITY=1"]
+    everything = machine.sh("journalctl --no-pager --output=cat | grep once.pour").splitlines()
+    assert len(everything) == 1
+
+
+def test_nothing_is_lost_while_rsyslog_restarts(site: Site) -> None:
+    machine = site.machine
+    site.start_over()
+    site.wait_for_messages("ping")
+    machine.sh(f"systemctl stop rsyslog & for i in $(seq 40); do echo 0,$i,5,5 > {SPOOL}/rs$i.pour; done; wait; systemctl start rsyslog")
+    wait_for(lambda: len(re.findall(r"pour accepted: rs[0-9]+\.pour", machine.log())) == 40, limit_s=30)
+
+
+def test_confinement_holds(site: Site) -> None:
+    machine = site.machine
+    machine.sh("mkdir -p /home/somebody; mkdir -p /etc/systemd/system")
+    (machine.share / "probe.py").write_text(PROBE)
+    oneshot = f"-e 's|^ExecStart=.*|ExecStart=/usr/bin/python3 {HOME}/probe.py|' -e s/^Type=.*/Type=oneshot/ -e /^Restart=/d"
+    machine.sh(f"sed {oneshot} {HOME}/service/kegnet-client.service > /etc/systemd/system/probe.service")
+    machine.sh(f"cp /share/probe.py {HOME}/probe.py; systemctl daemon-reload")
+    machine.run("systemctl", "start", "probe")
+    said = machine.run("journalctl", "--unit", "probe", "--no-pager", "--output=cat")
+    machine.sh(f"rm /etc/systemd/system/probe.service {HOME}/probe.py; systemctl daemon-reload")
+    assert "spool writable" in said
+    assert "ALLOWED" not in said, said
+    assert said.count("refused") == 12
+    assert re.search(r"CapEff:\\t0+', 'CapBnd:\\t0+', 'NoNewPrivs:\\t1', 'Seccomp:\\t2'", said), said
+
+
+def test_the_service_runs_as_its_own_user_who_cannot_read_the_key_on_the_disk(site: Site) -> None:
+    machine = site.machine
+    assert machine.sh(f"ps -o user= -p {machine.property('MainPID')}").strip() == "kegnet"
+    assert "Permission denied" in machine.sh(f"runuser -u kegnet -- cat {HOME}/conf/privkey.pem", check=False)
+
+
+def test_the_exposure_is_at_most_what_we_promise(site: Site) -> None:
+    said = site.machine.run("systemd-analyze", "security", "--no-pager", "kegnet-client")
+    figure = re.search(r"Overall exposure level for kegnet-client.service: ([0-9.]+)", said)
+    assert figure, said
+    print("exposure", figure.group(1))
+    assert float(figure.group(1)) <= EXPOSURE_AT_MOST, said
+
+
+def test_an_idle_service_does_not_write_its_log(site: Site) -> None:
+    site.start_over()
+    site.wait_for_messages("ping")
+    time.sleep(1)  # Whatever the start has to say is said.
+    before = site.machine.log()
+    assert stays(lambda: True, 4)
+    assert site.machine.log() == before
