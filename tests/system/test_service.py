@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 
@@ -121,10 +122,8 @@ def test_a_good_edit_is_taken_over_by_reload_and_a_bad_one_is_not(site: Site) ->
 def test_after_sigkill_it_comes_back(site: Site) -> None:
     drop_in(site, "[Service]\\nRestartSec=1\\n")
     site.machine.run("systemctl", "restart", "kegnet-client")
-    pings = len(site.wait_for_messages("ping"))
     site.machine.run("systemctl", "kill", "--signal=KILL", "kegnet-client")
-    site.wait_for_messages("ping", pings + 1)
-    assert site.machine.property("NRestarts") == "1"
+    wait_for(lambda: site.machine.property("NRestarts") == "1" and "last ping accepted" in site.machine.property("StatusText"))
     site.start_over()
 
 
@@ -133,10 +132,8 @@ def test_a_hung_client_is_killed_by_the_watchdog_and_comes_back(site: Site) -> N
     drop_in(site, "[Service]\\nRestartSec=1\\nWatchdogSec=2\\n")
     machine.run("systemctl", "restart", "kegnet-client")
     assert stays(lambda: machine.property("NRestarts") == "0", 5), "a client that lives feeds its watchdog"
-    pings = len(site.wait_for_messages("ping"))
     machine.run("systemctl", "kill", "--signal=STOP", "--kill-whom=main", "kegnet-client")
-    site.wait_for_messages("ping", pings + 1)
-    assert machine.property("NRestarts") == "1"
+    wait_for(lambda: machine.property("NRestarts") == "1" and "last ping accepted" in machine.property("StatusText"))
     assert "Watchdog timeout" in machine.run("journalctl", "--unit", "kegnet-client", "--no-pager")
     site.start_over()
 
@@ -151,9 +148,7 @@ def test_what_cannot_serve_is_said_once_and_does_not_loop(site: Site, broken: st
         said = f"{CONF}: uuid = mine: it takes the client's UUID"
     elif broken == "key missing":
         machine.run("rm", key)
-        said = (
-            f"{CONF}: privateKey = {key}: it is missing, or holds no private key in PEM form; make one with: openssl genrsa -out {key} 2048"
-        )
+        said = f"{CONF}: privateKey = {key}: it is missing, or holds no private key in PEM form; make one with: openssl genrsa"
     else:
         machine.sh(f"openssl rsa -aes128 -passout pass:x -in {key}.good -out {key}")
         said = f"{CONF}: privateKey = {key}: it is protected by a passphrase"
@@ -178,12 +173,8 @@ def test_the_log_has_the_lines_once_and_the_journal_no_doubles(site: Site) -> No
     lines = [line for line in machine.log().splitlines() if "once.pour" in line]
     assert len(lines) == 1
     assert re.search(r" kegnet-client\[[0-9]+\]: pour accepted: once\.pour", lines[0])
-    fields = machine.sh(
-        "journalctl --no-pager --output=verbose | grep -B40 -A5 'MESSAGE=pour accepted: once' | grep -E 'PRIORITY|FACILITY'"
-    )
-    assert sorted(field.strip() for field in fields.split()) == ["PRIORITY=6", "SYSLOG_FACILITY=1"]
-    everything = machine.sh("journalctl --no-pager --output=cat | grep once.pour").splitlines()
-    assert len(everything) == 1
+    entries = [json.loads(line) for line in machine.sh("journalctl --output=json | grep once.pour").splitlines()]
+    assert [(entry["PRIORITY"], entry["SYSLOG_FACILITY"]) for entry in entries] == [("6", "1")]
 
 
 def test_nothing_is_lost_while_rsyslog_restarts(site: Site) -> None:
