@@ -24,7 +24,8 @@ def ca(run_folder: Path) -> Certificate:
 
 @pytest.fixture(scope="session")
 def certificate(run_folder: Path, ca: Certificate) -> Certificate:
-    return issue(ca, run_folder, "server")
+    # The last address is this machine as a guest of QEMU sees it.
+    return issue(ca, run_folder, "server", "IP:127.0.0.1,DNS:localhost,IP:10.0.2.2")
 
 
 @pytest.fixture(scope="session")

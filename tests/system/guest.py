@@ -1,0 +1,78 @@
+"""A Debian machine in QEMU, with Debian's own kernel, by software emulation: for what a container cannot show."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+from pathlib import Path
+
+from support.wait import wait_for
+from system.container import CACHE, CLIENT_PACKAGES, LAB, copy_source, root_file_system
+
+HOST = "10.0.2.2"
+"""The machine that runs QEMU, its loopback services included, as the guest sees it."""
+
+
+class Guest:
+    """Boots Debian 12 with the client installed. Its clock starts in 1970."""
+
+    def __init__(self, folder: Path, authority: Path) -> None:
+        self._folder = folder
+        root = root_file_system("bookworm", *CLIENT_PACKAGES, "iproute2", name="guest")
+        kernel = CACHE / "kernel"
+        if not kernel.exists():
+            subprocess.run([LAB / "build-kernel", kernel], check=True)
+        copy_source(folder / "source")
+        self._disk = folder / "disk"
+        subprocess.run([LAB / "build-disk", root, kernel, folder / "source", authority, LAB, self._disk], check=True)
+        self._boot(kernel)
+
+    def _boot(self, kernel: Path) -> None:
+        image = next((kernel / "boot").glob("vmlinuz-*"))
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self._folder / "agent"))
+        listener.listen()
+        listener.settimeout(20)
+        command = [
+            "qemu-system-x86_64", "-M", "pc,usb=off,vmport=off,hpet=off", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "Nehalem",
+            "-smp", "2", "-m", "1024", "-nodefaults", "-display", "none", "-no-reboot", "-kernel", image, "-initrd", kernel / "initrd",
+            "-append", "console=ttyS0 panic=-1 quiet mitigations=off nokaslr tsc=reliable random.trust_cpu=on net.ifnames=0",
+            "-drive", f"file={self._disk},if=virtio,format=raw,snapshot=on,cache=unsafe",
+            "-netdev", "user,id=net,restrict=off", "-device", "virtio-net-pci,netdev=net,romfile=",
+            "-serial", f"file:{self._folder / 'console'}", "-serial", f"unix:{self._folder / 'agent'}",
+        ]  # fmt: skip
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with listener:
+            self._port, _ = listener.accept()
+        self._port.settimeout(120)
+        self._answers = self._port.makefile("rb")
+        assert self._answers.readline() == b"ready\n"
+        self.sh("ip link set eth0 up && ip addr add 10.0.2.15/24 dev eth0", check=False)
+
+    def sh(self, script: str, check: bool = True) -> str:
+        """Runs a shell script inside; what it prints on both streams."""
+        self._port.sendall(json.dumps(script).encode() + b"\n")
+        status, said = json.loads(self._answers.readline())
+        assert not check or status == 0, f"{script} ended with {status}: {said}"
+        return str(said)
+
+    def property(self, name: str) -> str:
+        """A property of the service, as `systemctl show` gives it."""
+        return self.sh(f"systemctl show --value --property {name} kegnet-client").strip()
+
+    def log(self) -> str:
+        """What /var/log/user.log has."""
+        return self.sh("cat /var/log/user.log 2>/dev/null || true")
+
+    def wait_for_log(self, text: str, limit_s: float = 90) -> str:
+        """Waits until user.log has `text`; the line."""
+        wait_for(lambda: text in self.log(), limit_s, every_s=0.5)
+        return next(line for line in self.log().splitlines() if text in line)
+
+    def close(self) -> None:
+        """Pulls the plug."""
+        self._process.kill()
+        self._process.wait()
+        self._answers.close()
+        self._port.close()
