@@ -34,7 +34,7 @@ class Guest:
         listener.bind(str(self._folder / "agent"))
         listener.listen()
         listener.settimeout(20)
-        command = [
+        command: list[str | Path] = [
             "qemu-system-x86_64", "-M", "pc,usb=off,vmport=off,hpet=off", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "Nehalem",
             "-smp", "2", "-m", "1024", "-nodefaults", "-display", "none", "-no-reboot", "-kernel", image, "-initrd", kernel / "initrd",
             "-append", "console=ttyS0 panic=-1 quiet mitigations=off nokaslr tsc=reliable random.trust_cpu=on net.ifnames=0",
