@@ -214,11 +214,11 @@ def _whole_body(response: requests.Response) -> bytes:
     return body
 
 
-def _words(error: BaseException) -> str:
+def _words(error: BaseException, depth: int = 10) -> str:
     """The innermost reason of an error that libraries have wrapped in errors of their own."""
     for inner in (getattr(error, "reason", None), *reversed(error.args), error.__cause__, error.__context__):
-        if isinstance(inner, BaseException):
-            return _words(inner)
+        if isinstance(inner, BaseException) and depth > 0:
+            return _words(inner, depth - 1)
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not to be trusted ({error.verify_message})"
     if isinstance(error, OSError) and error.strerror:

@@ -253,7 +253,8 @@ class Spool:
         known = self._unsettled.pop(name, None)
         try:
             if Stamp.of(os.lstat(path)) != entry.stamp:
-                self._announce(name, now)
+                self._line[name] = _Waiting()
+                self.waiting += 1
             elif entry.fate is Fate.REMOVE:
                 os.unlink(path)
             else:
@@ -303,7 +304,7 @@ class Spool:
         census = _Census(self.path, self._line, self._unsettled)
         try:
             trouble = self._watch_it()
-            oldest = heapq.nsmallest(min(BATCH, REMEMBERED - len(self._line)), census)
+            oldest = heapq.nsmallest(BATCH, census)[: max(0, REMEMBERED - len(self._line))]
         except OSError as error:
             self._line.clear()
             census = _Census(self.path, (), ())
@@ -355,7 +356,7 @@ class _Census:
                     self.set_aside += 1
                 if not entry.name.endswith(SUFFIX) or entry.is_dir(follow_symlinks=False) or entry.name in self._unsettled:
                     continue
-                self.waiting += entry.is_file(follow_symlinks=False)
+                self.waiting += 1
                 if entry.name in self._line:
                     continue
                 try:

@@ -54,6 +54,21 @@ def test_with_nothing_to_do_nothing_is_due_for_minutes(tmp_path: Path) -> None:
     spool.close()
 
 
+def test_a_line_full_of_what_is_put_off_takes_no_more_and_does_not_spin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_module, "BATCH", 2)
+    monkeypatch.setattr(spool_module, "REMEMBERED", 3)
+    for number in range(6):
+        os.utime(drop(tmp_path, f"{number}.pour"), (number, number))
+    spool = Spool(tmp_path, now=0)
+    while (name := spool.oldest(now=0)) is not None:
+        spool.put_off(name, until=1000)
+        spool.tend(now=0)
+    assert len(spool._line) == 3
+    assert spool.waiting == 6
+    assert spool.tend_due(now=0) == spool_module.SETTLE_AGAIN_S
+    spool.close()
+
+
 def test_put_off_is_handed_out_again_when_due_or_when_inotify_speaks_of_it(tmp_path: Path) -> None:
     spool = Spool(tmp_path, now=0)
     drop(tmp_path, "x.pour")
