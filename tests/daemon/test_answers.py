@@ -113,6 +113,13 @@ def test_a_server_that_is_not_there_loses_no_pour(moody_keg: Keg, certificate: C
     assert len(moody_keg.journal.lines("server unavailable")) == 1
 
 
+def test_a_name_that_does_not_resolve_loses_no_pour(moody_keg: Keg) -> None:
+    moody_keg.start(serviceBaseURL="https://kegnet.invalid/rest/v2")
+    moody_keg.pour()
+    moody_keg.journal.wait("server unavailable: (Name or service not known|Temporary failure in name resolution)")
+    assert len(moody_keg.waiting()) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "host", "days", "said"),
     [("expired", "IP:127.0.0.1", 0, "expired"), ("wrong-name", "DNS:elsewhere.example", 2, "127.0.0.1")],

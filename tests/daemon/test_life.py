@@ -117,6 +117,17 @@ def test_an_unknown_parameter_is_named_in_a_warning_and_does_not_stop_the_start(
     moody.wait_for_requests("/ping")
 
 
+def test_each_line_has_its_severity_and_the_facility_user(moody_keg: Keg, moody: Moody) -> None:
+    moody.mood = answers(400)
+    moody_keg.start(nonsense=1)
+    moody_keg.pour("0,1,1,1\n", "x.pour")
+    assert moody_keg.journal.wait("x.pour is set aside").startswith("<11>"), "error"
+    assert moody_keg.journal.wait("nonsense is not known").startswith("<12>"), "warning"
+    assert moody_keg.journal.wait("ping accepted").startswith("<14>"), "information"
+    pattern = rf"^<1[124]>[A-Z][a-z]{{2}} [ 0-9]{{2}} [0-9:]{{8}} kegnet-client\[{moody_keg.pid}\]: "
+    assert moody_keg.journal.lines(pattern) == moody_keg.journal.datagrams
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_end_is_orderly(moody_keg: Keg, moody: Moody, number: signal.Signals) -> None:
     moody_keg.start()

@@ -24,7 +24,7 @@ def fresh(suite: str, tmp_path: Path, kegnet: StandIn, ca: Certificate) -> Itera
     """A fresh Debian: nothing of what the client needs is there."""
     machine = Machine(root_file_system(suite, name="fresh"), tmp_path)
     yield Site(machine, kegnet, ca)
-    machine.power_off()
+    machine.scrap()
 
 
 @pytest.fixture(scope="module")
@@ -37,4 +37,4 @@ def site(suite: str, tmp_path_factory: pytest.TempPathFactory, kegnet: StandIn, 
     made.register()
     machine.run("systemctl", "start", "kegnet-client")
     yield made
-    machine.power_off()
+    machine.scrap()

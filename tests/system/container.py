@@ -116,3 +116,8 @@ class Machine:
         wait_for(lambda: not (cgroup / "cgroup.procs").read_text())
         for folder, _, _ in os.walk(cgroup, topdown=False):
             Path(folder).rmdir()
+
+    def scrap(self) -> None:
+        """Ends it for good: what it has written goes, too."""
+        self.power_off()
+        shutil.rmtree(self.folder / "upper")

@@ -76,3 +76,4 @@ class Guest:
         self._process.wait()
         self._answers.close()
         self._port.close()
+        self._disk.unlink()
