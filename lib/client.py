@@ -264,6 +264,8 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Runs the client; the exit status."""
     path = _arguments().config
+    # What the resolver does, no signal interrupts: it must not outlast SIGTERM's grace; see resolv.conf(5).
+    os.environ.setdefault("RES_OPTIONS", "timeout:1")
     logs.start()
     try:
         client = Client(path, Signals(), ServiceManager())

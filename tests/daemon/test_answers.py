@@ -101,6 +101,8 @@ def test_a_broken_connection_keeps_the_pour_until_it_is_accepted(moody_keg: Keg,
     moody_keg.start()
     moody_keg.pour()
     moody_keg.journal.wait("server unavailable")
+    first, second = moody.wait_for_requests("/pour", 2)
+    assert first.fields == second.fields
     wait_for(lambda: not moody_keg.waiting())
     assert moody_keg.failed() == []
 
@@ -192,4 +194,5 @@ def test_a_dripping_answer_ends_at_the_deadline(moody_keg: Keg, moody: Moody) ->
     moody_keg.start()
     moody_keg.pour()
     moody_keg.journal.wait("server unavailable: no whole answer in time", limit_s=35)
+    moody.wait_for_requests("/pour", 2)
     wait_for(lambda: not moody_keg.waiting())
