@@ -18,6 +18,9 @@ READ_DEADLINE_S = 20.0
 """Over all tries of one reading, for a driver that hangs."""
 SENSOR_AGAIN_S = 60.0
 """How soon a thermometer that gave no reading is tried again, at the latest."""
+SENSOR_REST_S = 2.0
+"""How long it is left in peace after that, at least: the kernel's w1_therm lets go of an unplugged probe only when it
+finds, looking once a second, that nobody reads it."""
 
 log = logging.getLogger(__name__)
 
@@ -42,14 +45,14 @@ class Pinger:
         """When the next ping is due, in monotonic seconds."""
         return max(self._due, self._api.ready_at)
 
-    def turn(self, now: float) -> None:
+    def turn(self, _now: float) -> None:
         """Reads and sends once."""
         try:
             reading = within(READ_DEADLINE_S, self._thermometer.read)
         except DeadlineExceeded:
-            self._no_reading("the thermometer does not answer in time; check its cable", now)
+            self._no_reading("the thermometer does not answer in time; check its cable", time.monotonic())
         except SensorError as error:
-            self._no_reading(str(error), now)
+            self._no_reading(str(error), time.monotonic())
         else:
             self._found(reading)
             ts = time.time_ns() // self._ts_unit_ns
@@ -76,7 +79,7 @@ class Pinger:
         self.reading, self.sensor_trouble = reading, ""
 
     def _no_reading(self, trouble: str, now: float) -> None:
-        self._due = now + min(self._interval_s, SENSOR_AGAIN_S)
+        self._due = now + max(SENSOR_REST_S, min(self._interval_s, SENSOR_AGAIN_S))
         self.reading, self.sensor_trouble = None, trouble
         if self._said.allows(trouble, now):
             log.warning("no temperature, so no ping: %s", trouble)
