@@ -117,6 +117,7 @@ class Client:
         self._said = logs.Hourly()
         self._outage_since: float | None = None
         self._clock_is_set = True
+        self._pinged_last = False
         self._parts = assemble(path)
         self._tell_config("started")
 
@@ -137,8 +138,13 @@ class Client:
         self._clock_is_set = time.time() >= RELEASE_MONTH_S
         if not self._clock_is_set:
             return
-        for job in (self._parts.pinger, self._parts.uploader):
+        jobs: list[Pinger | Uploader] = [self._parts.pinger, self._parts.uploader]
+        if self._pinged_last:
+            # In turns, or a ping that the server never takes would keep every pour waiting.
+            jobs.reverse()
+        for job in jobs:
             if job.due(now) <= now:
+                self._pinged_last = job is self._parts.pinger
                 job.turn(now)
                 return
 
@@ -183,6 +189,9 @@ class Client:
         conf = self._parts.config
         for warning in conf.warnings:
             log.warning("%s", warning)
+        if _key_file(conf) != conf.private_key != conf.path.parent / "privkey.pem":
+            mend = "not used, for systemd hands this service its key; name it in LoadCredential=privkey.pem:PATH of the unit"
+            log.warning("%s", conf.error("privateKey", conf.private_key, mend))
         log.info("%s: version %s, client %s, server %s; %s", what, __version__, conf.uuid, conf.base_url, _waiting(self._parts.spool))
 
     def _tell(self, now: float) -> None:

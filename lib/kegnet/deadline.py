@@ -8,6 +8,7 @@ The timer runs on the kernel's own clock, which no step of the wall clock moves.
 from __future__ import annotations
 
 import signal
+import time
 from types import FrameType
 from typing import Callable, TypeVar
 
@@ -15,7 +16,7 @@ Result = TypeVar("Result")
 
 _REPEAT_S = 0.25
 _armed = False
-_hurry_s: float | None = None
+_hurry_until = float("inf")
 
 
 class DeadlineExceeded(BaseException):
@@ -33,8 +34,8 @@ def within(limit_s: float, work: Callable[[], Result]) -> Result:
             _armed = True
             # The timer repeats, for an exception raised while a finalizer runs is dropped by the interpreter.
             signal.setitimer(signal.ITIMER_REAL, limit_s, _REPEAT_S)
-            if _hurry_s is not None:
-                shorten(_hurry_s)
+            if _hurry_until < float("inf"):
+                _ring_in(_hurry_until - time.monotonic())
             return work()
         finally:
             _armed = False
@@ -45,12 +46,17 @@ def within(limit_s: float, work: Callable[[], Result]) -> Result:
 
 
 def shorten(limit_s: float) -> None:
-    """Leaves the work in hand, and all to come, at most `limit_s` seconds. For signal handlers."""
-    global _hurry_s
-    _hurry_s = limit_s
+    """Leaves the work in hand, and all to come, `limit_s` seconds at most, taken together. For signal handlers."""
+    global _hurry_until
+    _hurry_until = min(_hurry_until, time.monotonic() + limit_s)
     if _armed:
-        remaining_s, _ = signal.getitimer(signal.ITIMER_REAL)
-        signal.setitimer(signal.ITIMER_REAL, max(min(remaining_s, limit_s), 0.001), _REPEAT_S)
+        _ring_in(limit_s)
+
+
+def _ring_in(limit_s: float) -> None:
+    """Has the timer ring in `limit_s` seconds, unless it rings sooner anyway."""
+    remaining_s, _ = signal.getitimer(signal.ITIMER_REAL)
+    signal.setitimer(signal.ITIMER_REAL, max(min(remaining_s, limit_s), 0.001), _REPEAT_S)
 
 
 def install() -> None:

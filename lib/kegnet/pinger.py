@@ -69,7 +69,8 @@ class Pinger:
             log.info("ping accepted: %s", celsius(reading.millicelsius))
         else:
             self.refusal = outcome.reason
-            if self._said.allows("refused " + outcome.reason, now):
+            # By its status alone: what follows it may be new each time.
+            if self._said.allows("refused " + outcome.reason[:3], now):
                 log.error("ping refused by the server (%s); check uuid, and that the server knows this client's public key", outcome.reason)
 
     def _found(self, reading: Reading) -> None:

@@ -116,12 +116,18 @@ class Spool:
 
     def __init__(self, path: Path, now: float) -> None:
         """Watches `path` and looks at what is there already. Raises SpoolError if it is no usable directory."""
-        if not path.is_dir():
+        try:
+            is_directory = stat.S_ISDIR(os.stat(path).st_mode)
+        except FileNotFoundError:
+            is_directory = False
+        except OSError as error:
+            raise SpoolError(f"the client cannot get there ({error.strerror}); name a directory that its user may enter") from error
+        if not is_directory:
             raise SpoolError(f"there is no such directory; make it with: mkdir -p {path}")
         if not os.access(path, os.R_OK | os.X_OK):
             raise SpoolError("the client's user cannot read it; give it to a group of that user")
         self.path = path
-        self.trouble = ""
+        self._trouble = ""
         self.waiting = 0
         self.set_aside = 0
         self._line: dict[str, _Waiting] = {}
@@ -136,6 +142,13 @@ class Spool:
         if self._watch is not None:
             self._watch.close()
             self._watch = None
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the directory, in words; empty if nothing is."""
+        if self._unsettled and not self._trouble:
+            return f"cannot be changed: {len(self._unsettled)} pours that are done with are still there"
+        return self._trouble
 
     # What waits.
 
@@ -189,6 +202,10 @@ class Spool:
     def leave_alone(self, name: str) -> None:
         """Looks at `name` again only if inotify speaks of it."""
         self.put_off(name, _NEVER)
+
+    def send_to_the_back(self, name: str) -> None:
+        """Lets the others in line go before `name`."""
+        self._line[name] = self._line.pop(name)
 
     # One pour.
 
@@ -301,6 +318,8 @@ class Spool:
 
     def _look(self, now: float) -> None:
         """Sees to it that the directory is watched, and puts the oldest names that are not in line there."""
+        for name in [name for name, entry in self._line.items() if entry.due == _NEVER and not os.path.lexists(self.path / name)]:
+            del self._line[name]
         census = _Census(self.path, self._line, self._unsettled)
         try:
             trouble = self._watch_it()
@@ -331,11 +350,11 @@ class Spool:
         return ""
 
     def _report(self, trouble: str) -> None:
-        if trouble and trouble != self.trouble:
+        if trouble and trouble != self._trouble:
             log.error("spool %s %s: looking every %g s", self.path, trouble, WATCHLESS_S)
-        elif self.trouble and not trouble:
+        elif self._trouble and not trouble:
             log.info("spool %s is watched again", self.path)
-        self.trouble = trouble
+        self._trouble = trouble
 
 
 class _Census:

@@ -83,3 +83,6 @@ class Uploader:
                 outcome.reason,
             )
             self._spool.settle(name, content.stamp, Fate.SET_ASIDE, now)
+        else:
+            # Should it be this pour alone that the server cannot take, the others do not wait for it.
+            self._spool.send_to_the_back(name)

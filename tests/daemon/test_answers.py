@@ -72,6 +72,22 @@ def test_a_transient_answer_keeps_the_pour_until_it_is_accepted(moody_keg: Keg, 
     moody_keg.journal.wait("server available again after")
 
 
+def test_a_ping_that_the_server_never_takes_keeps_no_pour_waiting(moody_keg: Keg, moody: Moody) -> None:
+    moody.ping_mood = answers(503)
+    moody_keg.pour("0,1,1,1\n")
+    moody_keg.pour("0,2,2,2\n")
+    moody_keg.start()
+    wait_for(lambda: not moody_keg.waiting(), limit_s=40)
+
+
+def test_a_pour_that_the_server_never_takes_keeps_no_other_waiting(moody_keg: Keg, moody: Moody) -> None:
+    moody.mood = lambda connection, request: connection.answer(500 if request.fields["pulses"] == "1" else 200)
+    moody_keg.pour("0,1,1,1\n", "poison.pour")
+    moody_keg.pour("0,2,2,2\n", "other.pour")
+    moody_keg.start()
+    wait_for(lambda: moody_keg.waiting() == ["poison.pour"], limit_s=40)
+
+
 def _half_an_answer(connection: Connection, _: Request) -> None:
     connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf of it")
     connection.cut()

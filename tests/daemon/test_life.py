@@ -46,6 +46,7 @@ def refusal(keg: Keg) -> str:
         ("privateKey", ".", "openssl genrsa"),
         ("spool", "missing", "mkdir -p"),
         ("spool", "client.conf", "mkdir -p"),
+        ("spool", "x" * 300, "name a directory that its user may enter"),
     ],
 )
 def test_a_bad_value_ends_with_78_and_one_line_of_help(moody_keg: Keg, parameter: str, value: str, mend: str) -> None:

@@ -69,7 +69,7 @@ def test_an_error_of_the_work_passes_through_and_nothing_rings_after_it() -> Non
 
 
 def test_a_signal_handler_can_shorten_the_work_in_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadline, "_hurry_s", None)
+    monkeypatch.setattr(deadline, "_hurry_until", float("inf"))
 
     def work() -> None:
         deadline.shorten(0.05)
