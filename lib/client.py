@@ -72,8 +72,8 @@ def assemble(path: Path, old: Parts | None = None) -> Parts:
 
 def _key_file(conf: config.Config) -> Path:
     """The key as systemd hands it to a service that may not read the file itself (systemd.exec(5), LoadCredential=)."""
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    return Path(folder) / "privkey.pem" if folder else conf.private_key
+    credential = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), "privkey.pem")
+    return credential if os.path.exists(credential) else conf.private_key
 
 
 class Signals:

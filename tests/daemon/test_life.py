@@ -112,6 +112,20 @@ def test_a_traditional_and_a_pkcs8_key_sign_alike(keg: Keg, kegnet: StandIn, key
     kegnet.wait_for_messages("ping", keg)
 
 
+def test_the_key_that_systemd_hands_over_is_preferred(keg: Keg, kegnet: StandIn, key: Path) -> None:
+    folder = keg.folder / "credentials"
+    folder.mkdir()
+    (folder / "privkey.pem").write_bytes(key.read_bytes())
+    keg.start(env={"CREDENTIALS_DIRECTORY": str(folder)}, privateKey="not-for-the-service.pem")
+    keg.journal.wait("privateKey = .*not-for-the-service.pem: not used, for systemd hands this service its key")
+    kegnet.wait_for_messages("ping", keg)
+
+
+def test_credentials_of_something_else_do_not_hide_the_key(keg: Keg, kegnet: StandIn) -> None:
+    keg.start(env={"CREDENTIALS_DIRECTORY": str(keg.folder)})
+    kegnet.wait_for_messages("ping", keg)
+
+
 def test_an_unknown_parameter_is_named_in_a_warning_and_does_not_stop_the_start(moody_keg: Keg, moody: Moody) -> None:
     moody_keg.start(pingIntervall=5)
     moody_keg.journal.wait("pingIntervall is not known")
