@@ -14,6 +14,15 @@ from system.kegerator import Site
 SUITES = ("bookworm", "trixie")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests that share a machine run one after the other, in one process."""
+    for item in items:
+        parameters = getattr(item, "callspec", None)
+        suite = parameters.params.get("suite", "") if parameters else ""
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{suite}"))
+
+
 @pytest.fixture(scope="module", params=SUITES)
 def suite(request: pytest.FixtureRequest) -> str:
     return str(request.param)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -20,12 +21,19 @@ PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def root_file_system(suite: str, *packages: str, name: str) -> Path:
-    """The root file system of a Debian `suite`, built once a machine."""
-    root = CACHE / f"{suite}-{name}"
-    if not root.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        subprocess.run([LAB / "build-root", root, suite, *packages], check=True)
-    return root
+    """The root file system of a Debian `suite`."""
+    return built_once(f"{suite}-{name}", "build-root", suite, *packages)
+
+
+def built_once(name: str, builder: str, *words: str) -> Path:
+    """What `builder`, a script of the lab, makes under `name`: once a machine, however many ask for it at a time."""
+    made = CACHE / name
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            subprocess.run([LAB / builder, made, *words], check=True)
+    return made
 
 
 def copy_source(target: Path) -> None:

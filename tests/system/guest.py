@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from support.wait import wait_for
-from system.container import CACHE, CLIENT_PACKAGES, LAB, copy_source, root_file_system
+from system.container import CLIENT_PACKAGES, LAB, built_once, copy_source, root_file_system
 
 HOST = "10.0.2.2"
 """The machine that runs QEMU, its loopback services included, as the guest sees it."""
@@ -20,9 +20,7 @@ class Guest:
     def __init__(self, folder: Path, authority: Path) -> None:
         self._folder = folder
         root = root_file_system("bookworm", *CLIENT_PACKAGES, "iproute2", name="guest")
-        kernel = CACHE / "kernel"
-        if not kernel.exists():
-            subprocess.run([LAB / "build-kernel", kernel], check=True)
+        kernel = built_once("kernel", "build-kernel")
         copy_source(folder / "source")
         self._disk = folder / "disk"
         subprocess.run([LAB / "build-disk", root, kernel, folder / "source", authority, LAB, self._disk], check=True)
