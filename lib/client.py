@@ -273,8 +273,9 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Runs the client; the exit status."""
     path = _arguments().config
-    # What the resolver does, no signal interrupts: it must not outlast SIGTERM's grace; see resolv.conf(5).
-    os.environ.setdefault("RES_OPTIONS", "timeout:1")
+    # What the resolver does, no signal interrupts: it must not outlast SIGTERM's grace, whatever number of name servers
+    # and domains there are to try; see resolv.conf(5). Another try is the backoff's.
+    os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:1")
     logs.start()
     try:
         client = Client(path, Signals(), ServiceManager())

@@ -245,9 +245,6 @@ def test_300_pours_with_ten_kills_on_the_way_all_arrive(keg: Keg, kegnet: StandI
         time.sleep(random.uniform(0.1, 0.8))
         keg.signal(signal.SIGKILL)
         keg.ended()
-        assert keg.process is not None
-        assert keg.process.stderr is not None
-        keg.process.stderr.close()
         print(len(keg.waiting()), "pours wait after this kill")
     keg.start()
     wait_for(lambda: not os.listdir(keg.spool), limit_s=60)

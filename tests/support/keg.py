@@ -31,6 +31,7 @@ class Keg:
         self.spool = folder / "spool"
         self.devices = folder / "w1"
         self.config = folder / "conf" / "client.conf"
+        self.resolv_conf = folder / "resolv.conf"
         self.parameters = {"uuid": self.client_id, "serviceBaseURL": base_url, "privateKey": str(key), "w1Devices": "../w1"}
         if ca_bundle:
             self.parameters["caBundle"] = str(ca_bundle)
@@ -90,11 +91,13 @@ class Keg:
             wait_for(lambda: any(until in line for line in self.journal.datagrams[heard:]) or self._dead())
 
     def launch(self, env: Mapping[str, str] | None = None) -> None:
-        """Starts the daemon with whatever configuration there is, and does not wait."""
+        """Starts the daemon, again if it has ended, with whatever configuration there is, and does not wait."""
+        if self.process is not None and self.process.stderr is not None:
+            self.process.stderr.close()
         namespace = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
         helper = Path(__file__).with_name("with_private_log")
         self.process = subprocess.Popen(
-            [*namespace, helper, self.journal.path, self.folder / "dev", PYTHON, "-B", CLIENT, "--config", self.config],
+            [*namespace, helper, self.journal.path, self.folder / "dev", self.resolv_conf, PYTHON, "-B", CLIENT, "--config", self.config],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder), **(env or {})},
         )  # fmt: skip

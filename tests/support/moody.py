@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import select
 import socket
 import ssl
 import struct
@@ -29,9 +30,10 @@ class Request:
 class Connection:
     """What a mood does with the other end's socket."""
 
-    def __init__(self, sock: ssl.SSLSocket, over: threading.Event) -> None:
+    def __init__(self, sock: socket.socket, over: threading.Event) -> None:
         self._socket = sock
         self.over = over
+        self.closed = False
 
     def send(self, data: bytes) -> None:
         """Sends `data` as it is."""
@@ -43,18 +45,25 @@ class Connection:
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         self.send("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
 
+    def wait_for_more(self) -> None:
+        """Waits until the other end has sent something more."""
+        select.select([self._socket], [], [])
+
     def cut(self) -> None:
         """Closes the connection in an orderly way, as TCP goes."""
+        self.closed = True
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     def reset(self) -> None:
         """Has the kernel send a TCP reset."""
+        self.closed = True
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         os.close(self._socket.detach())
 
 
 Mood = Callable[[Connection, Request], None]
+Greeting = Callable[["Moody", socket.socket], socket.socket]
 
 
 def answers(status: int, body: bytes = b"", **headers: str) -> Mood:
@@ -67,21 +76,28 @@ def silent(connection: Connection, _: Request) -> None:
     connection.over.wait()
 
 
-class Moody:
-    """Serves on a free port of 127.0.0.1. `mood` says how pours are answered, `ping_mood` how pings are."""
+def tls(server: Moody, plain: socket.socket) -> socket.socket:
+    """The greeting of a server with manners."""
+    return server.context.wrap_socket(plain, server_side=True)
 
-    def __init__(self, certificate: Certificate) -> None:
+
+class Moody:
+    """Serves on a free port of `host`. `mood` says how pours are answered, `ping_mood` how pings are, `greeting` what comes first."""
+
+    def __init__(self, certificate: Certificate, host: str = "127.0.0.1", port: int = 0) -> None:
         self.mood: Mood = answers(200)
         self.ping_mood: Mood = answers(200)
+        self.greeting: Greeting = tls
         self.requests: list[Request] = []
         self.connections = 0
-        self._over = threading.Event()
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(certificate.certificate, certificate.key)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self.base_url = f"https://127.0.0.1:{self.port}/rest/v2"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.over = threading.Event()
+        self._open: list[Connection] = []
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate.certificate, certificate.key)
+        self._listen((host, port))
+        self.address: tuple[str, int] = self._listener.getsockname()
+        self.port = self.address[1]
+        self.base_url = f"https://{host}:{self.port}/rest/v2"
 
     def paths(self, end: str) -> list[Request]:
         """The requests so far to a path that ends in `end`."""
@@ -92,17 +108,35 @@ class Moody:
         wait_for(lambda: len(self.paths(end)) >= number, limit_s)
         return self.paths(end)
 
-    def close(self) -> None:
-        """Stops listening, and ends what is silent."""
-        self._over.set()
+    def leave(self) -> None:
+        """Stops listening: connections are refused."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
-    def _accept(self) -> None:
+    def hang_up(self) -> None:
+        """Resets every connection that there is."""
+        for connection in self._open:
+            with contextlib.suppress(OSError):
+                connection.reset()
+
+    def come_back(self) -> None:
+        """Listens again, at the same address."""
+        self._listen(self.address)
+
+    def close(self) -> None:
+        """Stops listening, and ends what is silent."""
+        self.over.set()
+        self.leave()
+
+    def _listen(self, address: tuple[str, int]) -> None:
+        self._listener = socket.create_server(address)
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def _accept(self, listener: socket.socket) -> None:
         while True:
             try:
-                plain, _ = self._listener.accept()
+                plain, _ = listener.accept()
             except OSError:
                 return
             self.connections += 1
@@ -110,24 +144,26 @@ class Moody:
 
     def _serve(self, plain: socket.socket) -> None:
         # A client that is killed or that hangs up is part of the game.
-        with contextlib.suppress(OSError), self._context.wrap_socket(plain, server_side=True) as sock:
-            connection = Connection(sock, self._over)
+        with contextlib.suppress(OSError), plain, self.greeting(self, plain) as sock:
+            connection = Connection(sock, self.over)
+            self._open.append(connection)
             file = sock.makefile("rb")
-            while request := _read(file):
+            while not connection.closed and (request := _read(file)):
                 self.requests.append(request)
                 mood = self.ping_mood if request.path.endswith("/ping") else self.mood
                 mood(connection, request)
 
 
 def _read(file: BinaryIO) -> Request | None:
+    """The next request; None if the client has hung up, be it in the middle of one."""
     first = file.readline().decode("latin-1")
-    if not first:
-        return None
     headers: dict[str, str] = {}
-    while (line := file.readline().decode("latin-1").strip()) != "":
+    while (line := file.readline().decode("latin-1")) not in ("\r\n", ""):
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
     body = file.read(int(headers.get("content-length", "0"))).decode("ascii")
+    if line == "" or len(body) < int(headers.get("content-length", "0")):
+        return None
     match = re.match(r"POST (\S+) HTTP/1.1", first)
     assert match, first
     return Request(match.group(1), headers, {name: values[0] for name, values in parse_qs(body).items()})

@@ -13,7 +13,9 @@ FLOORS = {
     "client": 4,
     **dict.fromkeys(("uploader", "pinger"), 3),
     "api": 2,
-    **dict.fromkeys(("config", "messages", "signer", "spool", "thermometer", "backoff", "deadline", "service_manager", "logs"), 1),
+    **dict.fromkeys(
+        ("config", "messages", "signer", "spool", "thermometer", "backoff", "deadline", "service_manager", "logs", "transport"), 1
+    ),
 }
 ROOMS = [LIB / "client.py", *sorted((LIB / "kegnet").glob("[!_]*.py"))]
 

@@ -1,0 +1,201 @@
+"""HTTP and TLS as this client wants them: one requests.Session that trusts nobody else's settings and no half answer."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import ssl
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from typing import Any, cast
+
+import requests
+import requests.adapters
+import urllib3
+import urllib3.connection
+import urllib3.exceptions
+
+from . import __version__
+
+SYSTEM_CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+ANSWER_LIMIT_BYTES = 16 * 1024
+INTERIM_ANSWERS = 100
+"""How many 1xx answers may come before the real one."""
+
+FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
+"""All that a request may raise."""
+_HUNG_UP = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+
+_CUT = "the answer was cut off"
+_WORDS: tuple[tuple[type[BaseException], str], ...] = (
+    (http.client.RemoteDisconnected, "it hung up without an answer"),
+    (ssl.SSLEOFError, "it hung up"),
+    (ssl.SSLZeroReturnError, "it hung up"),
+    (http.client.IncompleteRead, _CUT),
+    (http.client.BadStatusLine, "its answer is not HTTP"),
+    (http.client.UnknownProtocol, "its answer is not HTTP"),
+    (urllib3.exceptions.ConnectTimeoutError, "it does not answer"),
+)
+_TLS_WORDS = {
+    "WRONG_VERSION_NUMBER": "it does not speak TLS; is it http:// instead of https://?",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "it speaks old TLS only; 1.2 is the least",
+    "UNSUPPORTED_PROTOCOL": "it speaks old TLS only; 1.2 is the least",
+}
+
+
+def session(ca_bundle: Path | None) -> requests.Session:
+    """A session that trusts the CA certificates in `ca_bundle`, or the system's. Raises OSError if they cannot be used."""
+    made = _Session()
+    # What the machine has for others (.netrc, proxies, REQUESTS_CA_BUNDLE) is not for this server.
+    made.trust_env = False
+    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    made.headers.clear()
+    made.headers.update({"User-Agent": f"kegnet-client/{__version__}", "Accept-Encoding": "identity"})
+    adapter = _Adapter(_tls_context(ca_bundle))
+    made.mount("https://", adapter)
+    made.mount("http://", adapter)
+    return made
+
+
+def whole_body(response: requests.Response) -> bytes:
+    """The answer's body, undecoded, or as much of it as anybody needs. Raises an error if it was cut off.
+
+    Read to its end, the connection can be used again.
+    """
+    body = b""
+    while len(body) < ANSWER_LIMIT_BYTES:
+        chunk: bytes = response.raw.read(ANSWER_LIMIT_BYTES - len(body), decode_content=False)
+        if not chunk:
+            break
+        body += chunk
+    else:
+        return body
+    if response.raw.length_remaining:
+        raise urllib3.exceptions.ProtocolError(_CUT)
+    return body
+
+
+def hung_up(error: BaseException) -> bool:
+    """Whether the other end has closed the connection."""
+    return isinstance(_innermost(error), _HUNG_UP)
+
+
+def words(error: BaseException) -> str:
+    """Why a request failed, for an owner: by its innermost error, for libraries wrap them in errors of their own."""
+    inner = _innermost(error)
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        return f"its certificate is not to be trusted ({inner.verify_message})"
+    if isinstance(inner, ssl.SSLError) and inner.reason in _TLS_WORDS:
+        return _TLS_WORDS[inner.reason]
+    for kind, said in _WORDS:
+        if isinstance(inner, kind):
+            return said
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror
+    if isinstance(inner, OSError) and "timed out" in str(inner):
+        return "it does not answer"
+    return str(inner) or type(inner).__name__
+
+
+def _innermost(error: BaseException, depth: int = 10) -> BaseException:
+    if isinstance(error, http.client.HTTPException):
+        return error  # What it met on the way, such as a number that is none, says less.
+    context = None if error.__suppress_context__ else error.__context__
+    for inner in (getattr(error, "reason", None), *reversed(error.args), error.__cause__, context):
+        if isinstance(inner, BaseException) and depth > 0:
+            return _innermost(inner, depth - 1)
+    return error
+
+
+class _Lines(io.BufferedReader):
+    """An answer as it comes. While `in_head`, a line that the connection's end has cut off is an error."""
+
+    in_head = False
+    _begun = False
+
+    def readline(self, size: int | None = -1) -> bytes:
+        line = super().readline(-1 if size is None else size)
+        # An end before the first byte is for http.client to tell: nothing has been answered.
+        if self.in_head and not line.endswith(b"\n") and len(line) != size and (line or self._begun):
+            raise http.client.IncompleteRead(line)
+        self._begun = True
+        return line
+
+
+class _Answer(http.client.HTTPResponse):
+    """An answer whose head is whole, after a bounded number of interim ones.
+
+    RFC 9112 §8: what a head would say that was cut off is not known. RFC 9110 §15.2: any number of 1xx answers
+    may come first, asked for or not; http.client knows of `100 Continue` only.
+    """
+
+    _interim_answers = 0
+
+    def begin(self) -> None:
+        """Reads the head."""
+        if self.headers is not None:
+            return
+        lines = _Lines(cast(io.RawIOBase, self.fp.detach()))
+        self.fp = lines
+        lines.in_head = True
+        super().begin()
+        lines.in_head = False
+
+    def _read_status(self) -> tuple[str, int, str]:
+        version, status, reason = super()._read_status()  # type: ignore[misc]
+        if not 100 <= status < 200 or status == http.client.SWITCHING_PROTOCOLS:
+            return version, status, reason
+        self._interim_answers += 1
+        if self._interim_answers > INTERIM_ANSWERS:
+            raise http.client.HTTPException("too many interim answers")
+        return version, http.client.CONTINUE, reason
+
+
+class _HTTPConnection(urllib3.connection.HTTPConnection):
+    response_class = _Answer
+
+
+class _HTTPSConnection(urllib3.connection.HTTPSConnection):
+    response_class = _Answer
+
+
+class _HTTPConnectionPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+
+class _HTTPSConnectionPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
+
+
+class _Session(requests.Session):
+    """A session that knows of no redirects: requests reads a redirect's body, whole, before it is asked to follow."""
+
+    def get_redirect_target(self, _response: requests.Response) -> str | None:
+        return None
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """Connects with one TLS context of ours, so that the CA certificates are read once, not at each connection."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__(pool_connections=1, pool_maxsize=1)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HTTPConnectionPool, "https": _HTTPSConnectionPool}
+
+    def cert_verify(self, conn: Any, *_: Any) -> None:
+        """The context verifies already."""
+        conn.cert_reqs = "CERT_REQUIRED"
+
+
+def _tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca_bundle or (SYSTEM_CA_BUNDLE if SYSTEM_CA_BUNDLE.is_file() else None))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Python 3.13 also wants extensions that certificates made at home often lack, and that older ones never wanted.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    # urllib3 holds the certificate against the host itself, as it does where this is False; OpenSSL, asked to
+    # do it, would refuse a host that is an IP address, for which urllib3 before 2.0 names no host in the handshake.
+    context.check_hostname = False
+    return context
