@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import logging
 import math
 import os
@@ -153,14 +154,13 @@ class Client:
         spool = self._parts.spool
         poll = select.poll()
         poll.register(self._signals.fileno(), select.POLLIN)
-        watch = spool.fileno()
-        if watch is not None:
-            poll.register(watch, select.POLLIN)
+        for descriptor, events in spool.descriptors().items():
+            poll.register(descriptor, events)
         for descriptor, _ in poll.poll(_milliseconds(self._next_due(now) - now)):
-            if descriptor == watch:
-                spool.take_events(time.monotonic())
-            else:
+            if descriptor == self._signals.fileno():
                 self._signals.drain()
+            else:
+                spool.take_events(descriptor, time.monotonic())
 
     def _next_due(self, now: float) -> float:
         if not self._clock_is_set:
@@ -181,6 +181,9 @@ class Client:
                 old.spool.close()
             self._outage_since = None
             self._tell_config("reloaded")
+        # A failed request leaves cycles behind that hold a store of certificates each, of whose size Python knows nothing.
+        del old
+        gc.collect()
         self._service.ready()
 
     # What people are told.
@@ -211,9 +214,9 @@ class Client:
             if self._said.allows("outage", now):
                 log.warning("server unavailable: %s; trying again; %s", api.outage_reason, _waiting(spool))
         elif self._outage_since is not None:
-            log.info("server available again after %.0f s; %s", now - self._outage_since, _waiting(spool))
+            if self._said.forget():
+                log.info("server available again after %.0f s; %s", now - self._outage_since, _waiting(spool))
             self._outage_since = None
-            self._said.forget()
 
     def _status(self) -> list[str]:
         """The story at a glance: what is wrong, if anything, then how things are."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 import syslog
+from collections import deque
 
 IDENT = "kegnet-client"
 REPEAT_S = 3600.0
+NEWS = 10
+"""How many lines an hour one state that comes and goes is worth."""
 _LINE_CHARACTERS = 1000
 _NAME_CHARACTERS = 120
-_REMEMBERED = 64
 
 
 _SEVERITY = {
@@ -54,21 +56,28 @@ def shown(name: str) -> str:
 
 
 class Hourly:
-    """Keeps a lasting state from being said again and again: once, and then at most hourly."""
+    """Keeps a state from being said again and again.
+
+    Once, and then at most hourly while it lasts; where it comes and goes, or has new words each time, at most
+    `NEWS` times an hour.
+    """
 
     def __init__(self) -> None:
         self._said: dict[str, float] = {}
+        self._times: deque[float] = deque(maxlen=NEWS)
 
     def allows(self, what: str, now: float) -> bool:
         """Whether `what` may be said at `now` (monotonic seconds); if so, it counts as said."""
         if now - self._said.get(what, float("-inf")) < REPEAT_S:
             return False
-        self._said.pop(what, None)
-        self._said[what] = now
-        if len(self._said) > _REMEMBERED:
-            del self._said[next(iter(self._said))]
+        if len(self._times) == NEWS and now - self._times[0] < REPEAT_S:
+            return False
+        self._said = {**{said: when for said, when in self._said.items() if now - when < REPEAT_S}, what: now}
+        self._times.append(now)
         return True
 
-    def forget(self) -> None:
-        """The state is over; the next one is news."""
+    def forget(self) -> bool:
+        """The state is over; the next one is news. Whether this one was said, so that its end may be."""
+        was_said = bool(self._said)
         self._said.clear()
+        return was_said

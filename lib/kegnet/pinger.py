@@ -35,7 +35,8 @@ class Pinger:
         self._ts_unit_ns = 10**9 if api_v1 else 10**6
         self._source = source or random.Random()
         self._due = float("-inf")
-        self._said = Hourly()
+        self._trouble_said, self._probe_said, self._refusal_said = Hourly(), Hourly(), Hourly()
+        self._probe = ""
         self.reading: Reading | None = None
         self.sensor_trouble = ""
         self.refusal = ""
@@ -63,26 +64,27 @@ class Pinger:
             return
         self._due = now + self._interval_s * self._source.uniform(1 - SPREAD, 1 + SPREAD)
         if outcome.verdict is Verdict.ACCEPTED:
-            if self.refusal:
-                self._said.forget()
+            self._refusal_said.forget()
             self.accepted_at_s, self.refusal = time.time(), ""
             log.info("ping accepted: %s", celsius(reading.millicelsius))
         else:
             self.refusal = outcome.reason
             # By its status alone: what follows it may be new each time.
-            if self._said.allows("refused " + outcome.reason[:3], now):
+            if self._refusal_said.allows(outcome.reason[:3], now):
                 log.error("ping refused by the server (%s); check uuid, and that the server knows this client's public key", outcome.reason)
 
     def _found(self, reading: Reading) -> None:
-        if self.sensor_trouble:
+        if self._trouble_said.forget():
             log.info("thermometer found: %s reads %s", reading.probe, celsius(reading.millicelsius))
-            self._said.forget()
-        self.reading, self.sensor_trouble = reading, ""
+        if self._probe not in ("", reading.probe) and self._probe_said.allows(reading.probe, time.monotonic()):
+            mend = "the parameter sensor pins one"
+            log.warning("another thermometer is read now: %s instead of %s; %s", reading.probe, self._probe, mend)
+        self.reading, self.sensor_trouble, self._probe = reading, "", reading.probe
 
     def _no_reading(self, trouble: str, now: float) -> None:
         self._due = now + max(SENSOR_REST_S, min(self._interval_s, SENSOR_AGAIN_S))
         self.reading, self.sensor_trouble = None, trouble
-        if self._said.allows(trouble, now):
+        if self._trouble_said.allows(trouble, now):
             log.warning("no temperature, so no ping: %s", trouble)
 
 

@@ -1,21 +1,27 @@
 """The spool directory: which pours wait, oldest first; how one is read, removed, or set aside.
 
-A `.pour` file leaves in one of two ways only: `remove()`, for what the server has accepted, or `quarantine()`,
-a rename to `.fail`. Neither needs an fsync(2): should a power cut undo the unlink or the rename, the pour is
-there again and is sent again, to be dropped by the server as the repeat that it is. That a pour's own bytes
-are on the disk before its name is, is for whoever writes it.
+A `.pour` file leaves in one of two ways only: an unlink, for what the server has accepted, or a rename to
+`.fail`. Neither needs an fsync(2): should a power cut undo it, the pour is there again and is sent again, to be
+dropped by the server as the repeat that it is. That a pour's own bytes are on the disk before its name is, is
+for whoever writes it.
+
+Before either, `X.pour` becomes `X.leaving.pour`, and is looked at once more: under its own name another pour
+could take its place between the last look and the unlink. What a crash leaves under that name is a pour like any other.
 
 inotify(7) names the files that were renamed in or closed after writing. Only so many names are kept; for more,
-after a queue overflow, and after the directory was removed and made anew, the directory itself is looked at.
+after a queue overflow, and after another directory came to stand there, the directory itself is looked at: in
+rounds, each going on from the last name that it gave, so that what cannot be sent hides nothing that can.
 """
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import errno
 import heapq
 import logging
 import os
+import select
 import stat
 import time
 from collections.abc import Container, Iterator
@@ -28,14 +34,15 @@ import pyinotify
 
 SUFFIX = ".pour"
 FAIL_SUFFIX = ".fail"
+LEAVING_SUFFIX = ".leaving" + SUFFIX
 BATCH = 1000
 """How many names one look at the directory takes, at most."""
 REMEMBERED = 4 * BATCH
-"""How many names are kept, at most, put-off ones included."""
+"""How many names are kept, at most; those that cannot be sent leave room for a batch of others."""
 UNSETTLED = 100
 """How many pours whose fate is decided may wait for a directory that lets itself be changed."""
 LOOK_AGAIN_S = 600.0
-"""How often the directory is looked at although nothing was heard of it: a mount over it says nothing."""
+"""How often the directory is looked at although nothing was heard of it."""
 WATCHLESS_S = 5.0
 """How often it is looked at while it cannot be watched."""
 SETTLE_AGAIN_S = 60.0
@@ -44,6 +51,9 @@ SETTLE_AGAIN_S = 60.0
 _NAME_LIMIT_BYTES = 255
 _NEVER = float("inf")
 _AT_ONCE = float("-inf")
+Age = tuple[float, str]
+"""What pours are ordered by: the modification time, in nanoseconds, and for those of one time the name."""
+_START: Age = (_AT_ONCE, "")
 
 log = logging.getLogger(__name__)
 
@@ -92,11 +102,11 @@ class Content(NamedTuple):
 class _Waiting:
     """A name in line. Seconds are monotonic.
 
-    `announced`: inotify has said that its writer is done. `due`: not to be looked at before. `stamp`: how it was
-    when it was looked at last, and `stamp_since`, since when it is known to have been so.
+    `whole`: how it was when inotify said that it had been renamed in. `due`: not to be looked at before. `stamp`:
+    how it was when it was looked at last, and `stamp_since`, since when it is known to have been so.
     """
 
-    announced: bool = False
+    whole: Stamp | None = None
     due: float = _AT_ONCE
     stamp: Stamp | None = None
     stamp_since: float = 0.0
@@ -107,7 +117,7 @@ class _Unsettled:
     """A pour whose fate is decided, but whose unlink or rename has failed; tried again when `due`."""
 
     fate: Fate
-    stamp: Stamp
+    content: Content
     due: float
 
 
@@ -127,50 +137,51 @@ class Spool:
         if not os.access(path, os.R_OK | os.X_OK):
             raise SpoolError("the client's user cannot read it; give it to a group of that user")
         self.path = path
-        self._trouble = ""
+        self.unwatched = ""
         self.waiting = 0
         self.set_aside = 0
         self._line: dict[str, _Waiting] = {}
         self._unsettled: dict[str, _Unsettled] = {}
         self._watch: _Watch | None = None
+        self._identity = (0, 0)
+        self._mounts = _mount_table()
         self._more = False
+        self._round = _START
         self._look_due = now
         self.tend(now)
 
     def close(self) -> None:
         """Stops watching."""
-        if self._watch is not None:
-            self._watch.close()
-            self._watch = None
+        self._unwatch()
+        if self._mounts is not None:
+            os.close(self._mounts)
+            self._mounts = None
 
     @property
     def trouble(self) -> str:
         """What is wrong with the directory, in words; empty if nothing is."""
-        if self._unsettled and not self._trouble:
+        if self._unsettled and not self.unwatched:
             return f"cannot be changed: {len(self._unsettled)} pours that are done with are still there"
-        return self._trouble
+        return self.unwatched
 
     # What waits.
 
-    def fileno(self) -> int | None:
-        """The descriptor to poll, then to call `take_events()`; None while the directory cannot be watched."""
-        return self._watch.descriptor if self._watch is not None else None
+    def descriptors(self) -> dict[int, int]:
+        """What to poll, and for which events; when there is one, call `take_events()`."""
+        watches = {} if self._watch is None else {self._watch.descriptor: select.POLLIN}
+        return watches if self._mounts is None else {**watches, self._mounts: select.POLLPRI}
 
-    def take_events(self, now: float) -> None:
-        """Takes what inotify has to say. Call it when `fileno()` is readable."""
-        if self._watch is None:
-            return
-        heard = self._watch.hear()
-        for name in heard.names:
-            self._announce(name, now)
-        self._more = self._more or heard.missed
-        if heard.directory_gone:
-            self.close()
-            self._look_due = now
+    def take_events(self, descriptor: int, now: float) -> None:
+        """Takes what one of `descriptors()` has to say."""
+        if descriptor == self._mounts:
+            if not self._stands():
+                self._look_due = now
+        elif self._watch is not None and descriptor == self._watch.descriptor:
+            self._take(self._watch.hear(), now)
 
     def tend_due(self, now: float) -> float:
         """When `tend()` has something to do."""
-        if self._more and not self._blocked() and self.oldest(now) is None:
+        if self._wants_more(now):
             return now
         return min([self._look_due, *(entry.due for entry in self._unsettled.values())])
 
@@ -186,7 +197,7 @@ class Spool:
         """Keeps house: tries again what could not be settled, and looks at the directory where that is due."""
         for name, entry in [item for item in self._unsettled.items() if item[1].due <= now]:
             self._settle(name, entry, now)
-        if now >= self._look_due or (self._more and self.oldest(now) is None):
+        if now >= self._look_due or self._wants_more(now):
             self._look(now)
 
     def oldest(self, now: float) -> str | None:
@@ -199,9 +210,14 @@ class Spool:
         """Looks at `name` again, but not before `until`."""
         self._line[name].due = until
 
-    def leave_alone(self, name: str) -> None:
-        """Looks at `name` again only if inotify speaks of it."""
-        self.put_off(name, _NEVER)
+    def leave_alone(self, name: str, until: float = _NEVER) -> None:
+        """Looks at `name`, which cannot be sent, again if inotify speaks of it, or from `until` on."""
+        if len(self._line) <= REMEMBERED - BATCH:
+            self.put_off(name, until)
+        else:
+            # The line is for those who can go: a later look at the directory meets it again.
+            del self._line[name]
+            self._look_due = min(self._look_due, until)
 
     def send_to_the_back(self, name: str) -> None:
         """Lets the others in line go before `name`."""
@@ -214,29 +230,16 @@ class Spool:
 
         Raises GoneError, NotAFileError, or SpoolError if it cannot be read.
         """
-        path = self.path / name
         try:
-            # Before the open, because opening a device may already do something.
-            if not stat.S_ISREG(os.lstat(path).st_mode):
-                raise NotAFileError("it is not a regular file")
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-            try:
-                status = os.fstat(descriptor)
-                if not stat.S_ISREG(status.st_mode):
-                    raise NotAFileError("it is not a regular file")
-                return Content(os.read(descriptor, limit_bytes), Stamp.of(status))
-            finally:
-                os.close(descriptor)
+            return self._content(name, limit_bytes)
         except FileNotFoundError as error:
             raise GoneError("it is gone") from error
         except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise NotAFileError("it is a symbolic link") from error
             raise SpoolError(f"it cannot be read ({error.strerror})") from error
 
-    def announced(self, name: str) -> bool:
-        """Whether inotify has said that the writer of `name` is done."""
-        return self._line[name].announced
+    def is_whole(self, name: str, stamp: Stamp) -> bool:
+        """Whether inotify has said that `name` was renamed in, and it has not changed since."""
+        return self._line[name].whole == stamp
 
     def unchanged_s(self, name: str, stamp: Stamp, now: float) -> float:
         """For how many seconds `name` is known to have been as `stamp` says, at least.
@@ -254,29 +257,54 @@ class Spool:
         if self._line.pop(name, None) is not None:
             self.waiting = max(0, self.waiting - 1)
 
-    def settle(self, name: str, stamp: Stamp, fate: Fate, now: float) -> None:
-        """Lets the pour that was read with `stamp` leave the spool.
+    def settle(self, name: str, content: Content, fate: Fate, now: float) -> None:
+        """Lets the pour that was read as `content` leave the spool.
 
         If the directory does not let it go, only that is tried again: it is not handed out any more. If
         `name` stands for something else by now, that takes its place in the line.
         """
         self.forget(name)
-        self._settle(name, _Unsettled(fate, stamp, now), now)
+        self._settle(name, _Unsettled(fate, content, now), now)
 
     # Inside.
 
-    def _settle(self, name: str, entry: _Unsettled, now: float) -> None:
+    def _content(self, name: str, limit_bytes: int) -> Content:
         path = self.path / name
-        known = self._unsettled.pop(name, None)
+        # Before the open, because opening a device may already do something.
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            raise NotAFileError("it is not a regular file")
         try:
-            if Stamp.of(os.lstat(path)) != entry.stamp:
-                self._line[name] = _Waiting()
-                self.waiting += 1
-            elif entry.fate is Fate.REMOVE:
-                os.unlink(path)
-            else:
-                os.rename(path, self._free_fail_path(name))
-                self.set_aside += 1
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise NotAFileError("it is a symbolic link") from error
+            raise
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise NotAFileError("it is not a regular file")
+            return Content(os.read(descriptor, limit_bytes), Stamp.of(status))
+        finally:
+            os.close(descriptor)
+
+    def _holds(self, name: str, content: Content) -> bool:
+        """Whether `name` stands for what was read as `content`. By its bytes too: two writes may bear the same time."""
+        try:
+            return self._content(name, max(1, len(content.head))) == content
+        except NotAFileError:
+            return False
+
+    def _settle(self, name: str, entry: _Unsettled, now: float) -> None:
+        known = self._unsettled.pop(name, None)
+        place = name
+        try:
+            if self._holds(place, entry.content):
+                place = self._step_aside(name)
+                if self._holds(place, entry.content):
+                    self._let_go(place, name, entry.fate)
+                    return
+            self._line[place] = _Waiting()
+            self.waiting += 1
         except FileNotFoundError:
             return
         except OSError as error:
@@ -288,109 +316,173 @@ class Spool:
                     error.strerror,
                 )
             entry.due = now + SETTLE_AGAIN_S
-            self._unsettled[name] = entry
+            self._unsettled[place] = entry
 
-    def _free_fail_path(self, name: str) -> Path:
-        """Where `name` is set aside: `X.pour.fail`, or `X.2.pour.fail` if there is one from before, and so on."""
-        stem = os.fsencode(name[: -len(SUFFIX)])
+    def _step_aside(self, name: str) -> str:
+        """Gives a pour the name under which it leaves, or lets it be where there is no room for another name."""
+        if name.endswith(LEAVING_SUFFIX):
+            return name
+        leaving = self._free_name(name, LEAVING_SUFFIX)
+        try:
+            os.rename(self.path / name, self.path / leaving)
+        except OSError as error:
+            # An unlink, which may do without, makes room.
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                return name
+            raise
+        return leaving
+
+    def _let_go(self, place: str, name: str, fate: Fate) -> None:
+        if fate is Fate.REMOVE:
+            os.unlink(self.path / place)
+        else:
+            os.rename(self.path / place, self.path / self._free_name(name, SUFFIX + FAIL_SUFFIX))
+            self.set_aside += 1
+
+    def _free_name(self, name: str, ending: str) -> str:
+        """`name` with another ending: `X.pour.fail`, or `X.2.pour.fail` if there is one from before, and so on."""
+        stem = os.fsencode(name.removesuffix(SUFFIX).removesuffix(LEAVING_SUFFIX.removesuffix(SUFFIX)))
         for number in count(1):
-            ending = os.fsencode(("" if number == 1 else f".{number}") + SUFFIX + FAIL_SUFFIX)
-            path = self.path / os.fsdecode(stem[: _NAME_LIMIT_BYTES - len(ending)] + ending)
-            if not os.path.lexists(path):
-                return path
+            end = os.fsencode(("" if number == 1 else f".{number}") + ending)
+            free = os.fsdecode(stem[: _NAME_LIMIT_BYTES - len(end)] + end)
+            if not os.path.lexists(self.path / free):
+                return free
         raise AssertionError("count() ends never")
 
     def _blocked(self) -> bool:
         return len(self._unsettled) >= UNSETTLED
 
-    def _announce(self, name: str, now: float) -> None:
+    def _wants_more(self, now: float) -> bool:
+        return self._more and not self._blocked() and len(self._line) < REMEMBERED and self.oldest(now) is None
+
+    def _take(self, heard: _Heard, now: float) -> None:
+        for name, renamed in heard.names.items():
+            self._announce(name, renamed, now)
+        if heard.missed or heard.directory_gone:
+            # Nor is it known any more that the watch is on the directory that stands there: another may have its inode number.
+            self._unwatch()
+            self._more, self._round = True, _START
+        if heard.directory_gone:
+            self._look_due = now
+
+    def _announce(self, name: str, renamed: bool, now: float) -> None:
         if name in self._unsettled:
             self._unsettled[name].due = now
-        elif name in self._line:
-            self._line[name].announced = True
-            self._line[name].due = _AT_ONCE
+            return
+        if name.endswith(LEAVING_SUFFIX):
+            return
+        age, whole = _START, None
+        with contextlib.suppress(OSError):
+            status = os.lstat(self.path / name)
+            age, whole = (status.st_mtime_ns, name), Stamp.of(status) if renamed else None
+        if name in self._line:
+            self._line[name].due, self._line[name].whole = _AT_ONCE, whole
+            return
+        self.waiting += 1
+        if self._more and age > self._round:
+            return
+        if len(self._line) < REMEMBERED:
+            self._line[name] = _Waiting(whole)
         else:
-            self.waiting += 1
-            if self._more or len(self._line) >= REMEMBERED:
-                self._more = True
-            else:
-                self._line[name] = _Waiting(announced=True)
+            self._more, self._round = True, _START
 
     def _look(self, now: float) -> None:
         """Sees to it that the directory is watched, and puts the oldest names that are not in line there."""
         for name in [name for name, entry in self._line.items() if entry.due == _NEVER and not os.path.lexists(self.path / name)]:
             del self._line[name]
-        census = _Census(self.path, self._line, self._unsettled)
         try:
             trouble = self._watch_it()
+            census = _Census(self.path, self._line, self._unsettled, self._round if self._more else _START)
             oldest = heapq.nsmallest(BATCH, census)[: max(0, REMEMBERED - len(self._line))]
         except OSError as error:
             self._line.clear()
-            census = _Census(self.path, (), ())
+            self._unwatch()
+            census = _Census(self.path, (), (), _START)
             trouble, oldest = f"cannot be read ({error.strerror})", []
-            self.close()
         self._line.update((name, _Waiting()) for _, name in oldest)
         self.waiting, self.set_aside = census.waiting, census.set_aside
-        self._more = 0 < len(oldest) < census.new
-        no_room = census.new > 0 and not oldest
-        self._look_due = now + (WATCHLESS_S if trouble else SETTLE_AGAIN_S if no_room else LOOK_AGAIN_S)
-        self._report(trouble)
+        self._more = len(oldest) < census.new
+        self._round = oldest[-1] if oldest else census.after
+        self._look_due = now + (WATCHLESS_S if trouble else LOOK_AGAIN_S)
+        self.unwatched = trouble
+
+    def _stands(self) -> bool:
+        """Whether the directory at `path` is the one that was looked at."""
+        try:
+            return _identity(self.path) == self._identity
+        except OSError:
+            return False
 
     def _watch_it(self) -> str:
         """Watches what stands at `path` now; what keeps it from that, if anything. Raises OSError if it is gone."""
-        status = os.stat(self.path)
-        identity = (status.st_dev, status.st_ino)
-        if self._watch is not None and self._watch.identity == identity:
-            return ""
-        self.close()
+        identity = _identity(self.path)
+        if identity != self._identity:
+            self._unwatch()
+            self._identity, self._more = identity, False
         try:
-            self._watch = _Watch(self.path, identity)
+            self._watch = self._watch or _Watch(self.path)
         except (OSError, pyinotify.WatchManagerError) as error:
             return f"cannot be watched ({error})"
         return ""
 
-    def _report(self, trouble: str) -> None:
-        if trouble and trouble != self._trouble:
-            log.error("spool %s %s: looking every %g s", self.path, trouble, WATCHLESS_S)
-        elif self._trouble and not trouble:
-            log.info("spool %s is watched again", self.path)
-        self._trouble = trouble
+    def _unwatch(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
+
+
+def _mount_table() -> int | None:
+    """A descriptor of which poll(2) tells that something was mounted or unmounted, see proc(5); None where there is none."""
+    try:
+        return os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
 
 
 class _Census:
-    """One pass over the directory: gives age and name of each pour in neither `line` nor `unsettled`, and counts."""
+    """One pass over the directory: gives age and name of each pour `after` one, in neither `line` nor `unsettled`, and counts."""
 
-    def __init__(self, path: Path, line: Container[str], unsettled: Container[str]) -> None:
+    def __init__(self, path: Path, line: Container[str], unsettled: Container[str], after: Age) -> None:
         self._path = path
         self._line = line
         self._unsettled = unsettled
+        self.after = after
         self.waiting = 0
         self.set_aside = 0
         self.new = 0
 
-    def __iter__(self) -> Iterator[tuple[int, str]]:
+    def __iter__(self) -> Iterator[Age]:
         with os.scandir(self._path) as entries:
             for entry in entries:
                 if entry.name.endswith(SUFFIX + FAIL_SUFFIX):
                     self.set_aside += 1
-                if not entry.name.endswith(SUFFIX) or entry.is_dir(follow_symlinks=False) or entry.name in self._unsettled:
-                    continue
-                self.waiting += 1
-                if entry.name in self._line:
-                    continue
-                try:
-                    mtime_ns = entry.stat(follow_symlinks=False).st_mtime_ns
-                except FileNotFoundError:
-                    continue
-                self.new += 1
-                yield mtime_ns, entry.name
+                if entry.name.endswith(SUFFIX) and entry.name not in self._unsettled:
+                    # A file that a tired disk cannot say anything about does not hide the others.
+                    with contextlib.suppress(OSError):
+                        yield from self._count(entry)
+
+    def _count(self, entry: os.DirEntry[str]) -> Iterator[Age]:
+        if entry.is_dir(follow_symlinks=False):
+            return
+        self.waiting += 1
+        if entry.name in self._line:
+            return
+        age = (entry.stat(follow_symlinks=False).st_mtime_ns, entry.name)
+        if age > self.after:
+            self.new += 1
+            yield age
 
 
 @dataclass
 class _Heard:
-    """What inotify said: names whose writers are done, and whether it may have left some out."""
+    """What inotify said: names whose writers are done, and whether they were renamed in; and whether it may have left some out."""
 
-    names: list[str] = field(default_factory=list)
+    names: dict[str, bool] = field(default_factory=dict)
     missed: bool = False
     directory_gone: bool = False
 
@@ -401,9 +493,8 @@ class _Watch:
     _WRITTEN = pyinotify.IN_MOVED_TO | pyinotify.IN_CLOSE_WRITE
     _GONE = pyinotify.IN_DELETE_SELF | pyinotify.IN_MOVE_SELF | pyinotify.IN_UNMOUNT | pyinotify.IN_IGNORED
 
-    def __init__(self, path: Path, identity: tuple[int, int]) -> None:
+    def __init__(self, path: Path) -> None:
         """Raises OSError or pyinotify.WatchManagerError: no such directory, or no watch left on this machine."""
-        self.identity = identity
         manager = pyinotify.WatchManager()
         self.descriptor: int = manager.get_fd()
         self._notifier = pyinotify.Notifier(manager, self._take)
@@ -435,4 +526,4 @@ class _Watch:
         elif event.mask & self._GONE:
             self._heard.directory_gone = True
         elif event.mask & self._WRITTEN and event.name.endswith(SUFFIX):
-            self._heard.names.append(event.name)
+            self._heard.names[event.name] = bool(event.mask & pyinotify.IN_MOVED_TO)

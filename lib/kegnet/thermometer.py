@@ -75,7 +75,7 @@ class Thermometer:
             raise SensorError(
                 f"no 1-Wire bus at {self._devices} ({error.strerror}); enable it with dtoverlay=w1-gpio in config.txt and reboot"
             ) from error
-        probes = [name for name in names if _PROBE.fullmatch(name)]
+        probes = [name for name in names if _PROBE.fullmatch(name) and os.path.lexists(self._devices / name / "w1_slave")]
         if self._sensor in probes:
             return self._sensor
         if self._sensor is not None:

@@ -8,12 +8,12 @@ import time
 from .api import Api, Verdict
 from .logs import Hourly, shown
 from .messages import LINE_LIMIT_BYTES, Pour, PourError
-from .spool import Content, Fate, GoneError, NotAFileError, Spool, SpoolError
+from .spool import WATCHLESS_S, Content, Fate, GoneError, NotAFileError, Spool, SpoolError
 
 UNFINISHED_S = 10.0
 """An invalid file may still be being written; it is judged once it has been as it is for so long."""
-UNENDED_S = 1.0
-"""A pour without a newline, of which inotify has not said that it is whole, may yet go on: likewise."""
+UNSEALED_S = 1.0
+"""What looks like a pour, but was not seen to be renamed in, may be half of one that is being written: likewise."""
 UNREADABLE_S = 60.0
 """How often a file that cannot be read is tried again."""
 
@@ -26,7 +26,8 @@ class Uploader:
     def __init__(self, spool: Spool, api: Api) -> None:
         self._spool = spool
         self._api = api
-        self._said = Hourly()
+        self._unreadable_said, self._left_alone_said, self._unwatched_said = Hourly(), Hourly(), Hourly()
+        self._tell_unwatched(time.monotonic())
 
     def due(self, now: float) -> float:
         """When there is something to do, in monotonic seconds."""
@@ -35,6 +36,7 @@ class Uploader:
     def turn(self, now: float) -> None:
         """Does one unit of work: at most one request."""
         self._spool.tend(now)
+        self._tell_unwatched(now)
         name = self._spool.oldest(now)
         if name is None or now < self._api.ready_at:
             return
@@ -43,12 +45,13 @@ class Uploader:
         except GoneError:
             self._spool.forget(name)
         except NotAFileError as error:
-            log.warning("%s is left alone: %s", shown(name), error)
+            if self._left_alone_said.allows(name, now):
+                log.warning("%s is left alone: %s", shown(name), error)
             self._spool.leave_alone(name)
         except SpoolError as error:
-            if self._said.allows(str(error), now):
+            if self._unreadable_said.allows(str(error), now):
                 log.warning("%s is kept: %s; trying again", shown(name), error)
-            self._spool.put_off(name, now + UNREADABLE_S)
+            self._spool.leave_alone(name, now + UNREADABLE_S)
         else:
             self._consider(name, content, now)
 
@@ -61,11 +64,10 @@ class Uploader:
                 self._spool.put_off(name, now + UNFINISHED_S - max(unchanged_s, 0.0))
                 return
             log.warning("%s is set aside as %s.fail: %s", shown(name), shown(name), error)
-            self._spool.settle(name, content.stamp, Fate.SET_ASIDE, now)
+            self._spool.settle(name, content, Fate.SET_ASIDE, now)
             return
-        ended = content.head.endswith(b"\n") or self._spool.announced(name)
-        if not ended and unchanged_s < UNENDED_S:
-            self._spool.put_off(name, now + UNENDED_S - max(unchanged_s, 0.0))
+        if unchanged_s < UNSEALED_S and not self._spool.is_whole(name, content.stamp):
+            self._spool.put_off(name, now + UNSEALED_S - max(unchanged_s, 0.0))
             return
         self._send(name, pour, content)
 
@@ -74,7 +76,7 @@ class Uploader:
         now = time.monotonic()
         if outcome.verdict is Verdict.ACCEPTED:
             log.info("pour accepted: %s (pin %d, %d pulses in %d)", shown(name), pour.pin, pour.pulses, pour.et)
-            self._spool.settle(name, content.stamp, Fate.REMOVE, now)
+            self._spool.settle(name, content, Fate.REMOVE, now)
         elif outcome.verdict is Verdict.REJECTED:
             log.error(
                 "%s is set aside as %s.fail: the server refused it (%s); renamed back, it is sent again",
@@ -82,7 +84,14 @@ class Uploader:
                 shown(name),
                 outcome.reason,
             )
-            self._spool.settle(name, content.stamp, Fate.SET_ASIDE, now)
+            self._spool.settle(name, content, Fate.SET_ASIDE, now)
         else:
             # Should it be this pour alone that the server cannot take, the others do not wait for it.
             self._spool.send_to_the_back(name)
+
+    def _tell_unwatched(self, now: float) -> None:
+        trouble = self._spool.unwatched
+        if trouble and self._unwatched_said.allows(trouble, now):
+            log.error("spool %s %s: looking every %g s", self._spool.path, trouble, WATCHLESS_S)
+        elif not trouble and self._unwatched_said.forget():
+            log.info("spool %s is watched again", self._spool.path)

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
 import pytest
+from faults.hosts import Hosts
 from support.ledger import Ledger
+from support.pki import Certificate
 
 PREFIX = "tally_"
 COLUMNS = ("tried", "survived", "sent", "lost", "doubled", "kills", "inputs", "growth_kb")
@@ -39,8 +41,17 @@ class Tally:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=200, help="how often the client is killed in the drain test (%(default)s)")
     parser.addoption("--hours", type=float, default=2 / 60, help="how long the soak test takes, in hours (two minutes)")
+    parser.addoption("--minutes", type=float, default=1.0, help="how long the cable is pulled, in minutes (%(default)s)")
     parser.addoption("--inputs", type=int, default=50_000, help="how many inputs the fuzzer gives to each parser (%(default)s)")
     parser.addoption("--seed", type=int, default=None, help="the lots of an earlier run, as it printed them")
+
+
+@pytest.fixture(scope="session")
+def hosts(tmp_path_factory: pytest.TempPathFactory, ca: Certificate) -> Iterator[Hosts]:
+    """Two hosts in a guest of QEMU. It boots slowly, so it is one for all tests; see their `xdist_group`."""
+    made = Hosts(tmp_path_factory.mktemp("hosts"), ca)
+    yield made
+    made.guest.close()
 
 
 @pytest.fixture

@@ -14,9 +14,11 @@ from typing import NamedTuple
 import pytest
 from faults.conftest import Tally
 from faults.wreckage import cut, reset, says
+from kegnet.transport import SYSTEM_CA_BUNDLE
 from support.keg import Keg
 from support.ledger import Ledger
 from support.moody import Connection, Mood, Moody, Request, answers
+from support.pki import Certificate
 from support.wait import wait_for
 
 GROWTH_KB = 2048
@@ -131,11 +133,18 @@ def soaked(bar: Bar, seconds: float) -> Iterator[Sample]:
         yield Sample.of(bar.keg)
 
 
+def as_large_as_the_systems(keg: Keg, ca: Certificate) -> Path:
+    """A store of certificates of the usual size, the tests' own among them."""
+    bundle = keg.folder / "bundle.pem"
+    bundle.write_bytes(SYSTEM_CA_BUNDLE.read_bytes() + ca.certificate.read_bytes())
+    return bundle
+
+
 def test_mixed_work_and_faults_for_hours_leave_the_client_as_it_was(
-    moody_keg: Keg, moody: Moody, tally: Tally, lots: random.Random, request: pytest.FixtureRequest
+    moody_keg: Keg, moody: Moody, tally: Tally, lots: random.Random, ca: Certificate, request: pytest.FixtureRequest
 ) -> None:
     bar = Bar(moody_keg, moody, lots)
-    moody_keg.start(pingInterval=1)
+    moody_keg.start(pingInterval=1, caBundle=as_large_as_the_systems(moody_keg, ca))
     samples = list(soaked(bar, request.config.getoption("--hours") * 3600))
     quarter = len(samples) // 4
     early, late = samples[quarter : 2 * quarter], samples[-quarter:]

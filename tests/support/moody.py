@@ -81,23 +81,32 @@ def tls(server: Moody, plain: socket.socket) -> socket.socket:
     return server.context.wrap_socket(plain, server_side=True)
 
 
-class Moody:
-    """Serves on a free port of `host`. `mood` says how pours are answered, `ping_mood` how pings are, `greeting` what comes first."""
+def plainly(_: Moody, plain: socket.socket) -> socket.socket:
+    """The greeting of a server without TLS."""
+    return plain
 
-    def __init__(self, certificate: Certificate, host: str = "127.0.0.1", port: int = 0) -> None:
+
+class Moody:
+    """Serves at `host` and `port`, or a free port; by plain HTTP if it has no certificate.
+
+    `mood` says how pours are answered, `ping_mood` how pings are, `greeting` what comes before.
+    """
+
+    def __init__(self, certificate: Certificate | None, host: str = "127.0.0.1", port: int = 0) -> None:
         self.mood: Mood = answers(200)
         self.ping_mood: Mood = answers(200)
-        self.greeting: Greeting = tls
+        self.greeting: Greeting = plainly if certificate is None else tls
         self.requests: list[Request] = []
         self.connections = 0
         self.over = threading.Event()
         self._open: list[Connection] = []
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(certificate.certificate, certificate.key)
+        if certificate is not None:
+            self.context.load_cert_chain(certificate.certificate, certificate.key)
         self._listen((host, port))
         self.address: tuple[str, int] = self._listener.getsockname()
         self.port = self.address[1]
-        self.base_url = f"https://{host}:{self.port}/rest/v2"
+        self.base_url = f"{'http' if certificate is None else 'https'}://{host}:{self.port}/rest/v2"
 
     def paths(self, end: str) -> list[Request]:
         """The requests so far to a path that ends in `end`."""

@@ -20,11 +20,10 @@ def drop(folder: Path, name: str, line: str = "0,1,2,3\n") -> Path:
 def heard(spool: Spool) -> None:
     """Takes what inotify says, which it says at once."""
     poll = select.poll()
-    descriptor = spool.fileno()
-    assert descriptor is not None
-    poll.register(descriptor, select.POLLIN)
-    assert poll.poll(2000)
-    spool.take_events(time.monotonic())
+    for descriptor, events in spool.descriptors().items():
+        poll.register(descriptor, events)
+    for descriptor, _ in poll.poll(2000):
+        spool.take_events(descriptor, time.monotonic())
 
 
 def test_more_than_is_remembered_is_handed_out_oldest_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +39,7 @@ def test_more_than_is_remembered_is_handed_out_oldest_first(tmp_path: Path, monk
         if name is None:
             break
         order.append(name)
-        spool.settle(name, spool.read(name, 100).stamp, Fate.REMOVE, now=1)
+        spool.settle(name, spool.read(name, 100), Fate.REMOVE, now=1)
     assert order == [f"{number:02}.pour" for number in range(35)]
     assert (spool.waiting, os.listdir(tmp_path)) == (0, [])
     spool.close()
@@ -54,18 +53,36 @@ def test_with_nothing_to_do_nothing_is_due_for_minutes(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_a_line_full_of_what_is_put_off_takes_no_more_and_does_not_spin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_put_off_and_fills_the_line_keeps_the_others_out_only_until_it_is_due(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(spool_module, "BATCH", 2)
     monkeypatch.setattr(spool_module, "REMEMBERED", 3)
     for number in range(6):
         os.utime(drop(tmp_path, f"{number}.pour"), (number, number))
     spool = Spool(tmp_path, now=0)
     while (name := spool.oldest(now=0)) is not None:
-        spool.put_off(name, until=1000)
+        spool.put_off(name, until=10)
         spool.tend(now=0)
-    assert len(spool._line) == 3
-    assert spool.waiting == 6
-    assert spool.tend_due(now=0) == spool_module.SETTLE_AGAIN_S
+    assert (len(spool._line), spool.waiting) == (3, 6)
+    assert (spool.tend_due(now=0), spool.oldest_due(now=0)) == (spool_module.LOOK_AGAIN_S, 10), "it does not spin"
+    spool.close()
+
+
+def test_what_cannot_be_sent_hides_nothing_behind_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_module, "BATCH", 2)
+    monkeypatch.setattr(spool_module, "REMEMBERED", 5)
+    for number in range(20):
+        os.utime(drop(tmp_path, f"{number:02}.pour"), (number, number))
+    spool = Spool(tmp_path, now=0)
+    met = []
+    while (name := spool.oldest(now=0)) is not None:
+        met.append(name)
+        spool.leave_alone(name, until=60)
+        spool.tend(now=0)
+    assert met == [f"{number:02}.pour" for number in range(20)]
+    assert len(spool._line) <= 5
+    assert spool.tend_due(now=0) == 60, "those that were not kept in line are met again"
     spool.close()
 
 
@@ -96,9 +113,9 @@ def test_what_cannot_be_read_as_a_file_says_so(tmp_path: Path) -> None:
 def test_only_the_unlink_is_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drop(tmp_path, "x.pour")
     spool = Spool(tmp_path, now=0)
-    stamp = spool.read("x.pour", 10).stamp
+    content = spool.read("x.pour", 10)
     spool.path = tmp_path / ("x" * 300)  # ENAMETOOLONG: the directory lets nothing be done to it.
-    spool.settle("x.pour", stamp, Fate.REMOVE, now=0)
+    spool.settle("x.pour", content, Fate.REMOVE, now=0)
     spool.path = tmp_path
     assert (spool.oldest(now=1), spool.tend_due(now=1)) == (None, spool_module.SETTLE_AGAIN_S)
     spool.tend(now=spool_module.SETTLE_AGAIN_S)
@@ -111,12 +128,12 @@ def test_a_directory_full_of_what_cannot_be_let_go_stops_the_handing_out(tmp_pat
     for number in range(5):
         drop(tmp_path, f"{number}.pour")
     spool = Spool(tmp_path, now=0)
-    stamps = {name: spool.read(name, 10).stamp for name in os.listdir(tmp_path)}
+    contents = {name: spool.read(name, 10) for name in os.listdir(tmp_path)}
     spool.path = tmp_path / ("x" * 300)
     for _ in range(3):
         name = spool.oldest(now=0)
         assert name is not None
-        spool.settle(name, stamps[name], Fate.REMOVE, now=0)
+        spool.settle(name, contents[name], Fate.REMOVE, now=0)
     assert spool.oldest(now=0) is None
     assert spool.tend_due(now=0) > 0
     spool.path = tmp_path
@@ -129,7 +146,7 @@ def test_a_name_as_long_as_a_name_can_be_is_set_aside_under_a_shorter_one(tmp_pa
     name = "é" * 125 + ".pour"
     drop(tmp_path, name)
     spool = Spool(tmp_path, now=0)
-    spool.settle(name, spool.read(name, 10).stamp, Fate.SET_ASIDE, now=0)
+    spool.settle(name, spool.read(name, 10), Fate.SET_ASIDE, now=0)
     (aside,) = os.listdir(os.fsencode(tmp_path))
     assert aside.endswith(b".pour.fail")
     assert len(aside) == 255

@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+"""Runs in the guest: a server that writes each message that it accepts to a file, one a line, as JSON.
+
+usage: bar.py HOST PORT FILE [CERTIFICATE KEY]      plain HTTP without a certificate
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from support.moody import Connection, Moody, Request
+from support.pki import Certificate
+
+
+def main() -> None:
+    """Serves until it is killed."""
+    host, port, file, *tls_files = sys.argv[1:]
+    certificate = Certificate(*map(Path, tls_files)) if tls_files else None
+
+    def accept(connection: Connection, request: Request) -> None:
+        with Path(file).open("a") as book:
+            book.write(json.dumps([request.path, request.fields]) + "\n")
+        connection.answer(200)
+
+    server = Moody(certificate, host, int(port))
+    server.mood = server.ping_mood = accept
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

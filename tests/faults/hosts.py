@@ -1,0 +1,104 @@
+"""Two hosts in a guest with Debian's own kernel: the kegerator, whose service it is, and the bar, where the server stands.
+
+Each is a network namespace; a cable, which is a veth pair, joins them.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from pathlib import Path
+
+from kegnet.server.demo import w1_slave
+from support.keg import PROBE
+from support.ledger import Ledger
+from support.moody import Request
+from support.pki import Certificate, issue
+from support.wait import wait_for
+from system.guest import Guest
+
+HOME = "/usr/share/kegnet-client"
+SPOOL = f"{HOME}/spool"
+BAR, KEGERATOR = "10.9.0.1", "10.9.0.2"
+CABLE = f"""
+modprobe -a veth sch_netem
+ip netns add kegerator && ip netns add bar
+ip link add cable netns kegerator type veth peer name cable netns bar
+ip -n kegerator addr add {KEGERATOR}/24 dev cable && ip -n bar addr add {BAR}/24 dev cable
+ip -n kegerator link set cable up && ip -n bar link set cable up && ip -n bar link set lo up
+mkdir -p /etc/systemd/system/kegnet-client.service.d {HOME}/w1/{PROBE}
+printf '[Service]\\nNetworkNamespacePath=/run/netns/kegerator\\n' > /etc/systemd/system/kegnet-client.service.d/cable.conf
+"""
+
+
+class Hosts:
+    """The guest, with the time set. The client knows the bar's server by `scheme` from `configure()` on."""
+
+    def __init__(self, folder: Path, ca: Certificate) -> None:
+        self.guest = Guest(folder, ca.certificate)
+        self.made: set[str] = set()
+        self.set_clock(time.time())
+        self.guest.sh(CABLE + f"cat > {HOME}/w1/{PROBE}/w1_slave <<'end'\n{w1_slave(4187)}end\n")
+        shown = issue(ca, folder, "bar", f"IP:{BAR}")
+        for path in (shown.certificate, shown.key):
+            self.guest.sh(f"cat > /run/{path.name} <<'end'\n{path.read_text()}end\n")
+        self._serve("https", 443, "/run/bar.pem /run/bar.key")
+        self._serve("http", 80)
+
+    def _serve(self, scheme: str, port: int, files: str = "") -> None:
+        self.guest.sh(
+            f"systemd-run --quiet --unit=bar-{scheme} --property=NetworkNamespacePath=/run/netns/bar "
+            f"/usr/bin/python3 -B /share/source/tests/faults/bar.py {BAR} {port} /run/accepted {files}"
+        )
+        wait_for(lambda: f":{port} " in self.guest.sh("ip netns exec bar ss -Hltn"), 30, every_s=0.5)
+
+    def configure(self, scheme: str, ping_interval_s: int) -> None:
+        """A client with a name of its own, and an empty book at the bar."""
+        lines = (
+            "[KegNet]",
+            f"uuid = {uuid.uuid4()}",
+            f"serviceBaseURL = {scheme}://{BAR}/rest/v2",
+            f"pingInterval = {ping_interval_s}",
+            "w1Devices = ../w1",
+        )
+        text = "\n".join(lines)
+        self.guest.sh(f"systemctl daemon-reload; : > /run/accepted; rm -f {SPOOL}/*; echo '{text}' > {HOME}/conf/client.conf")
+        self.guest.sh("systemctl restart kegnet-client")
+        self.made = set()
+
+    def set_clock(self, unix_s: float) -> None:
+        """Steps the guest's wall clock."""
+        self.guest.sh(f"date --set=@{unix_s:.0f}")
+
+    def pours(self, number: int, touched: str = "now") -> None:
+        """Drops so many pours, with that modification time."""
+        for _ in range(number):
+            ts = len(self.made) + 1
+            self.made.add(str(ts))
+            self.guest.sh(f"cd {SPOOL} && echo 0,586,8213,{ts} > {ts}.tmp && touch -d '{touched}' {ts}.tmp && mv {ts}.tmp {ts}.pour")
+
+    def waiting(self) -> set[str]:
+        """Which pours wait."""
+        return {name.removesuffix(".pour") for name in self.guest.sh(f"ls {SPOOL}").split() if name.endswith(".pour")}
+
+    def messages(self, end: str) -> list[dict[str, str]]:
+        """What the bar has accepted, of one kind."""
+        lines = map(json.loads, self.guest.sh("cat /run/accepted").splitlines())
+        return [fields for path, fields in lines if path.endswith(end)]
+
+    def ledger(self) -> Ledger:
+        """The pours that the bar has accepted."""
+        made = Ledger()
+        for fields in self.messages("/pour"):
+            made.accept(Request("/pour", {}, fields))
+        return made
+
+    def connections(self) -> int:
+        """How often the kegerator has tried to connect."""
+        return int(self.guest.sh("ip netns exec kegerator nstat -asz TcpActiveOpens").split("TcpActiveOpens")[1].split()[0])
+
+    def peak_kb(self) -> int:
+        """The most memory that the client has had at a time."""
+        status = self.guest.sh(f"cat /proc/{self.guest.property('MainPID')}/status")
+        return int(status.split("VmHWM:")[1].split()[0])

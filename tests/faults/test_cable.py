@@ -1,0 +1,66 @@
+"""Two hosts and a bad cable: loss, delay, confusion, and nothing at all for minutes."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from faults.conftest import Tally
+from faults.hosts import Hosts
+from faults.ordeal import GROWTH_KB, STOPPED_WITHIN_S
+from support.wait import wait_for
+
+pytestmark = pytest.mark.xdist_group("hosts")
+
+POURS = 5
+SLOW_S = 120
+"""A cable that loses a fifth of everything, both ways, makes TCP wait; and the guest is slow."""
+STEP_S = 5
+CAP_S = 600
+REQUEST_S = 30
+UPTIME = "cut -d ' ' -f 1 /proc/uptime"
+
+
+def bad_cable(hosts: Hosts, how: str) -> None:
+    """What netem does to each packet, on both ends."""
+    for end in ("kegerator", "bar"):
+        hosts.guest.sh(f"tc -n {end} qdisc replace dev cable root netem {how}")
+
+
+@pytest.mark.parametrize(
+    "how",
+    ["loss 20%", "delay 500ms 300ms", "delay 50ms 20ms reorder 25% 50% duplicate 20% corrupt 3%"],
+    ids=["loss", "delay", "confusion"],
+)
+def test_a_bad_cable_loses_no_pour(hosts: Hosts, how: str, tally: Tally) -> None:
+    hosts.configure("https", 3600)
+    bad_cable(hosts, how)
+    before_kb = hosts.peak_kb()
+    hosts.pours(POURS)
+    wait_for(lambda: not hosts.waiting(), SLOW_S, every_s=0.5)
+    assert hosts.peak_kb() < before_kb + GROWTH_KB
+    bad_cable(hosts, "limit 1000")
+    hosts.guest.sh("systemctl stop kegnet-client")
+    tally.settle(hosts.made, hosts.ledger())
+
+
+def test_a_cable_pulled_for_minutes_loses_no_pour(hosts: Hosts, tally: Tally, request: pytest.FixtureRequest) -> None:
+    hosts.configure("https", 3600)
+    wait_for(lambda: hosts.messages("/ping"), 30, every_s=0.5)
+    hosts.guest.sh("ip -n bar link set cable down")
+    connections = hosts.connections()
+    hosts.pours(POURS)
+    wait_for(lambda: hosts.connections() > connections, 60, every_s=0.2)
+    start_s, end_s = hosts.guest.sh(f"{UPTIME}; systemctl stop kegnet-client; {UPTIME}").split()
+    assert float(end_s) - float(start_s) < STOPPED_WITHIN_S
+    hosts.guest.sh("systemctl start kegnet-client")
+    before_kb, connections = hosts.peak_kb(), hosts.connections()
+    time.sleep(60 * request.config.getoption("--minutes"))
+    assert hosts.waiting() == hosts.made
+    assert hosts.peak_kb() < before_kb + GROWTH_KB
+    failures = hosts.connections() - connections
+    hosts.guest.sh("ip -n bar link set cable up")
+    wait_for(lambda: not hosts.waiting(), min(CAP_S, STEP_S * 2**failures) + REQUEST_S, every_s=0.5)
+    assert hosts.guest.log().count("server available again after") == 1
+    hosts.guest.sh("systemctl stop kegnet-client")
+    tally.settle(hosts.made, hosts.ledger())

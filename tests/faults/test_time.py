@@ -1,0 +1,58 @@
+"""A wall clock that is wrong, and is set while the client runs: no storm of pings, and no silence."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from faults.conftest import Tally
+from faults.hosts import Hosts
+from support.wait import wait_for
+
+pytestmark = pytest.mark.xdist_group("hosts")
+
+INTERVAL_S = 5
+WATCHED_S = 20
+YEAR_S = 365 * 86_400
+
+
+def pings_in(hosts: Hosts, seconds: float) -> int:
+    """How many pings the bar gets in so many seconds."""
+    before = len(hosts.messages("/ping"))
+    time.sleep(seconds)
+    return len(hosts.messages("/ping")) - before
+
+
+@pytest.mark.parametrize(
+    "years", [8, -8 / 365, 60, -0.01], ids=["forward by years", "back by days", "to the next century", "back a little"]
+)
+def test_a_clock_that_steps_brings_neither_storm_nor_silence(hosts: Hosts, years: float, tally: Tally) -> None:
+    hosts.set_clock(time.time() + 30 * 86_400)
+    hosts.configure("http", INTERVAL_S)
+    wait_for(lambda: hosts.messages("/ping"), 30, every_s=0.5)
+    hosts.set_clock(time.time() + 30 * 86_400 + years * YEAR_S)
+    assert WATCHED_S / INTERVAL_S / 2 <= pings_in(hosts, WATCHED_S) <= WATCHED_S / INTERVAL_S * 2
+    stamped_s = int(hosts.messages("/ping")[-1]["ts"]) / 1000
+    assert abs(stamped_s - int(hosts.guest.sh("date +%s"))) < 4 * INTERVAL_S, "a ping has the time of the clock as it stands"
+    for touched in ("now", "1975-01-01", "2090-01-01"):
+        hosts.pours(1, touched)
+    wait_for(lambda: not hosts.waiting(), 30, every_s=0.5)
+    tally.settle(hosts.made, hosts.ledger())
+
+
+def test_a_clock_that_falls_back_to_1970_keeps_everything_until_it_is_set(hosts: Hosts, tally: Tally) -> None:
+    hosts.set_clock(time.time())
+    hosts.configure("http", INTERVAL_S)
+    wait_for(lambda: hosts.messages("/ping"), 30, every_s=0.5)
+    said = hosts.guest.log().count("the clock stands at")
+    hosts.set_clock(3600)  # The kernel refuses a time before its own start.
+    wait_for(lambda: hosts.guest.log().count("the clock stands at 1970") > said, 30, every_s=0.5)
+    hosts.pours(3)
+    assert pings_in(hosts, WATCHED_S) == 0
+    assert hosts.waiting() == hosts.made
+    assert hosts.guest.property("StatusText").startswith("the clock is not set")
+    assert hosts.guest.log().count("the clock stands at") == said + 1, "a lasting state is said once"
+    hosts.set_clock(time.time())
+    wait_for(lambda: not hosts.waiting(), 30, every_s=0.5)
+    assert WATCHED_S / INTERVAL_S / 2 <= pings_in(hosts, WATCHED_S) <= WATCHED_S / INTERVAL_S * 2
+    tally.settle(hosts.made, hosts.ledger())
