@@ -86,8 +86,14 @@ def mounted(folder: Path, *words: str | Path) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def ext4(image: Path, kilobytes: int, inodes: int) -> None:
-    """Makes the file `image` an ext4 file system, to be mounted with `-o loop`."""
+def needs_loop_devices() -> None:
+    """Skips the test where a file cannot be mounted."""
     if not os.path.exists("/dev/loop-control"):
         pytest.skip("there are no loop devices here")
-    subprocess.run(["mkfs.ext4", "-q", "-b", "1024", "-m", "0", "-O", "^dir_index", "-N", str(inodes), image, f"{kilobytes}k"], check=True)
+
+
+def ext4(image: Path, kilobytes: int, inodes: int, journal: bool = False) -> None:
+    """Makes the file `image` an ext4 file system, to be mounted with `-o loop`."""
+    needs_loop_devices()
+    features = "has_journal" if journal else "^dir_index"
+    subprocess.run(["mkfs.ext4", "-q", "-b", "1024", "-m", "0", "-O", features, "-N", str(inodes), image, f"{kilobytes}k"], check=True)

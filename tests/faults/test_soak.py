@@ -21,6 +21,8 @@ from support.moody import Connection, Mood, Moody, Request, answers
 from support.pki import Certificate
 from support.wait import wait_for
 
+pytestmark = pytest.mark.xdist_group("soak")
+
 GROWTH_KB = 2048
 """What Python's heap may still be settling by; an hour of it shows the same as a minute."""
 GOOD_ANSWERS = 40
