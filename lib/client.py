@@ -24,9 +24,10 @@ from kegnet import RELEASE_MONTH_S, __version__, config, deadline, logs
 from kegnet.api import Api
 from kegnet.backoff import Backoff
 from kegnet.pinger import Pinger, celsius
+from kegnet.pourfile import SpoolError
 from kegnet.service_manager import ServiceManager
 from kegnet.signer import KeyFileError, Signer
-from kegnet.spool import Spool, SpoolError
+from kegnet.spool import Spool
 from kegnet.thermometer import Thermometer
 from kegnet.uploader import Uploader
 

@@ -1,12 +1,4 @@
-"""The spool directory: which pours wait, oldest first; how one is read, removed, or set aside.
-
-A `.pour` file leaves in one of two ways only: an unlink, for what the server has accepted, or a rename to
-`.fail`. Neither needs an fsync(2): should a power cut undo it, the pour is there again and is sent again, to be
-dropped by the server as the repeat that it is. That a pour's own bytes are on the disk before its name is, is
-for whoever writes it.
-
-Before either, `X.pour` becomes `X.leaving.pour`, and is looked at once more: under its own name another pour
-could take its place between the last look and the unlink. What a crash leaves under that name is a pour like any other.
+"""The spool directory: which pours wait, oldest first, and which have been done with.
 
 inotify(7) names the files that were renamed in or closed after writing. Only so many names are kept; for more,
 after a queue overflow, and after another directory came to stand there, the directory itself is looked at: in
@@ -16,8 +8,6 @@ rounds, each going on from the last name that it gave, so that what cannot be se
 from __future__ import annotations
 
 import contextlib
-import enum
-import errno
 import heapq
 import logging
 import os
@@ -25,16 +15,13 @@ import select
 import stat
 import time
 from collections.abc import Container, Iterator
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-import pyinotify
+from . import pourfile
+from .pourfile import FAIL_SUFFIX, LEAVING, SUFFIX, Content, Fate, GoneError, SpoolError, Stamp
+from .watch import Heard, Watch, WatchError, mount_table
 
-SUFFIX = ".pour"
-FAIL_SUFFIX = ".fail"
-LEAVING_SUFFIX = ".leaving" + SUFFIX
 BATCH = 1000
 """How many names one look at the directory takes, at most."""
 REMEMBERED = 4 * BATCH
@@ -48,7 +35,6 @@ WATCHLESS_S = 5.0
 SETTLE_AGAIN_S = 60.0
 """How often an unlink or a rename that failed is tried again."""
 
-_NAME_LIMIT_BYTES = 255
 _NEVER = float("inf")
 _AT_ONCE = float("-inf")
 Age = tuple[float, str]
@@ -56,46 +42,6 @@ Age = tuple[float, str]
 _START: Age = (_AT_ONCE, "")
 
 log = logging.getLogger(__name__)
-
-
-class SpoolError(Exception):
-    """The spool, or a file in it, cannot be used; the text says why."""
-
-
-class NotAFileError(SpoolError):
-    """What bears a pour's name is a FIFO, a link, a directory or the like."""
-
-
-class GoneError(SpoolError):
-    """There is no such file any more."""
-
-
-class Fate(enum.Enum):
-    """The two ways out of the spool."""
-
-    REMOVE = "removed"
-    SET_ASIDE = "set aside"
-
-
-class Stamp(NamedTuple):
-    """Which file, in which state, stood under a name. Changed content and another file have another stamp."""
-
-    device: int
-    inode: int
-    size: int
-    mtime_ns: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> Stamp:
-        """The stamp in what stat(2) says."""
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-
-
-class Content(NamedTuple):
-    """The beginning of a file, and the stamp that it had then."""
-
-    head: bytes
-    stamp: Stamp
 
 
 @dataclass
@@ -142,9 +88,9 @@ class Spool:
         self.set_aside = 0
         self._line: dict[str, _Waiting] = {}
         self._unsettled: dict[str, _Unsettled] = {}
-        self._watch: _Watch | None = None
+        self._watch: Watch | None = None
         self._identity = (0, 0)
-        self._mounts = _mount_table()
+        self._mounts = mount_table()
         self._more = False
         self._round = _START
         self._look_due = now
@@ -231,7 +177,7 @@ class Spool:
         Raises GoneError, NotAFileError, or SpoolError if it cannot be read.
         """
         try:
-            return self._content(name, limit_bytes)
+            return pourfile.read(self.path, name, limit_bytes)
         except FileNotFoundError as error:
             raise GoneError("it is gone") from error
         except OSError as error:
@@ -268,40 +214,15 @@ class Spool:
 
     # Inside.
 
-    def _content(self, name: str, limit_bytes: int) -> Content:
-        path = self.path / name
-        # Before the open, because opening a device may already do something.
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            raise NotAFileError("it is not a regular file")
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise NotAFileError("it is a symbolic link") from error
-            raise
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise NotAFileError("it is not a regular file")
-            return Content(os.read(descriptor, limit_bytes), Stamp.of(status))
-        finally:
-            os.close(descriptor)
-
-    def _holds(self, name: str, content: Content) -> bool:
-        """Whether `name` stands for what was read as `content`. By its bytes too: two writes may bear the same time."""
-        try:
-            return self._content(name, max(1, len(content.head))) == content
-        except NotAFileError:
-            return False
-
     def _settle(self, name: str, entry: _Unsettled, now: float) -> None:
         known = self._unsettled.pop(name, None)
         place = name
         try:
-            if self._holds(place, entry.content):
-                place = self._step_aside(name)
-                if self._holds(place, entry.content):
-                    self._let_go(place, name, entry.fate)
+            if pourfile.holds(self.path, place, entry.content):
+                place = pourfile.step_aside(self.path, name)
+                if pourfile.holds(self.path, place, entry.content):
+                    pourfile.leave(self.path, place, name, entry.fate)
+                    self.set_aside += entry.fate is Fate.SET_ASIDE
                     return
             self._line[place] = _Waiting()
             self.waiting += 1
@@ -318,44 +239,13 @@ class Spool:
             entry.due = now + SETTLE_AGAIN_S
             self._unsettled[place] = entry
 
-    def _step_aside(self, name: str) -> str:
-        """Gives a pour the name under which it leaves, or lets it be where there is no room for another name."""
-        if name.endswith(LEAVING_SUFFIX):
-            return name
-        leaving = self._free_name(name, LEAVING_SUFFIX)
-        try:
-            os.rename(self.path / name, self.path / leaving)
-        except OSError as error:
-            # An unlink, which may do without, makes room.
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                return name
-            raise
-        return leaving
-
-    def _let_go(self, place: str, name: str, fate: Fate) -> None:
-        if fate is Fate.REMOVE:
-            os.unlink(self.path / place)
-        else:
-            os.rename(self.path / place, self.path / self._free_name(name, SUFFIX + FAIL_SUFFIX))
-            self.set_aside += 1
-
-    def _free_name(self, name: str, ending: str) -> str:
-        """`name` with another ending: `X.pour.fail`, or `X.2.pour.fail` if there is one from before, and so on."""
-        stem = os.fsencode(name.removesuffix(SUFFIX).removesuffix(LEAVING_SUFFIX.removesuffix(SUFFIX)))
-        for number in count(1):
-            end = os.fsencode(("" if number == 1 else f".{number}") + ending)
-            free = os.fsdecode(stem[: _NAME_LIMIT_BYTES - len(end)] + end)
-            if not os.path.lexists(self.path / free):
-                return free
-        raise AssertionError("count() ends never")
-
     def _blocked(self) -> bool:
         return len(self._unsettled) >= UNSETTLED
 
     def _wants_more(self, now: float) -> bool:
         return self._more and not self._blocked() and len(self._line) < REMEMBERED and self.oldest(now) is None
 
-    def _take(self, heard: _Heard, now: float) -> None:
+    def _take(self, heard: Heard, now: float) -> None:
         for name, renamed in heard.names.items():
             self._announce(name, renamed, now)
         if heard.missed or heard.directory_gone:
@@ -369,7 +259,7 @@ class Spool:
         if name in self._unsettled:
             self._unsettled[name].due = now
             return
-        if name.endswith(LEAVING_SUFFIX):
+        if name.endswith(LEAVING + SUFFIX):
             return
         age, whole = _START, None
         with contextlib.suppress(OSError):
@@ -420,8 +310,8 @@ class Spool:
             self._unwatch()
             self._identity, self._more = identity, False
         try:
-            self._watch = self._watch or _Watch(self.path)
-        except (OSError, pyinotify.WatchManagerError) as error:
+            self._watch = self._watch or Watch(self.path, SUFFIX)
+        except WatchError as error:
             return f"cannot be watched ({error})"
         return ""
 
@@ -434,14 +324,6 @@ class Spool:
 def _identity(path: Path) -> tuple[int, int]:
     status = os.stat(path)
     return status.st_dev, status.st_ino
-
-
-def _mount_table() -> int | None:
-    """A descriptor of which poll(2) tells that something was mounted or unmounted, see proc(5); None where there is none."""
-    try:
-        return os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
 
 
 class _Census:
@@ -476,54 +358,3 @@ class _Census:
         if age > self.after:
             self.new += 1
             yield age
-
-
-@dataclass
-class _Heard:
-    """What inotify said: names whose writers are done, and whether they were renamed in; and whether it may have left some out."""
-
-    names: dict[str, bool] = field(default_factory=dict)
-    missed: bool = False
-    directory_gone: bool = False
-
-
-class _Watch:
-    """An inotify watch on one directory, by pyinotify."""
-
-    _WRITTEN = pyinotify.IN_MOVED_TO | pyinotify.IN_CLOSE_WRITE
-    _GONE = pyinotify.IN_DELETE_SELF | pyinotify.IN_MOVE_SELF | pyinotify.IN_UNMOUNT | pyinotify.IN_IGNORED
-
-    def __init__(self, path: Path) -> None:
-        """Raises OSError or pyinotify.WatchManagerError: no such directory, or no watch left on this machine."""
-        manager = pyinotify.WatchManager()
-        self.descriptor: int = manager.get_fd()
-        self._notifier = pyinotify.Notifier(manager, self._take)
-        self._heard = _Heard()
-        events = self._WRITTEN | pyinotify.IN_DELETE_SELF | pyinotify.IN_MOVE_SELF | pyinotify.IN_ONLYDIR
-        try:
-            manager.add_watch(str(path), events, quiet=False)
-        except pyinotify.WatchManagerError:
-            self.close()
-            raise
-
-    def hear(self) -> _Heard:
-        """What has been said since the last call; waits for it if nothing has."""
-        self._heard = _Heard()
-        try:
-            self._notifier.read_events()
-        except UnicodeDecodeError:
-            # pyinotify decodes names strictly, and has thrown away what came after one that is not UTF-8.
-            self._heard.missed = True
-        self._notifier.process_events()
-        return self._heard
-
-    def close(self) -> None:
-        self._notifier.stop()
-
-    def _take(self, event: pyinotify.Event) -> None:
-        if event.mask & pyinotify.IN_Q_OVERFLOW:
-            self._heard.missed = True
-        elif event.mask & self._GONE:
-            self._heard.directory_gone = True
-        elif event.mask & self._WRITTEN and event.name.endswith(SUFFIX):
-            self._heard.names[event.name] = bool(event.mask & pyinotify.IN_MOVED_TO)

@@ -8,7 +8,8 @@ import time
 from .api import Api, Verdict
 from .logs import Hourly, shown
 from .messages import LINE_LIMIT_BYTES, Pour, PourError
-from .spool import WATCHLESS_S, Content, Fate, GoneError, NotAFileError, Spool, SpoolError
+from .pourfile import Content, Fate, GoneError, NotAFileError, SpoolError
+from .spool import WATCHLESS_S, Spool
 
 UNFINISHED_S = 10.0
 """An invalid file may still be being written; it is judged once it has been as it is for so long."""

@@ -55,7 +55,7 @@ def test_a_bad_value_ends_with_78_and_one_line_of_help(moody_keg: Keg, parameter
     line = refusal(moody_keg)
     assert str(moody_keg.config) in line
     assert f"{parameter} = " in line
-    assert value in line
+    assert value[:100] in line
     assert mend in line
 
 

@@ -16,6 +16,7 @@ FLOORS = {
     **dict.fromkeys(
         ("config", "messages", "signer", "spool", "thermometer", "backoff", "deadline", "service_manager", "logs", "transport"), 1
     ),
+    **dict.fromkeys(("pourfile", "watch"), 0),
 }
 ROOMS = [LIB / "client.py", *sorted((LIB / "kegnet").glob("[!_]*.py"))]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from kegnet import spool as spool_module
-from kegnet.spool import Fate, GoneError, NotAFileError, Spool, SpoolError
+from kegnet.pourfile import Fate, GoneError, NotAFileError, SpoolError
+from kegnet.spool import Spool
 
 
 def drop(folder: Path, name: str, line: str = "0,1,2,3\n") -> Path:
