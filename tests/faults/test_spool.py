@@ -396,6 +396,7 @@ def test_another_directory_mounted_over_it_and_taken_away_is_noticed_at_once(
         siege.pour(into=over)
         siege.all_arrive(AT_ONCE_S)
         siege.pour()
+        wait_for(lambda: not list(over.iterdir()))  # The client is at nothing there that would keep it busy.
         keg.in_its_namespace("umount", keg.spool)
         siege.all_arrive(AT_ONCE_S)
         siege.pour(into=over)
