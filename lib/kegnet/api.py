@@ -5,7 +5,8 @@ The server is one thing: when it is unavailable to a pour it is to a ping, so bo
 
 from __future__ import annotations
 
-import email.utils
+import calendar
+import contextlib
 import enum
 import http.client
 import re
@@ -30,6 +31,8 @@ CONNECT_TIMEOUT_S = 8.0
 IDLE_CONNECTION_S = 60.0
 """A connection unused for longer is not used again: routers forget silently, and the request would hang."""
 LONGEST_RETRY_AFTER_S = 3600.0
+_HTTP_DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y")
+"""The three forms of a date that a recipient must accept (RFC 9110 §5.6.7); all are in GMT."""
 
 
 class Verdict(enum.Enum):
@@ -69,12 +72,12 @@ def retry_after_s(text: str, now_s: float) -> float:
     """The seconds that a Retry-After header (RFC 9110 §10.2.3) asks for, at `now_s` Unix time; 0 if it is none."""
     text = text.strip()
     if re.fullmatch("[0-9]+", text):
-        return min(float(text[:9]), LONGEST_RETRY_AFTER_S)
-    try:
-        wanted_s = email.utils.parsedate_to_datetime(text).timestamp() - now_s
-    except (TypeError, ValueError, IndexError, OverflowError):
-        return 0.0
-    return max(0.0, min(wanted_s, LONGEST_RETRY_AFTER_S))
+        return min(float(text), LONGEST_RETRY_AFTER_S)
+    for form in _HTTP_DATES:
+        with contextlib.suppress(ValueError):
+            wanted_s = calendar.timegm(time.strptime(text, form)) - now_s
+            return max(0.0, min(wanted_s, LONGEST_RETRY_AFTER_S))
+    return 0.0
 
 
 class Api:

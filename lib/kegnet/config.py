@@ -16,6 +16,10 @@ LONGEST_PING_INTERVAL_S = 86_400
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _PROBE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{12}")
+_LABEL = "[A-Za-z0-9_-]{1,63}"
+_ZONE = "%[A-Za-z0-9_.-]+"
+_NETLOC = re.compile(rf"({_LABEL}(\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+({_ZONE})?\])(:[0-9]{{0,5}})?")
+_QUOTED_CHARACTERS = 200
 
 Value = TypeVar("Value")
 
@@ -23,7 +27,7 @@ Value = TypeVar("Value")
 class ConfigError(Exception):
     """The configuration cannot serve; the text names the file, the parameter, the value and the mend.
 
-    It quotes the file as it is: escape it before it is shown.
+    It quotes the file as it is, but for what is long: escape it before it is shown.
     """
 
 
@@ -79,9 +83,16 @@ def load(path: Path) -> Config:
     return replace(config, warnings=tuple(_warnings(config, values.unknown())))
 
 
-def _section(path: Path) -> dict[str, str]:
+def _section(path: Path) -> dict[str, tuple[str, str]]:
+    """The section's parameters: their names in small letters, then as the owner spells them, and their values."""
+    spelled: dict[str, str] = {}
+
+    def small_letters(name: str) -> str:
+        spelled[name.lower()] = name
+        return name.lower()
+
     parser = configparser.ConfigParser(interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.optionxform = small_letters  # type: ignore[assignment,method-assign]
     try:
         if path.exists() and not path.is_file():
             raise ConfigError(f"{path}: is not a file; name the configuration file with --config")
@@ -94,8 +105,8 @@ def _section(path: Path) -> dict[str, str]:
         raise ConfigError(f"{path}: {_syntax(error)}") from error
     if not parser.has_section(SECTION):
         there = ", ".join(f"[{name}]" for name in parser.sections()) or "none"
-        raise ConfigError(f"{path}: has no section [{SECTION}] (there: {there}); put the line [{SECTION}] above the parameters")
-    return dict(parser.items(SECTION))
+        raise ConfigError(f"{path}: has no section [{SECTION}] (there: {_clipped(there)}); put the line [{SECTION}] above the parameters")
+    return {name: (spelled[name], value) for name, value in parser.items(SECTION)}
 
 
 def _syntax(error: configparser.Error) -> str:
@@ -103,21 +114,21 @@ def _syntax(error: configparser.Error) -> str:
     if isinstance(error, configparser.MissingSectionHeaderError):
         return f"line {error.lineno}: a parameter before any section; put the line [{SECTION}] first"
     if isinstance(error, configparser.DuplicateOptionError):
-        return f"line {error.lineno}: the parameter {error.option} is there twice; keep one of them"
+        return f"line {error.lineno}: the parameter {_clipped(error.option)} is there twice; keep one of them"
     if isinstance(error, configparser.DuplicateSectionError):
-        return f"line {error.lineno}: the section [{error.section}] is there twice; make one of them"
+        return f"line {error.lineno}: the section [{_clipped(error.section)}] is there twice; make one of them"
     if isinstance(error, configparser.ParsingError) and error.errors:
         line_number, line = error.errors[0]
-        return f"line {line_number}: cannot read {line}; a line is: parameter = value"
+        return f"line {line_number}: cannot read {_clipped(line)}; a line is: parameter = value"
     return f"cannot be read as an INI file: {error}"
 
 
 class _Values:
     """Takes parameters out of the section, whatever their capitals, and knows which nobody asked for."""
 
-    def __init__(self, path: Path, section: dict[str, str]) -> None:
+    def __init__(self, path: Path, section: dict[str, tuple[str, str]]) -> None:
         self._path = path
-        self._section = {name.lower(): (name, value) for name, value in section.items()}
+        self._section = section
         self._asked: set[str] = set()
 
     def required(self, name: str, convert: Callable[[str], Value], right: str) -> Value:
@@ -150,7 +161,7 @@ class _Values:
 
 
 def _warnings(config: Config, unknown: list[str]) -> list[str]:
-    warnings = [f"{config.path}: the parameter {name} is not known and so not used; is it misspelt?" for name in unknown]
+    warnings = [f"{config.path}: the parameter {_clipped(name)} is not known and so not used; is it misspelt?" for name in unknown]
     if not re.search("/v[0-9]+$", config.base_url):
         mend = "does not end in the API's version, such as /rest/v2; taken as version 2"
         warnings.append(str(config.error("serviceBaseURL", config.base_url, mend)))
@@ -165,19 +176,23 @@ def _uuid(text: str) -> str:
 
 def _base_url(text: str) -> str:
     parts = urlsplit(text)
-    if not re.fullmatch(r"[\x21-\x7e]+", text) or parts.scheme not in ("https", "http") or not parts.hostname or parts.port == 0:
+    if not re.fullmatch(r"[\x21-\x7e]+", text) or parts.scheme not in ("https", "http") or parts.port == 0:
         raise ValueError
     if "@" in parts.netloc:
         raise _HintError("a user name or password does not belong there")
     if "?" in text or "#" in text:
         raise _HintError("a query or fragment does not belong there")
+    if not _NETLOC.fullmatch(parts.netloc):
+        # Else it would be refused, or taken for another host's, only when it is asked.
+        raise ValueError
     return text.rstrip("/")
 
 
 def _interval(text: str) -> int:
-    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= LONGEST_PING_INTERVAL_S:
+    match = re.fullmatch("0*([0-9]{1,5})", text)
+    if match is None or not 1 <= int(match[1]) <= LONGEST_PING_INTERVAL_S:
         raise ValueError
-    return int(text)
+    return int(match[1])
 
 
 def _sensor(text: str) -> str:
@@ -187,4 +202,9 @@ def _sensor(text: str) -> str:
 
 
 def _error(path: Path, parameter: str, value: str, mend: str) -> ConfigError:
-    return ConfigError(f"{path}: {parameter} = {value or '(empty)'}: {mend}")
+    return ConfigError(f"{path}: {parameter} = {_clipped(value) or '(empty)'}: {mend}")
+
+
+def _clipped(text: str) -> str:
+    """`text`, or its beginning where the rest would push the mend out of the line."""
+    return text if len(text) <= _QUOTED_CHARACTERS else text[:_QUOTED_CHARACTERS] + "..."

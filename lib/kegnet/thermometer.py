@@ -28,7 +28,7 @@ STARVED_MILLICELSIUS = 127_937
 TRIES = 3
 _ANSWER_LIMIT_BYTES = 4096
 _HEX_BYTES = r"((?:[0-9a-f]{2} ){9})"
-_ANSWER = re.compile(_HEX_BYTES + r": crc=[0-9a-f]{2} (YES|NO)\n" + _HEX_BYTES + r"t=(-?[0-9]{1,9})\n?")
+_ANSWER = re.compile(_HEX_BYTES + r": crc=([0-9a-f]{2}) (YES|NO)\n" + _HEX_BYTES + r"t=(-?[0-9]{1,9})\n")
 _ALL_ZERO = "00 " * 9
 _ALL_ONES = "ff " * 9
 _POWER_MEND = "check its power line and the 4.7 kOhm pull-up resistor"
@@ -109,11 +109,13 @@ def judge(probe: str, answer: str) -> int:
     match = _ANSWER.fullmatch(answer)
     if match is None:
         raise _TransientError(f"probe {probe} gave an answer that is none of the driver's; check the parameter w1Devices")
-    scratchpad, verdict, _, temperature = match.groups()
+    scratchpad, crc, verdict, again, temperature = match.groups()
     if scratchpad == _ALL_ONES:
         raise _TransientError(f"probe {probe} does not answer; check its cable")
     if verdict == "NO":
         raise _TransientError(f"probe {probe} was misheard (CRC error); check its cable, its length and the pull-up resistor")
+    if again != scratchpad or not scratchpad.endswith(f"{crc} "):
+        raise _TransientError(f"probe {probe} gave an answer that contradicts itself; check its cable")
     if scratchpad == _ALL_ZERO:
         raise SensorError(f"the 1-Wire data line is shorted to ground (probe {probe} answers only zeros); check the wiring")
     millicelsius = int(temperature)

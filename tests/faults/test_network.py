@@ -29,6 +29,16 @@ def test_an_answer_that_is_none_keeps_the_pour(ordeal: Ordeal, mood: Mood, words
     ordeal.is_over()
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_captive_portal_that_takes_anything_takes_no_pour(ordeal: Ordeal, status: int, certificate: Certificate) -> None:
+    portal = Moody(certificate)
+    ordeal.server.mood = answers(status, b"log in", Location=portal.base_url)
+    ordeal.is_endured(f"a redirect to {portal.base_url}")
+    assert not portal.connections
+    portal.close()
+    ordeal.is_over()
+
+
 @pytest.mark.parametrize(("greeting", "words"), GREETINGS.values(), ids=GREETINGS)
 def test_a_connection_that_goes_wrong_keeps_the_pour(ordeal: Ordeal, greeting: Greeting, words: str) -> None:
     ordeal.server.greeting = greeting

@@ -173,6 +173,6 @@ def _read(file: BinaryIO) -> Request | None:
     body = file.read(int(headers.get("content-length", "0"))).decode("ascii")
     if line == "" or len(body) < int(headers.get("content-length", "0")):
         return None
-    match = re.match(r"POST (\S+) HTTP/1.1", first)
+    match = re.match(r"(GET|POST) (\S+) HTTP/1.1", first)
     assert match, first
-    return Request(match.group(1), headers, {name: values[0] for name, values in parse_qs(body).items()})
+    return Request(match.group(2), headers, {name: values[0] for name, values in parse_qs(body).items()})
