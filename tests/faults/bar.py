@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs in the guest: a server that writes each message that it accepts to a file, one a line, as JSON.
+"""Runs in the guest: a server that writes each message that it accepts to a file, one a line: [seconds of uptime, path, fields].
 
 usage: bar.py HOST PORT FILE [CERTIFICATE KEY]      plain HTTP without a certificate
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -24,7 +25,7 @@ def main() -> None:
 
     def accept(connection: Connection, request: Request) -> None:
         with Path(file).open("a") as book:
-            book.write(json.dumps([request.path, request.fields]) + "\n")
+            book.write(json.dumps([time.monotonic(), request.path, request.fields]) + "\n")
         connection.answer(200)
 
     server = Moody(certificate, host, int(port))

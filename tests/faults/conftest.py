@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def hosts(tmp_path_factory: pytest.TempPathFactory, ca: Certificate) -> Iterator[Hosts]:
-    """Two hosts in a guest of QEMU. It boots slowly, so it is one for all tests; see their `xdist_group`."""
+    """Two hosts in a guest of QEMU. It boots slowly, so it is one for all tests."""
     made = Hosts(tmp_path_factory.mktemp("hosts"), ca)
     yield made
     made.guest.close()

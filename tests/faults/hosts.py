@@ -38,6 +38,7 @@ class Hosts:
     def __init__(self, folder: Path, ca: Certificate) -> None:
         self.guest = Guest(folder, ca.certificate)
         self.made: set[str] = set()
+        self.client = ""
         self.set_clock(time.time())
         self.guest.sh(CABLE + f"cat > {HOME}/w1/{PROBE}/w1_slave <<'end'\n{w1_slave(4187)}end\n")
         shown = issue(ca, folder, "bar", f"IP:{BAR}")
@@ -55,9 +56,10 @@ class Hosts:
 
     def configure(self, scheme: str, ping_interval_s: int) -> None:
         """A client with a name of its own, and an empty book at the bar."""
+        self.client = str(uuid.uuid4())
         lines = (
             "[KegNet]",
-            f"uuid = {uuid.uuid4()}",
+            f"uuid = {self.client}",
             f"serviceBaseURL = {scheme}://{BAR}/rest/v2",
             f"pingInterval = {ping_interval_s}",
             "w1Devices = ../w1",
@@ -83,9 +85,21 @@ class Hosts:
         return {name.removesuffix(".pour") for name in self.guest.sh(f"ls {SPOOL}").split() if name.endswith(".pour")}
 
     def messages(self, end: str) -> list[dict[str, str]]:
-        """What the bar has accepted, of one kind."""
+        """What the bar has accepted of this client, of one kind."""
+        return [fields for _, fields in self._book(end)]
+
+    def pinged_at_s(self) -> list[float]:
+        """The guest's uptime at each ping of this client."""
+        return [uptime_s for uptime_s, _ in self._book("/ping")]
+
+    def uptime_s(self) -> float:
+        """Since when the guest has been up."""
+        return float(self.guest.sh("cat /proc/uptime").split()[0])
+
+    def _book(self, end: str) -> list[tuple[float, dict[str, str]]]:
         lines = map(json.loads, self.guest.sh("cat /run/accepted").splitlines())
-        return [fields for path, fields in lines if path.endswith(end)]
+        # What a client that was stopped has left to a slow cable may arrive later.
+        return [(uptime_s, fields) for uptime_s, path, fields in lines if path.endswith(end) and fields["id"] == self.client]
 
     def ledger(self) -> Ledger:
         """The pours that the bar has accepted."""

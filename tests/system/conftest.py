@@ -17,8 +17,8 @@ SUITES = ("bookworm", "trixie")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests that share a machine run one after the other, in one process."""
-    for item in (item for item in items if HERE in item.path.parents):
+    """The tests that share a machine run one after the other, in one process; and never two guests beside each other."""
+    for item in (item for item in items if HERE in item.path.parents and not item.get_closest_marker("xdist_group")):
         parameters = getattr(item, "callspec", None)
         suite = parameters.params.get("suite", "") if parameters else ""
         item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{suite}"))

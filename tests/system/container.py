@@ -79,9 +79,11 @@ class Machine:
     def _find_leader(self) -> int:
         assert self._outer.poll() is None, (self.folder / "console").read_text()
         children = Path(f"/proc/{self._outer.pid}/task/{self._outer.pid}/children").read_text().split()
-        if not children or Path(f"/proc/{children[0]}/comm").read_text() != "systemd\n":
+        try:
+            name = Path(f"/proc/{children[0]}/comm").read_text() if children else ""
+        except FileNotFoundError:  # One of those that came before it, and has gone.
             return 0
-        return int(children[0])
+        return int(children[0]) if name == "systemd\n" else 0
 
     def command(self, *command: str | Path) -> list[str]:
         """The command line that runs `command` inside."""

@@ -7,9 +7,12 @@ import socket
 import subprocess
 from pathlib import Path
 
+import pytest
 from support.wait import wait_for
 from system.container import CLIENT_PACKAGES, LAB, built_once, copy_source, root_file_system
 
+ONE_AT_A_TIME = pytest.mark.xdist_group("guest")
+"""Tests in a guest: emulation takes a whole processor, and two at a time would be slow enough to fail."""
 HOST = "10.0.2.2"
 """The machine that runs QEMU, its loopback services included, as the guest sees it."""
 

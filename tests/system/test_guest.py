@@ -11,7 +11,9 @@ import pytest
 from support.pki import Certificate
 from support.standin import StandIn
 from support.wait import wait_for
-from system.guest import HOST, Guest
+from system.guest import HOST, ONE_AT_A_TIME, Guest
+
+pytestmark = ONE_AT_A_TIME
 
 HOME = "/usr/share/kegnet-client"
 PROBE = "28-0000075bcd15"
