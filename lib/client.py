@@ -33,6 +33,8 @@ from kegnet.uploader import Uploader
 
 STOP_WITHIN_S = 5.0
 """How long a request in hand may go on after SIGTERM."""
+LOOK_UP_S = 0.1
+"""How often it looks up from a backlog: at what else has come, and to tell how things are."""
 CLOCK_LOOK_S = 5.0
 """How often the wall clock is looked at while it has not been set."""
 
@@ -120,6 +122,7 @@ class Client:
         self._outage_since: float | None = None
         self._clock_is_set = True
         self._pinged_last = False
+        self._look_up_due = time.monotonic()
         self._parts = assemble(path)
         self._tell_config("started")
 
@@ -129,17 +132,21 @@ class Client:
         while not self._signals.stop:
             if self._signals.reload:
                 self._reload()
-            self._turn(time.monotonic())
-            self._tell(time.monotonic())
-            self._sleep(time.monotonic())
+            worked = self._turn(time.monotonic())
+            now = time.monotonic()
+            if not worked or now >= self._look_up_due:
+                self._look_up_due = now + LOOK_UP_S
+                self._tell(now)
+                self._sleep(time.monotonic())
         self._service.stopping()
         self._parts.api.close()
         log.info("stopped; %s", _waiting(self._parts.spool))
 
-    def _turn(self, now: float) -> None:
+    def _turn(self, now: float) -> bool:
+        """Does what is due first, if anything is; whether there was something."""
         self._clock_is_set = time.time() >= RELEASE_MONTH_S
         if not self._clock_is_set:
-            return
+            return False
         jobs: list[Pinger | Uploader] = [self._parts.pinger, self._parts.uploader]
         if self._pinged_last:
             # In turns, or a ping that the server never takes would keep every pour waiting.
@@ -148,7 +155,8 @@ class Client:
             if job.due(now) <= now:
                 self._pinged_last = job is self._parts.pinger
                 job.turn(now)
-                return
+                return True
+        return False
 
     def _sleep(self, now: float) -> None:
         """Sleeps until something is due, a signal comes, or the spool has something to say."""

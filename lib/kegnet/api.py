@@ -14,15 +14,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from requests import Response
-
 from .backoff import Backoff
 from .config import Config
 from .deadline import DeadlineExceeded, within
 from .logs import shown
-from .messages import Message, canonical_text
+from .messages import Message, canonical_text, form
 from .signer import Signer
-from .transport import FAILURES, hung_up, session, whole_body, words
+from .transport import FAILURES, Link, words
 
 REQUEST_DEADLINE_S = 30.0
 """Over all of a request: name, connection, TLS, sending, answer."""
@@ -73,9 +71,9 @@ def retry_after_s(text: str, now_s: float) -> float:
     text = text.strip()
     if re.fullmatch("[0-9]+", text):
         return min(float(text), LONGEST_RETRY_AFTER_S)
-    for form in _HTTP_DATES:
+    for style in _HTTP_DATES:
         with contextlib.suppress(ValueError):
-            wanted_s = calendar.timegm(time.strptime(text, form)) - now_s
+            wanted_s = calendar.timegm(time.strptime(text, style)) - now_s
             return max(0.0, min(wanted_s, LONGEST_RETRY_AFTER_S))
     return 0.0
 
@@ -88,15 +86,13 @@ class Api:
         self.backoff = backoff
         self.outage_since: float | None = None
         self.outage_reason = ""
-        self._base_url = config.base_url
         self._client_id = config.uuid
         self._signer = signer
         try:
-            self._session = session(config.ca_bundle)
+            self._link = Link(config.base_url, config.ca_bundle, (CONNECT_TIMEOUT_S, REQUEST_DEADLINE_S))
         except OSError as error:
             mend = f"cannot be used ({error.strerror or error}); it takes CA certificates in PEM form"
             raise config.error("caBundle", config.ca_bundle, mend) from error
-        self._kept = False
         self._last_used = float("-inf")
 
     @property
@@ -106,8 +102,7 @@ class Api:
 
     def close(self) -> None:
         """Drops the connection."""
-        self._kept = False
-        self._session.close()
+        self._link.close()
 
     def send(self, message: Message) -> Outcome:
         """Signs `message` and posts it once. Takes `REQUEST_DEADLINE_S` at most; raises nothing."""
@@ -116,7 +111,7 @@ class Api:
         if time.monotonic() - self._last_used > IDLE_CONNECTION_S:
             self.close()
         try:
-            outcome = within(REQUEST_DEADLINE_S, lambda: self._post(f"{self._base_url}/{message.endpoint}", fields))
+            outcome = within(REQUEST_DEADLINE_S, lambda: self._post(message.endpoint, fields))
         except DeadlineExceeded:
             outcome = Outcome(Verdict.UNAVAILABLE, "no whole answer in time")
         except FAILURES as error:
@@ -124,28 +119,12 @@ class Api:
         self._note(outcome, time.monotonic())
         return outcome
 
-    def _post(self, url: str, fields: dict[str, str]) -> Outcome:
-        with self._answer(url, fields) as response:
-            body = whole_body(response)
-            return judge(response.status_code, response.headers, body, time.time())
-
-    def _answer(self, url: str, fields: dict[str, str]) -> Response:
-        try:
-            return self._ask(url, fields)
-        except FAILURES as error:
-            if not (self._kept and hung_up(error)):
-                raise
-        # A server may close a kept connection just as the next request goes out (RFC 9112 §9.3.1): that is no outage.
-        self.close()
-        return self._ask(url, fields)
-
-    def _ask(self, url: str, fields: dict[str, str]) -> Response:
-        timeouts = (CONNECT_TIMEOUT_S, REQUEST_DEADLINE_S)
-        return self._session.post(url, data=fields, timeout=timeouts, stream=True, allow_redirects=False)
+    def _post(self, endpoint: str, fields: Mapping[str, str]) -> Outcome:
+        answer = self._link.post(endpoint, form(fields))
+        return judge(answer.status, answer.headers, answer.body, time.time())
 
     def _note(self, outcome: Outcome, now: float) -> None:
         self._last_used = now
-        self._kept = True
         if outcome.verdict is Verdict.UNAVAILABLE:
             self.close()
             self.backoff.failed(now, outcome.retry_after_s)

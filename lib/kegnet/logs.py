@@ -35,6 +35,9 @@ def start() -> None:
     """Opens the log: facility user, ident `kegnet-client[pid]`; on stderr as well if that is a terminal."""
     options = syslog.LOG_PID | (syslog.LOG_PERROR if sys.stderr.isatty() else 0)
     syslog.openlog(IDENT, options, syslog.LOG_USER)
+    # Who logs what is known without a walk over the stack, see "Optimization" in Python's Logging HOWTO.
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers = [_SyslogHandler()]
     root.setLevel(logging.WARNING)
@@ -47,6 +50,8 @@ def start() -> None:
 def escaped(text: str, limit: int = _LINE_CHARACTERS) -> str:
     """`text` as one printable line of at most about `limit` characters, so that nothing from outside forges a line."""
     clipped = text if len(text) <= limit else text[:limit] + "..."
+    if clipped.isprintable():
+        return clipped
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in clipped)
 
 

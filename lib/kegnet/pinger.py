@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 
 from .api import Api, Outcome, Verdict
 from .deadline import DeadlineExceeded, within
 from .logs import Hourly
 from .messages import Ping
+from .schedule import Schedule
 from .thermometer import Reading, SensorError, Thermometer
 
-SPREAD = 0.03
-"""Each interval is longer or shorter by up to this fraction, so that a fleet does not march in step."""
 READ_DEADLINE_S = 20.0
 """Over all tries of one reading, for a driver that hangs."""
 SENSOR_AGAIN_S = 60.0
@@ -28,13 +26,12 @@ log = logging.getLogger(__name__)
 class Pinger:
     """Pings `api` every `interval_s` seconds with what `thermometer` reads."""
 
-    def __init__(self, thermometer: Thermometer, api: Api, interval_s: int, api_v1: bool, source: random.Random | None = None) -> None:
+    def __init__(self, thermometer: Thermometer, api: Api, interval_s: int, api_v1: bool) -> None:
         self._thermometer = thermometer
         self._api = api
         self._interval_s = interval_s
         self._ts_unit_ns = 10**9 if api_v1 else 10**6
-        self._source = source or random.Random()
-        self._due = float("-inf")
+        self._schedule = Schedule(interval_s)
         self._trouble_said, self._probe_said, self._refusal_said = Hourly(), Hourly(), Hourly()
         self._probe = ""
         self.reading: Reading | None = None
@@ -44,7 +41,8 @@ class Pinger:
 
     def due(self, _now: float) -> float:
         """When the next ping is due, in monotonic seconds."""
-        return max(self._due, self._api.ready_at)
+        self._schedule.leave_until(self._api.ready_at)
+        return max(self._schedule.due, self._api.ready_at)
 
     def turn(self, _now: float) -> None:
         """Reads and sends once."""
@@ -62,7 +60,7 @@ class Pinger:
     def _decide(self, reading: Reading, outcome: Outcome, now: float) -> None:
         if outcome.verdict is Verdict.UNAVAILABLE:
             return
-        self._due = now + self._interval_s * self._source.uniform(1 - SPREAD, 1 + SPREAD)
+        self._schedule.done(now)
         if outcome.verdict is Verdict.ACCEPTED:
             self._refusal_said.forget()
             self.accepted_at_s, self.refusal = time.time(), ""
@@ -82,7 +80,7 @@ class Pinger:
         self.reading, self.sensor_trouble, self._probe = reading, "", reading.probe
 
     def _no_reading(self, trouble: str, now: float) -> None:
-        self._due = now + max(SENSOR_REST_S, min(self._interval_s, SENSOR_AGAIN_S))
+        self._schedule.put_off(now + max(SENSOR_REST_S, min(self._interval_s, SENSOR_AGAIN_S)))
         self.reading, self.sensor_trouble = None, trouble
         if self._trouble_said.allows(trouble, now):
             log.warning("no temperature, so no ping: %s", trouble)

@@ -70,7 +70,7 @@ def read(folder: Path, name: str, limit_bytes: int) -> Content:
 
     Raises NotAFileError, FileNotFoundError, or another OSError if it cannot be read.
     """
-    path = folder / name
+    path = os.path.join(folder, name)
     # Before the open, because opening a device may already do something.
     if not stat.S_ISREG(os.lstat(path).st_mode):
         raise NotAFileError("it is not a regular file")
@@ -89,6 +89,11 @@ def read(folder: Path, name: str, limit_bytes: int) -> Content:
         os.close(descriptor)
 
 
+def stands(folder: Path, name: str, content: Content) -> bool:
+    """Whether `name` seems to stand for what was read as `content`. Raises OSError."""
+    return Stamp.of(os.lstat(os.path.join(folder, name))) == content.stamp
+
+
 def holds(folder: Path, name: str, content: Content) -> bool:
     """Whether `name` stands for what was read as `content`. By its bytes too: two writes may bear the same time."""
     try:
@@ -103,7 +108,7 @@ def step_aside(folder: Path, name: str) -> str:
         return name
     leaving = _free_name(folder, name, LEAVING + SUFFIX)
     try:
-        os.rename(folder / name, folder / leaving)
+        os.rename(os.path.join(folder, name), os.path.join(folder, leaving))
     except OSError as error:
         # An unlink, which may do without, makes room.
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -115,9 +120,9 @@ def step_aside(folder: Path, name: str) -> str:
 def leave(folder: Path, place: str, name: str, fate: Fate) -> None:
     """Lets the pour `name`, which has stepped aside to `place`, go."""
     if fate is Fate.REMOVE:
-        os.unlink(folder / place)
+        os.unlink(os.path.join(folder, place))
     else:
-        os.rename(folder / place, folder / _free_name(folder, name, SUFFIX + FAIL_SUFFIX))
+        os.rename(os.path.join(folder, place), os.path.join(folder, _free_name(folder, name, SUFFIX + FAIL_SUFFIX)))
 
 
 def _free_name(folder: Path, name: str, ending: str) -> str:
@@ -126,6 +131,6 @@ def _free_name(folder: Path, name: str, ending: str) -> str:
     for number in count(1):
         end = os.fsencode(("" if number == 1 else f".{number}") + ending)
         free = os.fsdecode(stem[: _NAME_LIMIT_BYTES - len(end)] + end)
-        if not os.path.lexists(folder / free):
+        if not os.path.lexists(os.path.join(folder, free)):
             return free
     raise AssertionError("count() ends never")

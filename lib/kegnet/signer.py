@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
+import importlib
 import os
 import stat
+import sys
 from pathlib import Path
+
+if sys.version_info < (3, 12):
+    # M2Crypto compares a version by Python's own distutils. Where setuptools is installed, it puts its own in that
+    # place, and with it 15 MB of packages, and a third of what a start takes of the processor.
+    with contextlib.suppress(ImportError, AttributeError):
+        importlib.import_module("_distutils_hack").remove_shim()
 
 from M2Crypto import BIO, EVP, RSA
 

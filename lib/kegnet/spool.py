@@ -22,9 +22,9 @@ from . import pourfile
 from .pourfile import FAIL_SUFFIX, LEAVING, SUFFIX, Content, Fate, GoneError, SpoolError, Stamp
 from .watch import Heard, Watch, WatchError, mount_table
 
-BATCH = 1000
-"""How many names one look at the directory takes, at most."""
-REMEMBERED = 4 * BATCH
+BATCH = 4000
+"""How many names one look at the directory takes, at most: enough that a look at 100,000 costs each pour next to nothing."""
+REMEMBERED = BATCH + 1000
 """How many names are kept, at most; those that cannot be sent leave room for a batch of others."""
 UNSETTLED = 100
 """How many pours whose fate is decided may wait for a directory that lets itself be changed."""
@@ -218,7 +218,7 @@ class Spool:
         known = self._unsettled.pop(name, None)
         place = name
         try:
-            if pourfile.holds(self.path, place, entry.content):
+            if pourfile.stands(self.path, name, entry.content):
                 place = pourfile.step_aside(self.path, name)
                 if pourfile.holds(self.path, place, entry.content):
                     pourfile.leave(self.path, place, name, entry.fate)
@@ -263,7 +263,7 @@ class Spool:
             return
         age, whole = _START, None
         with contextlib.suppress(OSError):
-            status = os.lstat(self.path / name)
+            status = os.lstat(os.path.join(self.path, name))
             age, whole = (status.st_mtime_ns, name), Stamp.of(status) if renamed else None
         if name in self._line:
             self._line[name].due, self._line[name].whole = _AT_ONCE, whole

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import http.client
+import importlib.util
 import io
 import ssl
-from http.cookiejar import DefaultCookiePolicy
+import sys
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
-import requests
-import requests.adapters
+if importlib.util.find_spec("charset_normalizer"):
+    # With either of the two requests would guess what an answer is encoded in. Nobody here asks it to, and this one's
+    # tables take 2 MB. Debian 12's requests warns that the other is newer than it knows.
+    sys.modules.setdefault("chardet", None)  # type: ignore[arg-type]
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import requests
+    import requests.adapters
 import urllib3
 import urllib3.connection
 import urllib3.exceptions
@@ -43,12 +52,69 @@ _TLS_WORDS = {
 }
 
 
-def session(ca_bundle: Path | None) -> requests.Session:
-    """A session that trusts the CA certificates in `ca_bundle`, or the system's. Raises OSError if they cannot be used."""
-    made = _Session()
+class Answer(NamedTuple):
+    """An answer whose head is whole, and whose body is, or is as much as anybody needs of a longer one."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Link:
+    """The way to one server: a session, its connection kept. It trusts the CA certificates in `ca_bundle`, or the system's."""
+
+    def __init__(self, base_url: str, ca_bundle: Path | None, timeouts_s: tuple[float, float]) -> None:
+        """`timeouts_s` are for one address's connection, and for each wait after. Raises OSError if the certificates cannot be used."""
+        self._base_url = base_url
+        self._timeouts_s = timeouts_s
+        self._session = _session(ca_bundle)
+        self._adapter = self._session.get_adapter(base_url)
+        self._requests: dict[str, requests.PreparedRequest] = {}
+        self._kept = False
+
+    def post(self, endpoint: str, form: str) -> Answer:
+        """Posts a form once. Raises one of `FAILURES`; then `close()` is due."""
+        with self._whole_head(endpoint, form) as response:
+            answer = Answer(response.status, response.headers, _whole_body(response))
+        self._kept = True
+        return answer
+
+    def close(self) -> None:
+        """Drops the connection."""
+        self._kept = False
+        self._session.close()
+
+    def _whole_head(self, endpoint: str, form: str) -> urllib3.HTTPResponse:
+        try:
+            return self._ask(endpoint, form)
+        except FAILURES as error:
+            if not (self._kept and _hung_up(error)):
+                raise
+        # A server may close a kept connection just as the next request goes out (RFC 9112 §9.3.1): that is no outage.
+        self.close()
+        return self._ask(endpoint, form)
+
+    def _ask(self, endpoint: str, form: str) -> urllib3.HTTPResponse:
+        request = self._requests.get(endpoint) or self._prepare(endpoint)
+        request.body = form
+        request.headers["Content-Length"] = str(len(form))
+        # Redirects, cookies, proxies: what a session's own send() adds is what this client must not have.
+        return cast(urllib3.HTTPResponse, self._adapter.send(request, stream=True, timeout=self._timeouts_s))
+
+    def _prepare(self, endpoint: str) -> requests.PreparedRequest:
+        """What all requests to an endpoint have in common, which takes longer to prepare than one takes to send."""
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        made = self._session.prepare_request(requests.Request("POST", f"{self._base_url}/{endpoint}", headers=headers))
+        # urllib3 copies them for each request; with names that are always written alike, a plain dictionary will do.
+        made.headers = cast(Any, dict(made.headers))
+        self._requests[endpoint] = made
+        return made
+
+
+def _session(ca_bundle: Path | None) -> requests.Session:
+    made = requests.Session()
     # What the machine has for others (.netrc, proxies, REQUESTS_CA_BUNDLE) is not for this server.
     made.trust_env = False
-    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     made.headers.clear()
     made.headers.update({"User-Agent": f"kegnet-client/{__version__}", "Accept-Encoding": "identity"})
     adapter = _Adapter(_tls_context(ca_bundle))
@@ -57,25 +123,27 @@ def session(ca_bundle: Path | None) -> requests.Session:
     return made
 
 
-def whole_body(response: requests.Response) -> bytes:
+def _whole_body(response: urllib3.HTTPResponse) -> bytes:
     """The answer's body, undecoded, or as much of it as anybody needs. Raises an error if it was cut off.
 
     Read to its end, the connection can be used again.
     """
     body = b""
     while len(body) < ANSWER_LIMIT_BYTES:
-        chunk: bytes = response.raw.read(ANSWER_LIMIT_BYTES - len(body), decode_content=False)
+        chunk: bytes = response.read(ANSWER_LIMIT_BYTES - len(body), decode_content=False)
         if not chunk:
             break
         body += chunk
+        if response.length_remaining == 0:
+            break
     else:
         return body
-    if response.raw.length_remaining:
+    if response.length_remaining:
         raise urllib3.exceptions.ProtocolError(_CUT)
     return body
 
 
-def hung_up(error: BaseException) -> bool:
+def _hung_up(error: BaseException) -> bool:
     """Whether the other end has closed the connection."""
     return isinstance(_innermost(error), _HUNG_UP)
 
@@ -151,11 +219,25 @@ class _Answer(http.client.HTTPResponse):
         return version, http.client.CONTINUE, reason
 
 
-class _HTTPConnection(urllib3.connection.HTTPConnection):
+class _InOnePiece:
+    """Sends a request's head and body together: one TLS record, one packet. urllib3 since 2.0 gives the body apart, though."""
+
+    _buffer: list[bytes]
+
+    def _send_output(self, message_body: object = None, encode_chunked: bool = False) -> None:
+        if not isinstance(message_body, bytes):
+            super()._send_output(message_body, encode_chunked)  # type: ignore[misc]
+            return
+        request = b"\r\n".join((*self._buffer, b"", message_body))
+        self._buffer.clear()
+        self.send(request)  # type: ignore[attr-defined]
+
+
+class _HTTPConnection(_InOnePiece, urllib3.connection.HTTPConnection):
     response_class = _Answer
 
 
-class _HTTPSConnection(urllib3.connection.HTTPSConnection):
+class _HTTPSConnection(_InOnePiece, urllib3.connection.HTTPSConnection):
     response_class = _Answer
 
 
@@ -167,23 +249,40 @@ class _HTTPSConnectionPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _HTTPSConnection
 
 
-class _Session(requests.Session):
-    """A session that knows of no redirects: requests reads a redirect's body, whole, before it is asked to follow."""
-
-    def get_redirect_target(self, _response: requests.Response) -> str | None:
-        return None
-
-
 class _Adapter(requests.adapters.HTTPAdapter):
-    """Connects with one TLS context of ours, so that the CA certificates are read once, not at each connection."""
+    """Connects with one TLS context of ours, so that the CA certificates are read once, not at each connection; to one server."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
+        self._pool: Any = None
         super().__init__(pool_connections=1, pool_maxsize=1)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
         self.poolmanager.pool_classes_by_scheme = {"http": _HTTPConnectionPool, "https": _HTTPSConnectionPool}
+
+    def get_connection(self, url: Any, proxies: Any = None) -> Any:
+        """The pool of connections to the server (requests before 2.32)."""
+        self._pool = self._pool or super().get_connection(url, proxies)
+        return self._pool
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Likewise (requests since 2.32)."""
+        self._pool = self._pool or super().get_connection_with_tls_context(*args, **kwargs)
+        return self._pool
+
+    def request_url(self, request: Any, _proxies: Any) -> str:
+        """What the request line names: no proxy wants the whole address."""
+        return str(request.path_url)
+
+    def build_response(self, _request: Any, resp: Any) -> Any:
+        """urllib3's own answer: there are no cookies to keep, and no encoding to guess."""
+        return resp
+
+    def close(self) -> None:
+        """Drops the pool and its connections."""
+        self._pool = None
+        super().close()
 
     def cert_verify(self, conn: Any, *_: Any) -> None:
         """The context verifies already."""

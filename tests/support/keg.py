@@ -27,6 +27,7 @@ class Keg:
     def __init__(self, folder: Path, key: Path, base_url: str = "https://127.0.0.1:9/rest/v2", ca_bundle: Path | None = None) -> None:
         self.folder = folder
         self.key = key
+        self.program = CLIENT
         self.client_id = str(uuid.uuid4())
         self.spool = folder / "spool"
         self.devices = folder / "w1"
@@ -97,7 +98,8 @@ class Keg:
         namespace = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
         helper = Path(__file__).with_name("with_private_log")
         self.process = subprocess.Popen(
-            [*namespace, helper, self.journal.path, self.folder / "dev", self.resolv_conf, PYTHON, "-B", CLIENT, "--config", self.config],
+            [*namespace, helper, self.journal.path, self.folder / "dev", self.resolv_conf,
+             PYTHON, "-B", self.program, "--config", self.config],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder), **(env or {})},
         )  # fmt: skip

@@ -26,15 +26,24 @@ def test_the_delay_lies_between_what_was_asked_for_and_the_ceiling_over_it(failu
     assert now + asked_s <= backoff.due <= now + asked_s + ceiling
 
 
-def test_the_jitter_is_full() -> None:
+def test_the_jitter_is_full_until_the_cap_has_been_reached() -> None:
     delays = []
     for seed in range(1000):
         backoff = Backoff(source=random.Random(seed))
-        backoff.failures = 20
+        backoff.failures = 7
+        assert backoff.ceiling_s() == 600
         backoff.failed(now=0)
         delays.append(backoff.due)
     tenths = [sum(tenth * 60 <= delay < tenth * 60 + 60 for delay in delays) for tenth in range(10)]
     assert min(tenths) > 60, "each tenth of the range gets its share"
+
+
+def test_at_the_cap_the_pace_is_even() -> None:
+    backoff = Backoff()
+    backoff.failures = 8
+    for _ in range(1000):
+        backoff.failed(now=0)
+        assert 540 <= backoff.due <= 600
 
 
 def test_success_starts_over() -> None:

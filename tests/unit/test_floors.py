@@ -14,7 +14,8 @@ FLOORS = {
     **dict.fromkeys(("uploader", "pinger"), 3),
     "api": 2,
     **dict.fromkeys(
-        ("config", "messages", "signer", "spool", "thermometer", "backoff", "deadline", "service_manager", "logs", "transport"), 1
+        ("config", "messages", "signer", "spool", "thermometer", "backoff", "schedule", "deadline", "service_manager", "logs", "transport"),
+        1,
     ),
     **dict.fromkeys(("pourfile", "watch"), 0),
 }

@@ -1,0 +1,204 @@
+"""How the client, the shell loop and the bare sender are measured: drains, latencies, idling, starts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import statistics
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from support.keg import PYTHON, Keg
+from support.pki import Certificate
+from support.wait import wait_for
+
+HERE = Path(__file__).resolve().parent
+CLIENT, BARE, SHELL = "client", "bare sender", "shell loop"
+
+
+@dataclass(frozen=True)
+class Lab:
+    """What every measurement needs."""
+
+    folder: Path
+    key: Path
+    ca: Certificate
+    certificate: Certificate
+    program: Path
+    """The client, its modules compiled, as service/install leaves them."""
+
+
+class Sink:
+    """The benchmarks' server as a process."""
+
+    def __init__(self, lab: Lab, scheme: str, delay_s: float = 0.0) -> None:
+        self._times = Path(tempfile.mkdtemp(dir=lab.folder)) / "times"
+        files = [lab.certificate.certificate, lab.certificate.key] if scheme == "https" else []
+        self._process = subprocess.Popen(
+            [PYTHON, "-B", HERE / "sink.py", self._times, str(delay_s), *files], stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        self.scheme = scheme
+        self.port = int(self._process.stdout.readline())
+        self.base_url = f"{scheme}://127.0.0.1:{self.port}/rest/v2"
+
+    def times(self, kind: str = "pour") -> list[float]:
+        """When the messages of a kind came."""
+        lines = self._times.read_text().splitlines() if self._times.exists() else []
+        return [float(when) for name, when in map(str.split, lines) if name == kind]
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+class Sender:
+    """One of the three, with a spool of its own, not yet started."""
+
+    def __init__(self, lab: Lab, kind: str, sink: Sink) -> None:
+        self.kind = kind
+        self._lab = lab
+        self._sink = sink
+        self.keg = Keg(Path(tempfile.mkdtemp(dir=lab.folder)) / "keg", lab.key, sink.base_url, lab.ca.certificate)
+        self.spool = self.keg.spool
+        self._number = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def fill(self, pours: int) -> None:
+        """Lays so many pours into the spool."""
+        for _ in range(pours):
+            self._number += 1
+            name = self.spool / f"{self._number:06d}"
+            name.with_suffix(".tmp").write_text(f"0,586,8213,{1372686435017 + self._number}\n")
+            name.with_suffix(".tmp").rename(name.with_suffix(".pour"))
+
+    def start(self) -> None:
+        """Starts it."""
+        lab, sink = self._lab, self._sink
+        if self.kind == CLIENT:
+            self.keg.write_config(pingInterval=86_400)
+            self.keg.program = lab.program
+            self.keg.launch()
+            return
+        tls = sink.scheme == "https"
+        if self.kind == BARE:
+            command = [PYTHON, "-B", str(HERE / "bare.py"), str(self.spool), str(lab.key), str(uuid.uuid4()), str(sink.port)]
+            command += [str(lab.ca.certificate)] if tls else []
+        else:
+            command = [str(HERE / "shell-loop"), str(self.spool), str(lab.key), str(uuid.uuid4()), f"{sink.base_url}/pour"]
+            command += ["--cacert", str(lab.ca.certificate)] if tls else []
+        self._process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL)
+
+    @property
+    def pid(self) -> int:
+        return self.keg.pid if self._process is None else self._process.pid
+
+    def cpu_s(self) -> float:
+        """The processor time so far, from the scheduler's own account; of the shell loop only its own, not its children's."""
+        return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[0]) / 1e9
+
+    def stop(self) -> float:
+        """Ends it; the processor time of all that it was, children and all."""
+        before = os.times()
+        if self._process is not None:
+            # The shell is ended last, for it alone has waited for its children.
+            subprocess.run(["pkill", "--parent", str(self._process.pid)], check=False)
+            time.sleep(0.05)
+            self._process.send_signal(signal.SIGTERM)
+            self._process.wait()
+        self.keg.close()
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
+
+
+@contextmanager
+def sender(lab: Lab, kind: str, scheme: str, delay_s: float = 0.0) -> Iterator[tuple[Sender, Sink]]:
+    """A sender and its sink; both are gone after."""
+    sink = Sink(lab, scheme, delay_s)
+    made = Sender(lab, kind, sink)
+    try:
+        yield made, sink
+    finally:
+        made.stop()
+        sink.close()
+
+
+def drain(lab: Lab, kind: str, scheme: str, delay_s: float, pours: int) -> dict[str, float]:
+    """Pours a second, and processor ms a pour, once it is under way; and the peak of memory."""
+    sink = Sink(lab, scheme, delay_s)
+    made = Sender(lab, kind, sink)
+    made.fill(pours)
+    made.start()
+    wait_for(lambda: len(sink.times()) > pours // 20, 60, every_s=0.05)
+    done, cpu_s = len(sink.times()), made.cpu_s()
+    wait_for(lambda: not any(os.scandir(made.spool)), 3600, every_s=0.2)
+    cpu_s = made.cpu_s() - cpu_s
+    status = Path(f"/proc/{made.pid}/status").read_text() if kind != SHELL else "VmHWM: 0"
+    whole_cpu_s = made.stop()
+    times = sink.times()
+    sink.close()
+    return {
+        "pours_per_s": (pours - 1) / (times[-1] - times[0]),
+        "cpu_ms_per_pour": 1000 * (whole_cpu_s / pours if kind == SHELL else cpu_s / (pours - done)),
+        "peak_kb": int(status.split("VmHWM:")[1].split()[0]),
+    }
+
+
+def latency(lab: Lab, kind: str, scheme: str, pours: int = 300) -> dict[str, float]:
+    """Milliseconds from the rename to acceptance."""
+    with sender(lab, kind, scheme) as (made, sink):
+        made.fill(1)
+        made.start()
+        wait_for(lambda: len(sink.times()) == 1, 20)
+        waits_ms = []
+        for number in range(pours):
+            made.fill(1)
+            renamed_s = time.monotonic()
+            wait_for(lambda number=number: len(sink.times()) == number + 2, every_s=0.005)  # type: ignore[misc]
+            waits_ms.append(1000 * (sink.times()[-1] - renamed_s))
+        return {"median_ms": statistics.median(waits_ms), "p99_ms": statistics.quantiles(waits_ms, n=100)[98]}
+
+
+def idle(lab: Lab, seconds: float = 60) -> dict[str, float]:
+    """What the client costs while nothing happens: PSS, context switches and processor ms a minute, growth."""
+
+    def look(pid: int) -> dict[str, int]:
+        status = Path(f"/proc/{pid}/status").read_text()
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        return {
+            "switches": sum(int(line.split()[1]) for line in status.splitlines() if "ctxt_switches" in line),
+            "pss_kb": int(rollup.split("\nPss:")[1].split()[0]),
+            "cpu_ns": int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]),
+        }
+
+    with sender(lab, CLIENT, "https") as (made, sink):
+        made.start()
+        wait_for(lambda: sink.times("ping"))
+        time.sleep(2)
+        before = look(made.pid)
+        time.sleep(seconds)
+        after = look(made.pid)
+        minutes = seconds / 60
+        return {
+            "pss_mb": after["pss_kb"] / 1024,
+            "growth_kb": after["pss_kb"] - before["pss_kb"],
+            "switches_per_minute": (after["switches"] - before["switches"]) / minutes,
+            "cpu_ms_per_minute": (after["cpu_ns"] - before["cpu_ns"]) / 1e6 / minutes,
+        }
+
+
+def start(lab: Lab) -> dict[str, float]:
+    """Processor seconds from the process's start to the first ping and to the first waiting pour, over HTTPS."""
+    with sender(lab, CLIENT, "https") as (made, sink):
+        made.fill(1)
+        made.start()
+        wait_for(lambda: sink.times("ping"), every_s=0.0005)
+        ping_cpu_s = made.cpu_s()
+        wait_for(lambda: sink.times("pour"), every_s=0.0005)
+        return {"first_ping_cpu_s": ping_cpu_s, "first_pour_cpu_s": made.cpu_s()}
