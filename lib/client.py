@@ -141,6 +141,7 @@ class Client:
         self._service.stopping()
         self._parts.api.close()
         log.info("stopped; %s", _waiting(self._parts.spool))
+        logs.flush()
 
     def _turn(self, now: float) -> bool:
         """Does what is due first, if anything is; whether there was something."""
@@ -160,6 +161,7 @@ class Client:
 
     def _sleep(self, now: float) -> None:
         """Sleeps until something is due, a signal comes, or the spool has something to say."""
+        logs.flush()
         spool = self._parts.spool
         poll = select.poll()
         poll.register(self._signals.fileno(), select.POLLIN)
@@ -205,6 +207,7 @@ class Client:
             mend = "not used, for systemd hands this service its key; name it in LoadCredential=privkey.pem:PATH of the unit"
             log.warning("%s", conf.error("privateKey", conf.private_key, mend))
         log.info("%s: version %s, client %s, server %s; %s", what, __version__, conf.uuid, conf.base_url, _waiting(self._parts.spool))
+        logs.flush()
 
     def _tell(self, now: float) -> None:
         self._tell_clock(now)

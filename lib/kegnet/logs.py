@@ -25,10 +25,21 @@ _SEVERITY = {
 
 
 class _SyslogHandler(logging.Handler):
-    """Hands each record to syslog(3), and to the terminal where somebody sits at one."""
+    """Hands records to syslog(3), and to the terminal where somebody sits at one; good news when `flush()` is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: list[tuple[int, str]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        syslog.syslog(_SEVERITY.get(record.levelno, syslog.LOG_NOTICE), escaped(self.format(record)))
+        self._waiting.append((_SEVERITY.get(record.levelno, syslog.LOG_NOTICE), escaped(self.format(record))))
+        if record.levelno > logging.INFO:
+            self.flush()
+
+    def flush(self) -> None:
+        lines, self._waiting = self._waiting, []
+        for severity, line in lines:
+            syslog.syslog(severity, line)
 
 
 def start() -> None:
@@ -45,6 +56,12 @@ def start() -> None:
     # What these two say of single connections and events, the rooms that use them say in an owner's words.
     for library in ("urllib3", "pyinotify"):
         logging.getLogger(library).setLevel(logging.CRITICAL)
+
+
+def flush() -> None:
+    """Writes what has been logged. For when there is time: to wake the log's reader takes longer than to write to it."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
 
 
 def escaped(text: str, limit: int = _LINE_CHARACTERS) -> str:

@@ -7,7 +7,7 @@ import time
 
 from .api import Api, Outcome, Verdict
 from .deadline import DeadlineExceeded, within
-from .logs import Hourly
+from .logs import Hourly, flush
 from .messages import Ping
 from .schedule import Schedule
 from .thermometer import Reading, SensorError, Thermometer
@@ -45,7 +45,8 @@ class Pinger:
         return max(self._schedule.due, self._api.ready_at)
 
     def turn(self, _now: float) -> None:
-        """Reads and sends once."""
+        """Reads and sends once. The thermometer may take its time."""
+        flush()
         try:
             reading = within(READ_DEADLINE_S, self._thermometer.read)
         except DeadlineExceeded:

@@ -152,6 +152,10 @@ class Spool:
             return None
         return next((name for name, entry in self._line.items() if entry.due <= now), None)
 
+    def oldest_after(self, name: str, now: float) -> str | None:
+        """The name that is next, once the first in line, `name`, has gone."""
+        return next((other for other, entry in self._line.items() if entry.due <= now and other != name), None)
+
     def put_off(self, name: str, until: float) -> None:
         """Looks at `name` again, but not before `until`."""
         self._line[name].due = until
@@ -182,6 +186,13 @@ class Spool:
             raise GoneError("it is gone") from error
         except OSError as error:
             raise SpoolError(f"it cannot be read ({error.strerror})") from error
+
+    def stands(self, name: str, content: Content) -> bool:
+        """Whether `name` still seems to stand for what was read as `content`."""
+        try:
+            return pourfile.stands(self.path, name, content)
+        except OSError:
+            return False
 
     def is_whole(self, name: str, stamp: Stamp) -> bool:
         """Whether inotify has said that `name` was renamed in, and it has not changed since."""

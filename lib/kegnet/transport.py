@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import importlib.util
 import io
@@ -10,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, Callable, NamedTuple, cast
 
 if importlib.util.find_spec("charset_normalizer"):
     # With either of the two requests would guess what an answer is encoded in. Nobody here asks it to, and this one's
@@ -67,13 +68,15 @@ class Link:
         """`timeouts_s` are for one address's connection, and for each wait after. Raises OSError if the certificates cannot be used."""
         self._base_url = base_url
         self._timeouts_s = timeouts_s
-        self._session = _session(ca_bundle)
+        self._meanwhile: Callable[[], None] = lambda: None
+        self._session = _session(ca_bundle, lambda: self._meanwhile())
         self._adapter = self._session.get_adapter(base_url)
         self._requests: dict[str, requests.PreparedRequest] = {}
         self._kept = False
 
-    def post(self, endpoint: str, form: str) -> Answer:
-        """Posts a form once. Raises one of `FAILURES`; then `close()` is due."""
+    def post(self, endpoint: str, form: str, meanwhile: Callable[[], None] = lambda: None) -> Answer:
+        """Posts a form once, and does `meanwhile` while the answer is on its way. Raises one of `FAILURES`; then `close()` is due."""
+        self._meanwhile = meanwhile
         with self._whole_head(endpoint, form) as response:
             answer = Answer(response.status, response.headers, _whole_body(response))
         self._kept = True
@@ -111,13 +114,13 @@ class Link:
         return made
 
 
-def _session(ca_bundle: Path | None) -> requests.Session:
+def _session(ca_bundle: Path | None, meanwhile: Callable[[], None]) -> requests.Session:
     made = requests.Session()
     # What the machine has for others (.netrc, proxies, REQUESTS_CA_BUNDLE) is not for this server.
     made.trust_env = False
     made.headers.clear()
     made.headers.update({"User-Agent": f"kegnet-client/{__version__}", "Accept-Encoding": "identity"})
-    adapter = _Adapter(_tls_context(ca_bundle))
+    adapter = _Adapter(_tls_context(ca_bundle), meanwhile)
     made.mount("https://", adapter)
     made.mount("http://", adapter)
     return made
@@ -233,11 +236,23 @@ class _InOnePiece:
         self.send(request)  # type: ignore[attr-defined]
 
 
-class _HTTPConnection(_InOnePiece, urllib3.connection.HTTPConnection):
+class _Meanwhile:
+    """Has something done while the answer is on its way."""
+
+    def __init__(self, *args: Any, meanwhile: Callable[[], None], **kwargs: Any) -> None:
+        self._meanwhile = meanwhile
+        super().__init__(*args, **kwargs)
+
+    def getresponse(self, *args: Any, **kwargs: Any) -> Any:
+        self._meanwhile()
+        return super().getresponse(*args, **kwargs)  # type: ignore[misc]
+
+
+class _HTTPConnection(_InOnePiece, _Meanwhile, urllib3.connection.HTTPConnection):
     response_class = _Answer
 
 
-class _HTTPSConnection(_InOnePiece, urllib3.connection.HTTPSConnection):
+class _HTTPSConnection(_InOnePiece, _Meanwhile, urllib3.connection.HTTPSConnection):
     response_class = _Answer
 
 
@@ -252,8 +267,9 @@ class _HTTPSConnectionPool(urllib3.HTTPSConnectionPool):
 class _Adapter(requests.adapters.HTTPAdapter):
     """Connects with one TLS context of ours, so that the CA certificates are read once, not at each connection; to one server."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, meanwhile: Callable[[], None]) -> None:
         self._context = context
+        self._meanwhile = meanwhile
         self._pool: Any = None
         super().__init__(pool_connections=1, pool_maxsize=1)
 
@@ -263,13 +279,16 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def get_connection(self, url: Any, proxies: Any = None) -> Any:
         """The pool of connections to the server (requests before 2.32)."""
-        self._pool = self._pool or super().get_connection(url, proxies)
-        return self._pool
+        return self._pool or self._keep(super().get_connection(url, proxies))
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """Likewise (requests since 2.32)."""
-        self._pool = self._pool or super().get_connection_with_tls_context(*args, **kwargs)
-        return self._pool
+        return self._pool or self._keep(super().get_connection_with_tls_context(*args, **kwargs))
+
+    def _keep(self, pool: Any) -> Any:
+        pool.ConnectionCls = functools.partial(pool.ConnectionCls, meanwhile=self._meanwhile)
+        self._pool = pool
+        return pool
 
     def request_url(self, request: Any, _proxies: Any) -> str:
         """What the request line names: no proxy wants the whole address."""

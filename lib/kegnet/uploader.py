@@ -6,7 +6,7 @@ import logging
 import time
 
 from .api import Api, Verdict
-from .logs import Hourly, shown
+from .logs import Hourly, flush, shown
 from .messages import LINE_LIMIT_BYTES, Pour, PourError
 from .pourfile import Content, Fate, GoneError, NotAFileError, SpoolError
 from .spool import WATCHLESS_S, Spool
@@ -28,6 +28,7 @@ class Uploader:
         self._spool = spool
         self._api = api
         self._unreadable_said, self._left_alone_said, self._unwatched_said = Hourly(), Hourly(), Hourly()
+        self._ahead: tuple[str, Content] | None = None
         self._tell_unwatched(time.monotonic())
 
     def due(self, now: float) -> float:
@@ -42,7 +43,7 @@ class Uploader:
         if name is None or now < self._api.ready_at:
             return
         try:
-            content = self._spool.read(name, LINE_LIMIT_BYTES + 1)
+            content = self._content(name)
         except GoneError:
             self._spool.forget(name)
         except NotAFileError as error:
@@ -55,6 +56,28 @@ class Uploader:
             self._spool.leave_alone(name, now + UNREADABLE_S)
         else:
             self._consider(name, content, now)
+
+    def _content(self, name: str) -> Content:
+        """What `name` holds, as it was read ahead if it is so still. Raises as `Spool.read()` does."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[0] == name and self._spool.stands(*ahead):
+            return ahead[1]
+        return self._spool.read(name, LINE_LIMIT_BYTES + 1)
+
+    def _read_ahead(self, name: str, now: float) -> Pour | None:
+        """The pour that is next after `name`, if there is one. Called while an answer is on its way, and there is time."""
+        flush()
+        after = self._spool.oldest_after(name, now)
+        if after is None:
+            return None
+        try:
+            content = self._spool.read(after, LINE_LIMIT_BYTES + 1)
+            pour = Pour.parse(content.head)
+        except (SpoolError, PourError):
+            # It is judged when its turn comes.
+            return None
+        self._ahead = after, content
+        return pour
 
     def _consider(self, name: str, content: Content, now: float) -> None:
         unchanged_s = self._spool.unchanged_s(name, content.stamp, now)
@@ -73,7 +96,7 @@ class Uploader:
         self._send(name, pour, content)
 
     def _send(self, name: str, pour: Pour, content: Content) -> None:
-        outcome = self._api.send(pour)
+        outcome = self._api.send(pour, lambda: self._read_ahead(name, time.monotonic()))
         now = time.monotonic()
         if outcome.verdict is Verdict.ACCEPTED:
             log.info("pour accepted: %s (pin %d, %d pulses in %d)", shown(name), pour.pin, pour.pulses, pour.et)

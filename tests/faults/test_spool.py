@@ -149,7 +149,7 @@ def test_names_that_only_differ_where_fail_must_stand_are_all_set_aside(siege: S
 
 
 @pytest.mark.parametrize("what", ["FIFOs", "unreadable files"])
-def test_five_thousand_that_cannot_be_sent_hide_no_pour_behind_them_and_fill_no_log(
+def test_thousands_that_cannot_be_sent_hide_no_pour_behind_them_and_fill_no_log(
     siege: Siege, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     keg = siege.keg
