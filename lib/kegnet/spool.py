@@ -14,6 +14,7 @@ import os
 import select
 import stat
 import time
+from collections import OrderedDict
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,8 @@ class Spool:
         self.unwatched = ""
         self.waiting = 0
         self.set_aside = 0
-        self._line: dict[str, _Waiting] = {}
+        # Unlike a dict, whose first entry is behind the places of all that have left it, as long as it has not been made anew.
+        self._line: OrderedDict[str, _Waiting] = OrderedDict()
         self._unsettled: dict[str, _Unsettled] = {}
         self._watch: Watch | None = None
         self._identity = (0, 0)
@@ -171,7 +173,7 @@ class Spool:
 
     def send_to_the_back(self, name: str) -> None:
         """Lets the others in line go before `name`."""
-        self._line[name] = self._line.pop(name)
+        self._line.move_to_end(name)
 
     # One pour.
 
