@@ -36,14 +36,14 @@ class Backoff:
         self.due = now + not_before_s + self._source.uniform(floor_s, self.ceiling_s())
         self.failures += 1
 
+    def succeeded(self) -> None:
+        """The way is free again."""
+        self.failures = 0
+        self.due = float("-inf")
+
     def _ceiling_s(self, failures: int) -> float:
         # The exponent is bounded because 2.0 ** 1024 is no float any more, and an outage may last.
         return min(self._cap_s, self._base_s * 2.0 ** min(failures, 32))
 
     def _has_been_at_the_cap(self) -> bool:
         return self.failures > 0 and self._ceiling_s(self.failures - 1) == self._cap_s
-
-    def succeeded(self) -> None:
-        """The way is free again."""
-        self.failures = 0
-        self.due = float("-inf")

@@ -17,7 +17,8 @@ LONGEST_PING_INTERVAL_S = 86_400
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _PROBE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{12}")
 _LABEL = "[A-Za-z0-9_-]{1,63}"
-_ZONE = "%[A-Za-z0-9_.-]+"
+_ZONE = "%(25)?(?![2-7][0-9A-Fa-f])[A-Za-z0-9_.-]+"
+"""An interface's name, as it is or after RFC 6874. Not what begins like an escaped letter, for requests would read it as one."""
 _NETLOC = re.compile(rf"({_LABEL}(\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+({_ZONE})?\])(:[0-9]{{0,5}})?")
 _QUOTED_CHARACTERS = 200
 

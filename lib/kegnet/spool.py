@@ -23,7 +23,7 @@ from . import pourfile
 from .pourfile import FAIL_SUFFIX, LEAVING, SUFFIX, Content, Fate, GoneError, SpoolError, Stamp
 from .watch import Heard, Watch, WatchError, mount_table
 
-BATCH = 4000
+BATCH = 10_000
 """How many names one look at the directory takes, at most: enough that a look at 100,000 costs each pour next to nothing."""
 REMEMBERED = BATCH + 1000
 """How many names are kept, at most; those that cannot be sent leave room for a batch of others."""
@@ -131,7 +131,7 @@ class Spool:
         """When `tend()` has something to do."""
         if self._wants_more(now):
             return now
-        return min([self._look_due, *(entry.due for entry in self._unsettled.values())])
+        return min(self._look_due, min((entry.due for entry in self._unsettled.values()), default=_NEVER))
 
     def oldest_due(self, now: float) -> float:
         """When `oldest()` has a name to give, as far as is known."""

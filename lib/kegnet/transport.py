@@ -243,9 +243,10 @@ class _Meanwhile:
         self._meanwhile = meanwhile
         super().__init__(*args, **kwargs)
 
-    def getresponse(self, *args: Any, **kwargs: Any) -> Any:
+    def getresponse(self, **_: Any) -> Any:
+        # urllib3 before 2.0 first asks as Python 2 wanted to be asked, and had it been refused, would ask once more.
         self._meanwhile()
-        return super().getresponse(*args, **kwargs)  # type: ignore[misc]
+        return super().getresponse()  # type: ignore[misc]
 
 
 class _HTTPConnection(_InOnePiece, _Meanwhile, urllib3.connection.HTTPConnection):

@@ -48,6 +48,10 @@ class Sink:
         self.port = int(self._process.stdout.readline())
         self.base_url = f"{scheme}://127.0.0.1:{self.port}/rest/v2"
 
+    def pours(self) -> int:
+        """How many have come."""
+        return self._times.read_bytes().count(b"pour") if self._times.exists() else 0
+
     def times(self, kind: str = "pour") -> list[float]:
         """When the messages of a kind came."""
         lines = self._times.read_text().splitlines() if self._times.exists() else []
@@ -103,6 +107,10 @@ class Sender:
         """The processor time so far, from the scheduler's own account; of the shell loop only its own, not its children's."""
         return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[0]) / 1e9
 
+    def peak_kb(self) -> int:
+        """The most memory that it has had."""
+        return int(Path(f"/proc/{self.pid}/status").read_text().split("VmHWM:")[1].split()[0])
+
     def stop(self) -> float:
         """Ends it; the processor time of all that it was, children and all."""
         before = os.times()
@@ -134,20 +142,52 @@ def drain(lab: Lab, kind: str, scheme: str, delay_s: float, pours: int) -> dict[
     sink = Sink(lab, scheme, delay_s)
     made = Sender(lab, kind, sink)
     made.fill(pours)
+    os.sync()
     made.start()
-    wait_for(lambda: len(sink.times()) > pours // 20, 60, every_s=0.05)
-    done, cpu_s = len(sink.times()), made.cpu_s()
+    wait_for(lambda: sink.pours() > pours // 20, 60, every_s=0.05)
+    done, cpu_s = sink.pours(), made.cpu_s()
     wait_for(lambda: not any(os.scandir(made.spool)), 3600, every_s=0.2)
     cpu_s = made.cpu_s() - cpu_s
-    status = Path(f"/proc/{made.pid}/status").read_text() if kind != SHELL else "VmHWM: 0"
+    peak_kb = made.peak_kb() if kind != SHELL else 0
     whole_cpu_s = made.stop()
     times = sink.times()
     sink.close()
     return {
         "pours_per_s": (pours - 1) / (times[-1] - times[0]),
         "cpu_ms_per_pour": 1000 * (whole_cpu_s / pours if kind == SHELL else cpu_s / (pours - done)),
-        "peak_kb": int(status.split("VmHWM:")[1].split()[0]),
+        "peak_kb": peak_kb,
     }
+
+
+def backlog(lab: Lab, pours: int, others: int, rounds: int) -> tuple[dict[str, float], list[dict[str, float]]]:
+    """As `drain()` over HTTPS; of the client with `pours`, and of others, with `others` pours each, for which it is held `rounds` times.
+
+    For a machine's pace changes by the minute, and a large drain takes several.
+    """
+    beside = []
+    held_s = 0.0
+    with sender(lab, CLIENT, "https") as (made, sink):
+        made.fill(pours)
+        os.sync()
+        made.start()
+        wait_for(lambda: sink.pours() > pours // 20, 600, every_s=0.05)
+        done, cpu_s = sink.pours(), made.cpu_s()
+        for number in range(rounds):
+            wait_for(lambda number=number: sink.pours() > pours * (2 * number + 1) // (2 * rounds), 600, every_s=0.05)  # type: ignore[misc]
+            held = time.monotonic()
+            os.kill(made.pid, signal.SIGSTOP)
+            beside.append(drain(lab, CLIENT, "https", 0, others))
+            os.kill(made.pid, signal.SIGCONT)
+            held_s += time.monotonic() - held
+        wait_for(lambda: not any(os.scandir(made.spool)), 600, every_s=0.2)
+        cpu_s, peak_kb = made.cpu_s() - cpu_s, made.peak_kb()
+        times = sink.times()
+    whole = {
+        "pours_per_s": (pours - 1) / (times[-1] - times[0] - held_s),
+        "cpu_ms_per_pour": 1000 * cpu_s / (pours - done),
+        "peak_kb": peak_kb,
+    }
+    return whole, beside
 
 
 def latency(lab: Lab, kind: str, scheme: str, pours: int = 300) -> dict[str, float]:

@@ -199,7 +199,9 @@ def right_host(host: str) -> bool:
             ipaddress.IPv6Address(address)
         except ValueError:
             return False
-        return not percent or consists_of(zone, LETTERS + DIGITS + "_.-")
+        name = zone[2:] if zone.startswith("25") else zone
+        looks_escaped = name[:1] in tuple("234567") and consists_of(name[1:2], HEX_DIGITS)
+        return not percent or (consists_of(name, LETTERS + DIGITS + "_.-") and not looks_escaped)
     name = host.removesuffix(".")
     return all(consists_of(label, LETTERS + DIGITS + "_-", longest=63) for label in name.split("."))
 

@@ -92,8 +92,9 @@ def needs_loop_devices() -> None:
         pytest.skip("there are no loop devices here")
 
 
-def ext4(image: Path, kilobytes: int, inodes: int, journal: bool = False) -> None:
-    """Makes the file `image` an ext4 file system, to be mounted with `-o loop`."""
+def ext4(image: Path, kilobytes: int, inodes: int, journal: bool = False) -> Path:
+    """Makes the file `image` an ext4 file system, to be mounted with `-o loop`; gives its path."""
     needs_loop_devices()
     features = "has_journal" if journal else "^dir_index"
     subprocess.run(["mkfs.ext4", "-q", "-b", "1024", "-m", "0", "-O", features, "-N", str(inodes), image, f"{kilobytes}k"], check=True)
+    return image
