@@ -199,7 +199,7 @@ def right_host(host: str) -> bool:
             ipaddress.IPv6Address(address)
         except ValueError:
             return False
-        name = zone[2:] if zone.startswith("25") else zone
+        name = zone.removeprefix("25")
         looks_escaped = name[:1] in tuple("234567") and consists_of(name[1:2], HEX_DIGITS)
         return not percent or (consists_of(name, LETTERS + DIGITS + "_.-") and not looks_escaped)
     name = host.removesuffix(".")
