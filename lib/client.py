@@ -23,12 +23,12 @@ from types import FrameType
 from kegnet import RELEASE_MONTH_S, __version__, config, deadline, logs
 from kegnet.api import Api
 from kegnet.backoff import Backoff
-from kegnet.pinger import Pinger, celsius
+from kegnet.pinger import Pinger
 from kegnet.pourfile import SpoolError
 from kegnet.service_manager import ServiceManager
 from kegnet.signer import KeyFileError, Signer
 from kegnet.spool import Spool
-from kegnet.thermometer import Thermometer
+from kegnet.thermometer import Thermometer, celsius
 from kegnet.uploader import Uploader
 
 STOP_WITHIN_S = 5.0
@@ -268,29 +268,97 @@ def _refuse(line: str) -> int:
     """Says why the start is refused, once on each way out, and gives the exit status."""
     log.error("%s", line)
     if not sys.stderr.isatty() and "JOURNAL_STREAM" not in os.environ:
-        print(f"{logs.IDENT}: {logs.escaped(line)}", file=sys.stderr)
+        _complain(line)
     return os.EX_CONFIG
+
+
+def _complain(line: str) -> None:
+    print(f"{logs.IDENT}: {logs.escaped(line)}", file=sys.stderr)
+
+
+_HELP = """\
+From a new machine to the first ping:
+  sudo kegnet-client --setup            makes a key, a UUID and client.conf, and says what to do with them
+  sudo kegnet-client --check            looks at all there is, and names the mend of what is wrong
+  sudo systemctl start kegnet-client    starts it; systemctl status kegnet-client tells how things are
+
+Pours that were set aside, as X.pour.fail, go out again after: sudo kegnet-client --requeue
+
+Exit status: 0; 1 where --check finds a failure, or --requeue could not put all back; 2 for a wrong command line;
+78 where the configuration or the key cannot serve. Without a mode, 0 after SIGTERM or SIGINT.
+See kegnet-client(8) and client.conf(5).
+"""
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog=logs.IDENT,
-        description="Sends a kegerator's temperature and pours to the KegNet REST API. Runs in the foreground until SIGTERM.",
-        epilog="Exit status: 0 after SIGTERM or SIGINT, 78 where the configuration or the key cannot serve.",
+        description="Sends a kegerator's temperature and pours to the KegNet REST API, in the foreground until SIGTERM; or, by its mode:",
+        epilog=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument("--setup", action="store_true", help="makes what is missing: a key, a UUID, client.conf; overwrites nothing")
+    modes.add_argument("--check", action="store_true", help="a doctor's round: each finding with its mend")
+    modes.add_argument("--requeue", nargs="*", metavar="FILE", help="has pours that were set aside wait again: these, or all")
+    modes.add_argument("--version", action="version", version=f"{logs.IDENT} {__version__}")
     parser.add_argument(
         "--config", metavar="FILE", type=Path, default=ROOT / "conf" / "client.conf", help="the configuration (%(default)s)"
     )
-    parser.add_argument("--version", action="version", version=f"{logs.IDENT} {__version__}")
-    return parser.parse_args()
+    parser.add_argument("--server", metavar="URL", help="with --setup: serviceBaseURL, which is asked for otherwise")
+    parser.add_argument("--json", action="store_true", help="with --check: for programs")
+    arguments = parser.parse_args()
+    if arguments.server is not None and not arguments.setup:
+        parser.error("--server goes with --setup")
+    if arguments.json and not arguments.check:
+        parser.error("--json goes with --check")
+    return arguments
 
 
-def main() -> int:
-    """Runs the client; the exit status."""
-    path = _arguments().config
-    # What the resolver does, no signal interrupts: it must not outlast SIGTERM's grace, whatever number of name servers
-    # and domains there are to try; see resolv.conf(5). Another try is the backoff's.
-    os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:1")
+# The modes import their rooms themselves: the daemon does without.
+
+
+def _set_up(path: Path, server: str | None) -> int:
+    from kegnet import enrol
+
+    print(enrol.set_up(path, server), end="")
+    return os.EX_OK
+
+
+def _check(path: Path, as_json: bool) -> int:
+    from kegnet import check
+
+    return check.check(path, as_json)
+
+
+def _requeue(path: Path, files: list[str]) -> int:
+    from kegnet import set_aside
+
+    return set_aside.requeue(config.load(path), files)
+
+
+def _by_hand(arguments: argparse.Namespace) -> int:
+    """Does what a mode asks for; the exit status."""
+    try:
+        if arguments.setup:
+            return _set_up(arguments.config, arguments.server)
+        if arguments.check:
+            return _check(arguments.config, arguments.json)
+        return _requeue(arguments.config, arguments.requeue)
+    except config.ConfigError as error:
+        _complain(str(error))
+        return os.EX_CONFIG
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # Whoever read this, such as head(1), has seen enough. What is left in the buffer goes nowhere at the exit, in silence.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _run(path: Path) -> int:
+    """Is the daemon; the exit status."""
     logs.start()
     try:
         client = Client(path, Signals(), ServiceManager())
@@ -302,6 +370,17 @@ def main() -> int:
         log.critical("stopped by an error that should not be", exc_info=True)
         raise
     return os.EX_OK
+
+
+def main() -> int:
+    """Runs the client; the exit status."""
+    arguments = _arguments()
+    # What the resolver does, no signal interrupts: it must not outlast SIGTERM's grace, whatever number of name servers
+    # and domains there are to try; see resolv.conf(5). Another try is the backoff's.
+    os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:1")
+    if arguments.setup or arguments.check or arguments.requeue is not None:
+        return _by_hand(arguments)
+    return _run(arguments.config)
 
 
 if __name__ == "__main__":

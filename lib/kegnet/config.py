@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 SECTION = "KegNet"
 DEFAULT_PING_INTERVAL_S = 600
+W1_DEVICES = Path("/sys/bus/w1/devices")
 LONGEST_PING_INTERVAL_S = 86_400
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -21,6 +22,11 @@ _ZONE = "%(25)?(?![2-7][0-9A-Fa-f])[A-Za-z0-9_.-]+"
 """An interface's name, as it is or after RFC 6874. Not what begins like an escaped letter, for requests would read it as one."""
 _NETLOC = re.compile(rf"({_LABEL}(\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+({_ZONE})?\])(:[0-9]{{0,5}})?")
 _QUOTED_CHARACTERS = 200
+
+BASE_URL_RIGHT = "the REST API's address, e.g. https://www.kegnetwork.com/rest/v2"
+"""What a `serviceBaseURL` takes, for who is asked for one."""
+
+_FILL = "kegnet-client --setup fills it in"
 
 Value = TypeVar("Value")
 
@@ -72,16 +78,21 @@ def load(path: Path) -> Config:
     config = Config(
         path=path,
         uuid=values.required("uuid", _uuid, "the client's UUID, e.g. 6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"),
-        base_url=values.required("serviceBaseURL", _base_url, "the REST API's address, e.g. https://www.kegnetwork.com/rest/v2"),
+        base_url=values.required("serviceBaseURL", base_url, BASE_URL_RIGHT),
         private_key=values.path("privateKey", "the path of an RSA private key") or path.parent / "privkey.pem",
         ca_bundle=values.path("caBundle", "the path of a file with CA certificates"),
         spool=values.path("spool", "the path of the spool directory") or path.parent.parent / "spool",
         ping_interval_s=values.get("pingInterval", _interval, f"whole seconds, from 1 to {LONGEST_PING_INTERVAL_S}")
         or DEFAULT_PING_INTERVAL_S,
         sensor=values.get("sensor", _sensor, "a probe's name below w1Devices, e.g. 28-0000054c9f11"),
-        w1_devices=values.path("w1Devices", "the path below which the kernel shows the probes") or Path("/sys/bus/w1/devices"),
+        w1_devices=values.path("w1Devices", "the path below which the kernel shows the probes") or W1_DEVICES,
     )
     return replace(config, warnings=tuple(_warnings(config, values.unknown())))
+
+
+def values(path: Path) -> dict[str, str]:
+    """The parameters in the file `path` as they stand there, by their names in small letters. Raises ConfigError."""
+    return {name: value for name, (_, value) in _section(path.absolute()).items()}
 
 
 def _section(path: Path) -> dict[str, tuple[str, str]]:
@@ -98,6 +109,8 @@ def _section(path: Path) -> dict[str, tuple[str, str]]:
         if path.exists() and not path.is_file():
             raise ConfigError(f"{path}: is not a file; name the configuration file with --config")
         parser.read_string(path.read_text(encoding="utf-8-sig"), source=str(path))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: is not there; make it with kegnet-client --setup, or name another file with --config") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); make it readable, or name another file with --config") from error
     except UnicodeDecodeError as error:
@@ -133,15 +146,15 @@ class _Values:
         self._asked: set[str] = set()
 
     def required(self, name: str, convert: Callable[[str], Value], right: str) -> Value:
-        value = self.get(name, convert, right)
+        value = self.get(name, convert, right, needed=True)
         if value is None:
-            raise ConfigError(f"{self._path}: the parameter {name} is missing; it takes {right}")
+            raise ConfigError(f"{self._path}: the parameter {name} is missing; it takes {right}; {_FILL}")
         return value
 
     def path(self, name: str, right: str) -> Path | None:
         return self.get(name, self._beside_file, right)
 
-    def get(self, name: str, convert: Callable[[str], Value], right: str) -> Value | None:
+    def get(self, name: str, convert: Callable[[str], Value], right: str, needed: bool = False) -> Value | None:
         self._asked.add(name.lower())
         if name.lower() not in self._section:
             return None
@@ -150,7 +163,8 @@ class _Values:
             return convert(text)
         except ValueError as error:
             hint = f"{error}; " if isinstance(error, _HintError) else ""
-            raise _error(self._path, name, text, f"{hint}it takes {right}") from error
+            fill = f"; {_FILL}" if not text and needed else ""
+            raise _error(self._path, name, text, f"{hint}it takes {right}{fill}") from error
 
     def unknown(self) -> list[str]:
         return [name for key, (name, _) in self._section.items() if key not in self._asked]
@@ -175,7 +189,8 @@ def _uuid(text: str) -> str:
     return text
 
 
-def _base_url(text: str) -> str:
+def base_url(text: str) -> str:
+    """`text` as a `serviceBaseURL`, without slashes at its end. Raises ValueError, which may say why."""
     parts = urlsplit(text)
     if not re.fullmatch(r"[\x21-\x7e]+", text) or parts.scheme not in ("https", "http") or parts.port == 0:
         raise ValueError

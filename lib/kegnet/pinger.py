@@ -10,7 +10,7 @@ from .deadline import DeadlineExceeded, within
 from .logs import Hourly, flush
 from .messages import Ping
 from .schedule import Schedule
-from .thermometer import Reading, SensorError, Thermometer
+from .thermometer import Reading, SensorError, Thermometer, celsius
 
 READ_DEADLINE_S = 20.0
 """Over all tries of one reading, for a driver that hangs."""
@@ -85,9 +85,3 @@ class Pinger:
         self.reading, self.sensor_trouble = None, trouble
         if self._trouble_said.allows(trouble, now):
             log.warning("no temperature, so no ping: %s", trouble)
-
-
-def celsius(millicelsius: int) -> str:
-    """A temperature for people: `4.187 °C`."""
-    sign = "-" if millicelsius < 0 else ""
-    return f"{sign}{abs(millicelsius) // 1000}.{abs(millicelsius) % 1000:03d} °C"

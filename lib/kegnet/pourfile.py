@@ -11,6 +11,7 @@ could take its place between the last look and the unlink. What a crash leaves u
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import errno
 import os
@@ -23,6 +24,7 @@ SUFFIX = ".pour"
 FAIL_SUFFIX = ".fail"
 LEAVING = ".leaving"
 _NAME_LIMIT_BYTES = 255
+_TRIES = 10
 
 
 class SpoolError(Exception):
@@ -123,6 +125,33 @@ def leave(folder: Path, place: str, name: str, fate: Fate) -> None:
         os.unlink(os.path.join(folder, place))
     else:
         os.rename(os.path.join(folder, place), os.path.join(folder, _free_name(folder, name, SUFFIX + FAIL_SUFFIX)))
+
+
+def put_back(folder: Path, name: str) -> str:
+    """Has the set-aside pour `name`, a regular file, wait again; the name under which it does. Raises OSError.
+
+    By a link and an unlink, not a rename, which would take the place of a pour that comes under that name meanwhile.
+    What a crash leaves between the two is sent, and is still set aside.
+    """
+    original = name.removesuffix(FAIL_SUFFIX)
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for _ in range(_TRIES):
+            free = _free_name(folder, original, SUFFIX)
+            with contextlib.suppress(FileExistsError):
+                os.link(name, free, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
+                # Or a power cut might leave the unlink done and the link not.
+                os.fsync(directory)
+                os.unlink(name, dir_fd=directory)
+                return free
+    finally:
+        os.close(directory)
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), original)
+
+
+def announce(folder: Path, name: str) -> None:
+    """Has inotify(7) say that somebody who wrote `name` has closed it. Raises OSError."""
+    os.close(os.open(os.path.join(folder, name), os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC))
 
 
 def _free_name(folder: Path, name: str, ending: str) -> str:

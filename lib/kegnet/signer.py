@@ -21,7 +21,11 @@ from M2Crypto import BIO, EVP, RSA
 
 MINIMUM_BITS = 2048
 _SIZE_LIMIT_BYTES = 64 * 1024
-_MEND = "make one with: openssl genrsa -out {path} 2048"
+PUBLIC_EXPONENT = 65537
+_MEND = "make one with: kegnet-client --setup"
+_MEND_INSTEAD = "move it away, and make another with: kegnet-client --setup"
+_MISSING = b"missing"
+"""What the unit hands over where there is no key file; see SetCredential= there."""
 
 
 class KeyFileError(Exception):
@@ -43,10 +47,26 @@ class Signer:
         """
         return cls(_rsa_key(kept_at or path, _read(path)))
 
+    @property
+    def bits(self) -> int:
+        """The key's size."""
+        return len(self._key)
+
+    def public_key_pem(self) -> str:
+        """The public half, as SubjectPublicKeyInfo in PEM form (RFC 7468 §13)."""
+        memory = BIO.MemoryBuffer()
+        self._key.save_pub_key_bio(memory)
+        return bytes(memory.read()).decode("ascii")
+
     def sign(self, text: bytes) -> str:
         """The signature of `text` in base64 (RFC 4648 §4, no line breaks)."""
         signature = self._key.sign(hashlib.sha256(text).digest(), "sha256")
         return base64.b64encode(signature).decode("ascii")
+
+
+def new_key_pem() -> bytes:
+    """A new RSA key of `MINIMUM_BITS`, in PEM form, without a passphrase."""
+    return bytes(RSA.gen_key(MINIMUM_BITS, PUBLIC_EXPONENT, _no_passphrase).as_pem(cipher=None))
 
 
 def _read(path: Path) -> bytes:
@@ -55,30 +75,33 @@ def _read(path: Path) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise KeyFileError("it is not a file; " + _MEND.format(path=path))
+                raise KeyFileError(f"it is not a file; {_MEND_INSTEAD}")
             return file.read(_SIZE_LIMIT_BYTES)
+    except FileNotFoundError as error:
+        raise KeyFileError(f"it is missing; {_MEND}") from error
     except OSError as error:
-        raise KeyFileError(f"it cannot be read ({error.strerror}); " + _MEND.format(path=path)) from error
+        raise KeyFileError(f"it cannot be read ({error.strerror}); run this as a user who may, or name another key") from error
 
 
 def _rsa_key(path: Path, pem: bytes) -> RSA.RSA:
-    mend = _MEND.format(path=path)
+    if pem == _MISSING:
+        raise KeyFileError(f"it is missing; {_MEND}")
     if b"ENCRYPTED" in pem:
         raise KeyFileError(
             f"it is protected by a passphrase, which a daemon cannot type; remove it with: openssl rsa -in {path} -out {path}.plain"
         )
     if b"PRIVATE KEY-----" not in pem:
-        raise KeyFileError(f"it is missing, or holds no private key in PEM form; {mend}")
+        raise KeyFileError(f"it holds no private key in PEM form; {_MEND_INSTEAD}")
     try:
         key = RSA.load_key_string(pem, callback=_no_passphrase)
         bits = len(key)
         sound = bool(key.check_key())
     except (RSA.RSAError, BIO.BIOError, ValueError) as error:
-        raise KeyFileError(f"it {_what_else(pem)}; {mend}") from error
+        raise KeyFileError(f"it {_what_else(pem)}; {_MEND_INSTEAD}") from error
     if bits < MINIMUM_BITS:
-        raise KeyFileError(f"it has {bits} bits, and {MINIMUM_BITS} are the least that is safe; {mend}")
+        raise KeyFileError(f"it has {bits} bits, and {MINIMUM_BITS} are the least that is safe; {_MEND_INSTEAD}")
     if not sound:
-        raise KeyFileError(f"it is damaged: its numbers do not fit together; {mend}")
+        raise KeyFileError(f"it is damaged: its numbers do not fit together; {_MEND_INSTEAD}")
     return key
 
 

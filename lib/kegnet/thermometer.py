@@ -69,13 +69,8 @@ class Thermometer:
         return Reading(probe, judge(probe, self._answer(probe)))
 
     def _find(self) -> str:
-        try:
-            names = sorted(os.listdir(self._devices))
-        except OSError as error:
-            raise SensorError(
-                f"no 1-Wire bus at {self._devices} ({error.strerror}); enable it with dtoverlay=w1-gpio in config.txt and reboot"
-            ) from error
-        probes = [name for name in names if _PROBE.fullmatch(name) and os.path.lexists(self._devices / name / "w1_slave")]
+        names = self._names()
+        probes = self._probes(names)
         if self._sensor in probes:
             return self._sensor
         if self._sensor is not None:
@@ -86,6 +81,21 @@ class Thermometer:
         if any(name.startswith("00-") for name in names):
             raise SensorError("only phantoms (00-...) on the 1-Wire bus; check the wiring and the 4.7 kOhm pull-up resistor")
         raise SensorError("no thermometer on the 1-Wire bus; check its cable and the 4.7 kOhm pull-up resistor")
+
+    def probes(self) -> list[str]:
+        """The names of all thermometers on the bus, the first one first. Raises SensorError where there is no bus."""
+        return self._probes(self._names())
+
+    def _names(self) -> list[str]:
+        try:
+            return sorted(os.listdir(self._devices))
+        except OSError as error:
+            raise SensorError(
+                f"no 1-Wire bus at {self._devices} ({error.strerror}); enable it with dtoverlay=w1-gpio in config.txt and reboot"
+            ) from error
+
+    def _probes(self, names: list[str]) -> list[str]:
+        return [name for name in names if _PROBE.fullmatch(name) and os.path.lexists(self._devices / name / "w1_slave")]
 
     def _answer(self, probe: str) -> str:
         try:
@@ -126,3 +136,9 @@ def judge(probe: str, answer: str) -> int:
     if not LOWEST_MILLICELSIUS <= millicelsius <= HIGHEST_MILLICELSIUS:
         raise SensorError(f"probe {probe} answers t={millicelsius}, which it cannot measure; replace it")
     return millicelsius
+
+
+def celsius(millicelsius: int) -> str:
+    """A temperature for people: `4.187 °C`."""
+    sign = "-" if millicelsius < 0 else ""
+    return f"{sign}{abs(millicelsius) // 1000}.{abs(millicelsius) % 1000:03d} °C"

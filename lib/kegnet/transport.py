@@ -120,7 +120,7 @@ def _session(ca_bundle: Path | None, meanwhile: Callable[[], None]) -> requests.
     made.trust_env = False
     made.headers.clear()
     made.headers.update({"User-Agent": f"kegnet-client/{__version__}", "Accept-Encoding": "identity"})
-    adapter = _Adapter(_tls_context(ca_bundle), meanwhile)
+    adapter = _Adapter(tls_context(ca_bundle), meanwhile)
     made.mount("https://", adapter)
     made.mount("http://", adapter)
     return made
@@ -309,7 +309,11 @@ class _Adapter(requests.adapters.HTTPAdapter):
         conn.cert_reqs = "CERT_REQUIRED"
 
 
-def _tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
+def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
+    """What is asked of a server's TLS: 1.2 or later, and a certificate by an authority in `ca_bundle`, or by one of the system's.
+
+    Whether it is the right host's is for the caller to look at. Raises OSError if the authorities cannot be used.
+    """
     context = ssl.create_default_context(cafile=ca_bundle or (SYSTEM_CA_BUNDLE if SYSTEM_CA_BUNDLE.is_file() else None))
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # Python 3.13 also wants extensions that certificates made at home often lack, and that older ones never wanted.

@@ -34,7 +34,7 @@ class Row:
     unit: str = ""
 
     def __str__(self) -> str:
-        figure = f"{self.what:<66}{self.figure:>9.2f} {self.unit:<4}"
+        figure = f"{self.what:<66}{self.figure:>9.3f} {self.unit:<4}"
         if self.limit is None:
             return figure
         kept = self.figure <= self.limit if self.most else self.figure >= self.limit
@@ -62,7 +62,7 @@ class Bench:
         self.rows.append(Row(what, self._median(mine, key) / self._median(other, key), limit, most))
 
     def drains(self) -> None:
-        """The client in turns with the bare sender, and with the shell loop."""
+        """The client in turns with the bare sender, and with both it and the shell loop."""
         plans = [("https", 0, 2000, 5), ("http", 0, 2000, 3), ("https", 20, 2000, 1), ("http", 20, 2000, 1)]
         if not self._quick:
             plans += [("https", 0, 10_000, 1), ("http", 0, 10_000, 1)]
@@ -75,12 +75,15 @@ class Bench:
             rate, cpu = limits.get((scheme, delay_ms), (None, None))
             self._ratio(f"{plan}: pours/s, of the bare sender's", "pours_per_s", f"{plan}: {CLIENT}", f"{plan}: {BARE}", rate, False)
             self._ratio(f"{plan}: CPU a pour, of the bare sender's", "cpu_ms_per_pour", f"{plan}: {CLIENT}", f"{plan}: {BARE}", cpu)
-        mine, shell = "https, beside the shell loop: client", "https: shell loop"
+        mine, bare, shell = (f"https, 0 ms, in turns: {kind}" for kind in (CLIENT, BARE, SHELL))
         for _ in range(1 if self._quick else 3):
             self._keep(shell, drain(self._lab, SHELL, "https", 0, 200))
             self._keep(mine, drain(self._lab, CLIENT, "https", 0, 2000))
+            self._keep(bare, drain(self._lab, BARE, "https", 0, 2000))
         self._ratio("https, 0 ms: pours/s, of the shell loop's", "pours_per_s", mine, shell, 20, False)
         self._ratio("https, 0 ms: CPU a pour, of the shell loop's", "cpu_ms_per_pour", mine, shell, 0.05)
+        self._ratio("https, 0 ms: the bare sender's pours/s, of the shell loop's", "pours_per_s", bare, shell)
+        self._ratio("https, 0 ms: the bare sender's CPU a pour, of the shell loop's", "cpu_ms_per_pour", bare, shell)
 
     def latencies(self) -> None:
         """From the rename to acceptance."""

@@ -11,10 +11,23 @@ import pytest
 LIB = Path(__file__).resolve().parents[2] / "lib"
 FLOORS = {
     "client": 4,
-    **dict.fromkeys(("uploader", "pinger"), 3),
-    "api": 2,
+    **dict.fromkeys(("uploader", "pinger", "check", "enrol"), 3),
+    **dict.fromkeys(("api", "set_aside"), 2),
     **dict.fromkeys(
-        ("config", "messages", "signer", "spool", "thermometer", "backoff", "schedule", "deadline", "service_manager", "logs", "transport"),
+        (
+            "config",
+            "messages",
+            "signer",
+            "spool",
+            "thermometer",
+            "backoff",
+            "schedule",
+            "deadline",
+            "service_manager",
+            "logs",
+            "machine",
+            "transport",
+        ),
         1,
     ),
     **dict.fromkeys(("pourfile", "watch"), 0),

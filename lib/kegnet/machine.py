@@ -1,0 +1,76 @@
+"""What the machine says of itself: its service manager, its clock, its boot configuration, its users. Facts, no judgement."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pwd
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+UNIT = "kegnet-client.service"
+BOOT_CONFIGS = (Path("/boot/firmware/config.txt"), Path("/boot/config.txt"))
+"""Where Raspberry Pi OS keeps what the firmware reads: since Debian 12, and before."""
+_OVERLAY = re.compile(r"^\s*dtoverlay\s*=\s*w1-gpio", re.MULTILINE)
+_TIME_ERROR = 5
+_TIMEX_BYTES = 512
+"""More than a struct timex takes on any architecture."""
+_PROPERTIES = (
+    "LoadState", "UnitFileState", "ActiveState", "SubState", "Result", "ExecMainStatus",
+    "StatusText", "ActiveEnterTimestamp", "User", "ReadWritePaths",
+)  # fmt: skip
+_TIMEOUT_S = 10
+
+
+def boot_config() -> Path | None:
+    """The file in which overlays are enabled; None where this is no Raspberry Pi."""
+    return next((path for path in BOOT_CONFIGS if path.is_file()), None)
+
+
+def enables_one_wire(path: Path) -> bool:
+    """Whether the boot configuration at `path` has an overlay for a 1-Wire bus. Raises OSError."""
+    return _OVERLAY.search(path.read_text("utf-8", "replace")) is not None
+
+
+def has_module(name: str) -> bool:
+    """Whether the kernel has the module `name`, loaded or built in and with something to say."""
+    return os.path.isdir(f"/sys/module/{name}")
+
+
+def clock_is_synchronised() -> bool:
+    """Whether something keeps the clock right: adjtimex(2). Raises OSError."""
+    timex = ctypes.create_string_buffer(_TIMEX_BYTES)
+    state = ctypes.CDLL(None, use_errno=True).adjtimex(timex)
+    if state < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return bool(state != _TIME_ERROR)
+
+
+def service() -> Mapping[str, str]:
+    """What systemd says of our service, as the properties of systemctl(1); empty where no systemd runs, or it says nothing."""
+    command = ["systemctl", "show", *(f"--property={name}" for name in _PROPERTIES), UNIT]
+    try:
+        # Times in UTC would be foreign to who asks when it was that the keg went silent.
+        said = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    if said.returncode != 0:
+        return {}
+    return dict(line.partition("=")[::2] for line in said.stdout.splitlines())
+
+
+def may_change(folder: Path, user: str) -> bool:
+    """Whether `user` may add to and take from `folder`. Raises OSError.
+
+    Asked as that user, if there is one of that name and this process is root's; or else for this process itself.
+    """
+    account = next((account for account in pwd.getpwall() if account.pw_name == user), None)
+    if os.geteuid() != 0 or account is None:
+        return os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+    groups = os.getgrouplist(user, account.pw_gid)
+    # The kernel knows what modes do not tell: access lists, and what is mounted read-only.
+    command = ["test", "-r", str(folder), "-a", "-w", str(folder), "-a", "-x", str(folder)]
+    done = subprocess.run(command, user=account.pw_uid, group=account.pw_gid, extra_groups=groups, timeout=_TIMEOUT_S)
+    return done.returncode == 0
