@@ -24,7 +24,7 @@ from kegnet import RELEASE_MONTH_S, __version__, config, deadline, logs
 from kegnet.api import Api
 from kegnet.backoff import Backoff
 from kegnet.pinger import Pinger
-from kegnet.pourfile import SpoolError
+from kegnet.pourfile import SpoolError, pours_wait
 from kegnet.service_manager import ServiceManager
 from kegnet.signer import KeyFileError, Signer
 from kegnet.spool import Spool
@@ -255,8 +255,7 @@ class Client:
 
 def _waiting(spool: Spool) -> str:
     """How many pours wait, and how many are set aside, in words."""
-    waiting = "1 pour waits" if spool.waiting == 1 else f"{spool.waiting or 'no'} pours wait"
-    return waiting + (f", {spool.set_aside} set aside" if spool.set_aside else "")
+    return pours_wait(spool.waiting) + (f", {spool.set_aside} set aside" if spool.set_aside else "")
 
 
 def _milliseconds(seconds: float) -> int:

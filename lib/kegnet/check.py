@@ -24,7 +24,7 @@ from .backoff import Backoff
 from .config import Config, ConfigError
 from .logs import escaped
 from .messages import Ping
-from .pourfile import SUFFIX
+from .pourfile import SUFFIX, pours_wait
 from .signer import KeyFileError, Signer
 from .thermometer import Reading, SensorError, Thermometer, celsius
 from .transport import tls_context, words
@@ -169,7 +169,7 @@ def _spool(conf: Config, service: Mapping[str, str]) -> Iterator[Finding]:
         mend = f"systemctl edit {machine.UNIT}, with the lines [Service] and ReadWritePaths={conf.spool}"
         yield Finding("spool", Level.FAILURE, f"{whose}; the service is confined to other places", mend)
     else:
-        yield Finding("spool", Level.OK, f"{whose}; {waiting or 'no'} pours wait")
+        yield Finding("spool", Level.OK, f"{whose}; {pours_wait(waiting)}")
     yield from _aside(aside)
 
 

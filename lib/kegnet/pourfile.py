@@ -67,6 +67,11 @@ class Content(NamedTuple):
     stamp: Stamp
 
 
+def pours_wait(number: int) -> str:
+    """How many wait, in words."""
+    return "1 pour waits" if number == 1 else f"{number or 'no'} pours wait"
+
+
 def read(folder: Path, name: str, limit_bytes: int) -> Content:
     """The first `limit_bytes` of the pour `name`. Never blocks and never leaves the directory.
 

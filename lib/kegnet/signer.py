@@ -70,15 +70,18 @@ def new_key_pem() -> bytes:
 
 
 def _read(path: Path) -> bytes:
+    no_file = f"it is not a file; {_MEND_INSTEAD}"
     try:
         # O_NONBLOCK: opening a FIFO must not hang the start.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise KeyFileError(f"it is not a file; {_MEND_INSTEAD}")
+                raise KeyFileError(no_file)
             return file.read(_SIZE_LIMIT_BYTES)
     except FileNotFoundError as error:
         raise KeyFileError(f"it is missing; {_MEND}") from error
+    except IsADirectoryError as error:
+        raise KeyFileError(no_file) from error
     except OSError as error:
         raise KeyFileError(f"it cannot be read ({error.strerror}); run this as a user who may, or name another key") from error
 

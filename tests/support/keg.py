@@ -104,6 +104,12 @@ class Keg:
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder), **(env or {})},
         )  # fmt: skip
 
+    def by_hand(self, *words: str | Path, given: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Runs the client with a mode, to its end, with `given` as its input or none."""
+        source = {"stdin": subprocess.DEVNULL} if given is None else {"input": given}
+        command = [PYTHON, "-B", self.program, "--config", self.config, *words]
+        return subprocess.run(command, capture_output=True, text=True, env={"PATH": os.environ["PATH"]}, **source)
+
     def _dead(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, f"the client ended: {self.stderr()}"

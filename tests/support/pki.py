@@ -31,12 +31,12 @@ class Certificate:
 def authority(folder: Path) -> Certificate:
     """A certificate authority of the tests' own."""
     made = Certificate(folder / "ca.pem", folder / "ca.key")
-    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=Test authority",
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "60", "-subj", "/CN=Test authority",
             "-keyout", made.key, "-out", made.certificate)  # fmt: skip
     return made
 
 
-def issue(authority: Certificate, folder: Path, name: str, host: str = "IP:127.0.0.1,DNS:localhost", days: int = 2) -> Certificate:
+def issue(authority: Certificate, folder: Path, name: str, host: str = "IP:127.0.0.1,DNS:localhost", days: int = 60) -> Certificate:
     """A server certificate for `host` from `authority`; with no `days`, one that is over."""
     made = Certificate(folder / f"{name}.pem", folder / f"{name}.key")
     request, extensions = folder / f"{name}.csr", folder / f"{name}.ext"

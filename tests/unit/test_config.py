@@ -56,11 +56,14 @@ def test_capitals_of_parameters_and_a_byte_order_mark_do_not_matter(tmp_path: Pa
     assert loaded(tmp_path, text).warnings == ()
 
 
-def test_the_shipped_template_names_every_parameter_and_wants_but_the_uuid(tmp_path: Path) -> None:
+def test_the_shipped_template_names_every_parameter_and_wants_but_the_two_that_are_required(tmp_path: Path) -> None:
     template = (REPOSITORY / "conf/client.conf").read_text()
     with pytest.raises(ConfigError, match=r"uuid = \(empty\)"):
         loaded(tmp_path, template)
-    everything = template.replace("uuid =", f"uuid = {UUID}").replace("\n#", "\n").replace("\n ", "\n# ")
+    with pytest.raises(ConfigError, match=r"serviceBaseURL = \(empty\)"):
+        loaded(tmp_path, template.replace("uuid =", f"uuid = {UUID}"))
+    filled = template.replace("uuid =", f"uuid = {UUID}").replace("serviceBaseURL =", "serviceBaseURL = https://www.kegnetwork.com/rest/v2")
+    everything = filled.replace("\n#", "\n").replace("\n ", "\n# ")
     lines = [line for line in everything.splitlines() if " = " in line or line.startswith("[")]
     config = loaded(tmp_path, "\n".join(lines))
     assert config.warnings == ()
