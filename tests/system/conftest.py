@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.keg import REPOSITORY
 from support.pki import Certificate
 from support.standin import StandIn
 from system.container import CLIENT_PACKAGES, Machine, root_file_system
@@ -24,9 +26,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{suite}"))
 
 
+def build_package(source: Path, folder: Path) -> Path:
+    """The Debian package of the project in `source`."""
+    said = subprocess.run([source / "service/build-deb", folder], check=True, capture_output=True, text=True).stdout
+    return Path(said.splitlines()[-1])
+
+
 @pytest.fixture(scope="module", params=SUITES)
 def suite(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Debian package."""
+    return build_package(REPOSITORY, tmp_path_factory.mktemp("package"))
+
+
+@pytest.fixture
+def ready(suite: str, tmp_path: Path, kegnet: StandIn, ca: Certificate) -> Iterator[Site]:
+    """A Debian that has what the client needs, but not the client."""
+    machine = Machine(root_file_system(suite, *CLIENT_PACKAGES, name="ready"), tmp_path)
+    yield Site(machine, kegnet, ca)
+    machine.scrap()
 
 
 @pytest.fixture
@@ -43,8 +65,7 @@ def site(suite: str, tmp_path_factory: pytest.TempPathFactory, kegnet: StandIn, 
     machine = Machine(root_file_system(suite, *CLIENT_PACKAGES, name="ready"), tmp_path_factory.mktemp(suite))
     made = Site(machine, kegnet, ca)
     made.install()
-    made.edit_two_lines()
-    made.register()
+    made.set_up()
     machine.run("systemctl", "start", "kegnet-client")
     yield made
     machine.scrap()

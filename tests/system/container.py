@@ -17,7 +17,7 @@ from support.wait import wait_for
 LAB = Path(__file__).resolve().parent / "lab"
 CACHE = Path(os.environ.get("KEGNET_LAB", "/var/tmp/kegnet-client-lab"))
 CLIENT_PACKAGES = ("python3", "python3-pyinotify", "python3-m2crypto", "python3-requests", "openssl", "rsyslog")
-PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def root_file_system(suite: str, *packages: str, name: str) -> Path:

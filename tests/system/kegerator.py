@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-import uuid
+from pathlib import Path
 
 from support.pki import Certificate
 from support.standin import StandIn
@@ -15,12 +16,12 @@ SPOOL = "/usr/share/kegnet-client/spool"
 
 
 class Site:
-    """A machine, the KegNet that it speaks to, and who it is there. It has the key that service/install made."""
+    """A machine, the KegNet that it speaks to, and who it is there, once it has been set up."""
 
     def __init__(self, machine: Machine, kegnet: StandIn, ca: Certificate) -> None:
         self.machine = machine
         self.kegnet = kegnet
-        self.client_id = str(uuid.uuid4())
+        self.client_id = ""
         # As a public authority's certificate would be on any machine.
         authorities = machine.share / "ca.crt"
         shutil.copy(ca.certificate, authorities)
@@ -31,15 +32,27 @@ class Site:
         """`sudo service/install`, as the README has it; what it says."""
         return self.machine.sh("cd /share/source && service/install")
 
+    def install_package(self, package: Path) -> str:
+        """`apt install` of the Debian package, with nobody there to answer a question; what it says."""
+        shutil.copy(package, self.machine.share)
+        return self.machine.sh(f"DEBIAN_FRONTEND=noninteractive apt-get -q -y install /share/{package.name} </dev/null")
+
+    def set_up(self) -> str:
+        """`kegnet-client --setup`, and what it says to the keeper of the KegNet; what it says."""
+        said = self.machine.run("kegnet-client", "--setup", "--server", self.kegnet.base_url)
+        self.register(said)
+        return said
+
+    def register(self, said: str) -> None:
+        """Gives the KegNet the UUID and the public key that are in `said`."""
+        self.client_id = re.findall(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", said)[0]
+        public = re.findall("-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----\n", said, re.DOTALL)[0]
+        (self.kegnet.clients / f"{self.client_id}.pem").write_text(public)
+
     def edit_two_lines(self) -> None:
-        """Sets uuid and serviceBaseURL in client.conf."""
+        """A good uuid and serviceBaseURL in client.conf."""
         self.machine.run("sed", "-i", f"s|^uuid =.*|uuid = {self.client_id}|", CONF)
         self.machine.run("sed", "-i", f"s|^serviceBaseURL =.*|serviceBaseURL = {self.kegnet.base_url}|", CONF)
-
-    def register(self) -> None:
-        """Gives the public half of the machine's key to the KegNet."""
-        public = self.machine.sh("openssl rsa -in /usr/share/kegnet-client/conf/privkey.pem -pubout 2>/dev/null")
-        (self.kegnet.clients / f"{self.client_id}.pem").write_text(public)
 
     def wait_for_messages(self, kind: str, number: int = 1) -> list[dict[str, object]]:
         """The pings or pours that the KegNet has from here, once there are `number`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -68,6 +69,10 @@ def test_a_cold_boot_in_1970_sends_nothing_until_the_time_is_set(guest: Guest, k
     print(guest.wait_for_log("the clock stands at 1970-01-01"))
     assert guest.property("ActiveState") == "active"
     assert guest.property("StatusText").startswith("the clock is not set")
+    said = guest.sh("/usr/local/sbin/kegnet-client --check || true")
+    (line,) = [line for line in said.splitlines() if line.startswith("failure  clock: ")]
+    assert re.search("it stands at 1970-01-01 .*nothing is sent before it is set; mend: .*timedatectl set-ntp true", line), line
+    print(line)
     assert temperatures(kegnet) == []
     guest.sh(f"date --set=@{time.time():.0f}")
     sent(kegnet, 21_500)

@@ -11,10 +11,11 @@ from system.kegerator import CONF, SPOOL, Site
 HOME = "/usr/share/kegnet-client"
 
 
-def test_install_edit_two_lines_and_start_on_a_fresh_debian(fresh: Site) -> None:
-    assert "python3-m2crypto" in fresh.install()
-    fresh.edit_two_lines()
-    fresh.register()
+def test_install_set_up_and_start_on_a_fresh_debian(fresh: Site) -> None:
+    said = fresh.install()
+    assert "python3-m2crypto" in said
+    assert said.endswith("Installed. Next: kegnet-client --setup\n")
+    fresh.set_up()
     fresh.machine.run("systemctl", "start", "kegnet-client")
     assert fresh.wait_for_messages("ping")[0]["temp"] == 4187
     fresh.machine.wait_for_log("ping accepted: 4.187 °C")
@@ -69,6 +70,14 @@ def test_an_installation_that_was_interrupted_is_made_good_by_the_next(site: Sit
     site.wait_for_messages("ping", pings + 1)
     left = machine.sh(f"ls {HOME}").split()
     assert sorted(left) == ["LICENSE", "README.md", "conf", "lib", "service", "spool", "start-kegnet-client", "stop-kegnet-client"]
+
+
+def test_the_command_its_manuals_and_its_completion_are_found(site: Site) -> None:
+    machine = site.machine
+    assert machine.run("kegnet-client", "--version").startswith("kegnet-client 0.")
+    for page in ("man8/kegnet-client.8", "man5/client.conf.5"):
+        assert machine.sh(f"head -c 4 /usr/local/share/man/{page}") == ".TH "
+    assert "complete -F" in machine.sh("cat /usr/local/share/bash-completion/completions/kegnet-client")
 
 
 def test_another_user_than_root_is_told_so(site: Site) -> None:

@@ -1,0 +1,138 @@
+"""The Debian package's life: install, upgrade, remove, purge, and what service/install makes of it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from kegnet import __version__
+from support.wait import wait_for
+from system.conftest import build_package
+from system.container import copy_source
+from system.kegerator import CONF, SPOOL, Site
+
+ETC = "/etc/kegnet-client"
+
+
+def test_lintian_finds_no_error(package: Path) -> None:
+    done = subprocess.run(["lintian", "--allow-root", "--fail-on", "error", package], stdout=subprocess.PIPE, text=True)
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout
+
+
+def test_it_is_of_the_version_that_the_program_is_of(package: Path) -> None:
+    assert package.name == f"kegnet-client_{__version__}_all.deb"
+
+
+def test_it_installs_enables_and_waits_to_be_set_up(ready: Site, package: Path) -> None:
+    machine = ready.machine
+    said = ready.install_package(package)
+    assert "Next: kegnet-client --setup\n" in said
+    assert machine.property("UnitFileState") == "enabled"
+    assert machine.property("ActiveState") == "inactive"
+    assert machine.property("FragmentPath").endswith("/lib/systemd/system/kegnet-client.service")
+    assert machine.run("stat", "-c", "%U:%G %a", SPOOL).strip() == "root:kegnet 2775"
+    assert machine.run("dpkg-query", "--show", "--showformat=${Conffiles}", "kegnet-client").split()[0] == f"{ETC}/client.conf"
+    assert machine.run("readlink", "-f", CONF).strip() == f"{ETC}/client.conf"
+    assert machine.run("dpkg", "--verify", "kegnet-client") == ""
+    ready.set_up()
+    assert machine.run("stat", "-c", "%U:%G %a", f"{ETC}/privkey.pem").strip() == "root:root 600"
+    machine.run("systemctl", "start", "kegnet-client")
+    assert ready.wait_for_messages("ping")[0]["temp"] == 4187
+    ready.drop_pour()
+    ready.wait_for_messages("pour")
+    wait_for(lambda: not ready.waiting())
+    machine.wait_for_log("pour accepted: x.pour")
+    assert "needs" not in machine.sh("man -w kegnet-client 2>&1; ls /usr/share/bash-completion/completions/kegnet-client")
+
+
+def newer(folder: Path) -> Path:
+    """The package of a later version, with another client.conf."""
+    source = folder / "source"
+    copy_source(source)
+    changelog = source / "service/debian/changelog"
+    changelog.write_text(changelog.read_text().replace(f"({__version__})", f"({__version__}+later)"))
+    template = source / "conf/client.conf"
+    template.write_text(template.read_text() + "\n# Something new.\n")
+    return build_package(source, folder)
+
+
+def test_an_upgrade_keeps_what_is_the_owners_and_starts_anew_what_ran(ready: Site, package: Path, tmp_path: Path) -> None:
+    machine = ready.machine
+    ready.install_package(package)
+    ready.set_up()
+    machine.run("systemctl", "start", "kegnet-client")
+    ready.wait_for_messages("ping")
+    machine.run("sed", "-i", "s|^serviceBaseURL =.*|serviceBaseURL = https://127.0.0.1:9/rest/v2|", CONF)
+    machine.run("systemctl", "restart", "kegnet-client")
+    ready.drop_pour("0,1,1,1", "waits")
+    machine.sh(f"echo 0,2,2,2 > {SPOOL}/aside.pour.fail")
+    kept = f"sha256sum {ETC}/client.conf {ETC}/privkey.pem {SPOOL}/*"
+    before, pid = machine.sh(kept), machine.property("MainPID")
+    later = newer(tmp_path / "newer")
+    shutil.copy(later, machine.share)
+    # As an owner has it who keeps what is asked about: dpkg asks, for both have changed the file.
+    machine.sh(f"apt-get -q -y -o Dpkg::Options::=--force-confold install /share/{later.name} </dev/null")
+    assert machine.sh(kept) == before
+    assert machine.property("ActiveState") == "active"
+    assert machine.property("MainPID") not in (pid, "0")
+    ready.edit_two_lines()
+    machine.run("systemctl", "restart", "kegnet-client")
+    assert ready.wait_for_messages("pour")[-1]["pulses"] == 1
+
+
+def test_another_installation_of_it_starts_nothing_that_was_stopped(ready: Site, package: Path) -> None:
+    ready.install_package(package)
+    ready.set_up()
+    ready.machine.run("dpkg", "-i", f"/share/{package.name}")
+    assert ready.machine.property("ActiveState") == "inactive"
+
+
+def test_removed_it_stops_and_keeps_the_identity_and_the_pours_and_purged_the_pours(ready: Site, package: Path) -> None:
+    machine = ready.machine
+    ready.install_package(package)
+    said = ready.set_up()
+    machine.run("systemctl", "start", "kegnet-client")
+    pings = len(ready.wait_for_messages("ping"))
+    machine.run("apt-get", "-q", "-y", "remove", "kegnet-client")
+    ready.drop_pour("0,3,3,3", "left")
+    machine.sh(f"echo 0,2,2,2 > {SPOOL}/aside.pour.fail")
+    assert machine.property("ActiveState") == "inactive"
+    assert machine.property("LoadState") in ("not-found", "masked")
+    assert sorted(machine.sh(f"ls {ETC}").split()) == ["client.conf", "privkey.pem"]
+    ready.install_package(package)
+    assert ready.set_up() == said, "it is who it was"
+    machine.run("systemctl", "start", "kegnet-client")
+    ready.wait_for_messages("ping", pings + 1)
+    wait_for(lambda: not ready.waiting())
+    assert ready.wait_for_messages("pour")[-1]["pulses"] == 3
+    ready.machine.run("systemctl", "stop", "kegnet-client")
+    ready.drop_pour("0,4,4,4", "left")
+    gone = machine.run("apt-get", "-q", "-y", "purge", "kegnet-client")
+    assert f"still in {SPOOL}" in gone
+    assert sorted(machine.sh(f"ls {SPOOL}").split()) == ["aside.pour.fail", "left.pour"]
+    left = machine.sh("find /etc /usr /lib -xdev -name '*kegnet*' ! -name 'systemd-private-*'").split()
+    assert left == ["/usr/share/kegnet-client"]
+
+
+def test_what_service_install_has_put_there_becomes_the_packages(ready: Site, package: Path) -> None:
+    machine = ready.machine
+    ready.install()
+    said = ready.set_up()
+    machine.run("sed", "-i", "$ a pingInterval = 7", CONF)
+    machine.run("systemctl", "start", "kegnet-client")
+    pings = len(ready.wait_for_messages("ping"))
+    key = machine.sh(f"sha256sum < {CONF.replace('client.conf', 'privkey.pem')}")
+    assert f"Moved: /usr/share/kegnet-client/conf to {ETC}" in ready.install_package(package)
+    assert machine.sh(f"sha256sum < {ETC}/privkey.pem") == key
+    assert "pingInterval = 7" in machine.sh(f"cat {ETC}/client.conf")
+    assert ready.set_up() == said
+    assert machine.property("FragmentPath").endswith("/lib/systemd/system/kegnet-client.service")
+    assert machine.property("ActiveState") == "active"
+    ready.wait_for_messages("ping", pings + 1)
+    left = machine.sh("find /usr/local /etc/systemd -name '*kegnet*'").split()
+    assert left == ["/etc/systemd/system/multi-user.target.wants/kegnet-client.service"]
+    assert re.search("installed as a package.*apt remove kegnet-client", machine.sh("/share/source/service/install", check=False))
+    assert re.search("installed as a package: apt remove kegnet-client", machine.sh("/share/source/service/uninstall", check=False))
