@@ -325,8 +325,8 @@ def _service(service: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("service", Level.WARNING, why, "install it, or see that something else starts this program")
         return
     if not service["UnitFileState"].startswith("enabled"):
-        text = f"it does not start with the machine ({service['UnitFileState'] or 'no state'})"
-        yield Finding("service", Level.WARNING, text, f"systemctl enable {machine.UNIT}")
+        text = f"it does not start with the machine ({service['UnitFileState'] or 'not enabled'})"
+        yield Finding("service", Level.WARNING, text, machine.enable_command())
     if service["ActiveState"] in ("active", "reloading"):
         yield Finding("service", Level.OK, f"running since {service['ActiveEnterTimestamp']}: {service['StatusText']}")
     elif service["ActiveState"] == "inactive":

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 UNIT = "kegnet-client.service"
+_INSTALLED_UNIT = "/usr/share/kegnet-client/service/kegnet-client.service"
+"""Where service/install has it; systemd knows it only as long as it is enabled."""
 BOOT_CONFIGS = (Path("/boot/firmware/config.txt"), Path("/boot/config.txt"))
 """Where Raspberry Pi OS keeps what the firmware reads: since Debian 12, and before."""
 _OVERLAY = re.compile(r"^\s*dtoverlay\s*=\s*w1-gpio", re.MULTILINE)
@@ -59,6 +61,11 @@ def service() -> Mapping[str, str]:
     if said.returncode != 0:
         return {}
     return dict(line.partition("=")[::2] for line in said.stdout.splitlines())
+
+
+def enable_command() -> str:
+    """What has the service start with the machine."""
+    return f"systemctl enable {_INSTALLED_UNIT if os.path.exists(_INSTALLED_UNIT) else UNIT}"
 
 
 def may_change(folder: Path, user: str) -> bool:

@@ -116,4 +116,4 @@ def test_uninstall_takes_all_but_conf_and_pours_and_says_where_they_are(site: Si
 def test_the_unit_is_what_is_in_the_repository(site: Site) -> None:
     unit = Path(REPOSITORY / "service/kegnet-client.service").read_text()
     assert site.machine.sh(f"cat {HOME}/service/kegnet-client.service") == unit
-    assert site.machine.run("systemd-analyze", "verify", f"{HOME}/service/kegnet-client.service") == ""
+    assert site.machine.run("systemd-analyze", "verify", "--man=no", f"{HOME}/service/kegnet-client.service") == ""
