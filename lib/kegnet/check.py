@@ -320,13 +320,14 @@ def _ping(conf: Config, signer: Signer, reading: Reading | None) -> Finding:
 
 
 def _service(service: Mapping[str, str]) -> Iterator[Finding]:
-    if service.get("LoadState") != "loaded":
-        why = f"{machine.UNIT} is {service['LoadState']}" if service else "no systemd runs here"
-        yield Finding("service", Level.WARNING, why, "install it, or see that something else starts this program")
+    if not service:
+        yield Finding("service", Level.WARNING, "no systemd runs here", "see that something else starts this program")
         return
-    if not service["UnitFileState"].startswith("enabled"):
-        text = f"it does not start with the machine ({service['UnitFileState'] or 'not enabled'})"
-        yield Finding("service", Level.WARNING, text, machine.enable_command())
+    state = service["UnitFileState"] or service["LoadState"]
+    if not state.startswith("enabled"):
+        yield Finding("service", Level.WARNING, f"it does not start with the machine ({state})", machine.enable_command(state))
+    if service["LoadState"] != "loaded":
+        return
     if service["ActiveState"] in ("active", "reloading"):
         yield Finding("service", Level.OK, f"running since {service['ActiveEnterTimestamp']}: {service['StatusText']}")
     elif service["ActiveState"] == "inactive":

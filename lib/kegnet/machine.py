@@ -63,8 +63,12 @@ def service() -> Mapping[str, str]:
     return dict(line.partition("=")[::2] for line in said.stdout.splitlines())
 
 
-def enable_command() -> str:
-    """What has the service start with the machine."""
+def enable_command(state: str) -> str:
+    """What has the service, which systemd calls `state`, start with the machine."""
+    if state == "masked":
+        return f"systemctl unmask {UNIT}"
+    if state == "not-found" and not os.path.exists(_INSTALLED_UNIT):
+        return "install it as a service, or see that something else starts this program"
     return f"systemctl enable {_INSTALLED_UNIT if os.path.exists(_INSTALLED_UNIT) else UNIT}"
 
 
