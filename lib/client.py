@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import io
 import logging
 import math
 import os
@@ -338,6 +339,9 @@ def _requeue(path: Path, files: list[str]) -> int:
 
 def _by_hand(arguments: argparse.Namespace) -> int:
     """Does what a mode asks for; the exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Whatever a path or the locale is like, it is said.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         if arguments.setup:
             return _set_up(arguments.config, arguments.server)

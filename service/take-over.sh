@@ -33,15 +33,15 @@ set_its_unit_aside() {
     "$home/service/kegnet-client.service" | /dev/null) return 0 ;;
     esac
     if [ -e "$unit" ] || [ -L "$unit" ]; then
-        mv "$unit" "$unit.before"
+        mv --backup=numbered "$unit" "$unit.before"
         echo "Set aside: the old unit, as $unit.before"
     fi
 }
 
 # Whoever is of the group may drop pours, and what is dropped belongs to the group. The directory's owner stays who it is.
 open_its_spool() {
-    chgrp kegnet "$home/spool"
-    chmod g+rwxs "$home/spool"
+    chgrp kegnet "$home/spool/"
+    chmod g+rwxs "$home/spool/"
     # Those that were there before, the client must be able to read.
-    find "$home/spool" -maxdepth 1 -type f -name '*.pour*' ! -group kegnet -exec chgrp kegnet {} + -exec chmod g+r {} +
+    find "$home/spool/" -maxdepth 1 -type f -name '*.pour*' ! -group kegnet -exec chgrp kegnet {} + -exec chmod g+r {} +
 }

@@ -120,6 +120,15 @@ def test_removed_it_stops_and_keeps_the_identity_and_the_pours_and_purged_the_po
     assert left == ["/usr/share/kegnet-client"]
 
 
+def test_what_the_removed_package_has_left_becomes_service_installs(ready: Site, package: Path) -> None:
+    ready.install_package(package)
+    said = ready.set_up()
+    ready.machine.run("apt-get", "-q", "-y", "remove", "kegnet-client")
+    assert "Taken over: the configuration and the key in /etc/kegnet-client" in ready.install()
+    assert ready.set_up() == said
+    assert "Taken over" not in ready.install()
+
+
 def test_what_service_install_has_put_there_becomes_the_packages(ready: Site, package: Path) -> None:
     machine = ready.machine
     ready.install()
