@@ -43,6 +43,8 @@ _HERE = Path(__file__).resolve().parent
 ROOT = _HERE.parent if _HERE.name == "lib" else Path("/usr/share/kegnet-client")
 """Where `conf/` and `spool/` lie: beside `lib/`; where pip has put this file elsewhere, the installed place."""
 
+USUAL_CONFIG = ROOT / "conf" / "client.conf"
+
 log = logging.getLogger("kegnet.client")
 
 
@@ -302,9 +304,7 @@ def _arguments() -> argparse.Namespace:
     modes.add_argument("--check", action="store_true", help="a doctor's round: each finding with its mend")
     modes.add_argument("--requeue", nargs="*", metavar="FILE", help="has pours that were set aside wait again: these, or all")
     modes.add_argument("--version", action="version", version=f"{logs.IDENT} {__version__}")
-    parser.add_argument(
-        "--config", metavar="FILE", type=Path, default=ROOT / "conf" / "client.conf", help="the configuration (%(default)s)"
-    )
+    parser.add_argument("--config", metavar="FILE", type=Path, default=USUAL_CONFIG, help="the configuration (%(default)s)")
     parser.add_argument("--server", metavar="URL", help="with --setup: serviceBaseURL, which is asked for otherwise")
     parser.add_argument("--json", action="store_true", help="with --check: for programs")
     arguments = parser.parse_args()
@@ -312,6 +312,10 @@ def _arguments() -> argparse.Namespace:
         parser.error("--server goes with --setup")
     if arguments.json and not arguments.check:
         parser.error("--json goes with --check")
+    with contextlib.suppress(OSError):
+        # A relative path in it is relative to where it is used from, by whatever way somebody has come there.
+        if os.path.samefile(arguments.config, USUAL_CONFIG):
+            arguments.config = USUAL_CONFIG
     return arguments
 
 
@@ -328,7 +332,7 @@ def _set_up(path: Path, server: str | None) -> int:
 def _check(path: Path, as_json: bool) -> int:
     from kegnet import check
 
-    return check.check(path, as_json)
+    return check.check(path, as_json, usual=path == USUAL_CONFIG)
 
 
 def _requeue(path: Path, files: list[str]) -> int:
@@ -337,27 +341,45 @@ def _requeue(path: Path, files: list[str]) -> int:
     return set_aside.requeue(config.load(path), files)
 
 
-def _by_hand(arguments: argparse.Namespace) -> int:
+def _do(arguments: argparse.Namespace) -> int:
     """Does what a mode asks for; the exit status."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # Whatever a path or the locale is like, it is said.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    if arguments.setup:
+        return _set_up(arguments.config, arguments.server)
+    if arguments.check:
+        return _check(arguments.config, arguments.json)
+    return _requeue(arguments.config, arguments.requeue)
+
+
+def _by_hand(arguments: argparse.Namespace) -> int:
+    """Does what a mode asks for, and says what is wrong in a line; the exit status."""
+    _open_streams()
     try:
-        if arguments.setup:
-            return _set_up(arguments.config, arguments.server)
-        if arguments.check:
-            return _check(arguments.config, arguments.json)
-        return _requeue(arguments.config, arguments.requeue)
+        status = _do(arguments)
+        sys.stdout.flush()
     except config.ConfigError as error:
         _complain(str(error))
         return os.EX_CONFIG
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return 128 + signal.SIGINT
-    except BrokenPipeError:
-        # Whoever read this, such as head(1), has seen enough. What is left in the buffer goes nowhere at the exit, in silence.
+    except OSError as error:
+        # Of what nobody reads, such as head(1) that has seen enough, or that has no room, the rest goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        if isinstance(error, BrokenPipeError):
+            return 128 + signal.SIGPIPE
+        _complain(f"{error.filename or 'the output'}: {error.strerror}")
+        return os.EX_IOERR
+    return status
+
+
+def _open_streams() -> None:
+    """Whatever was closed leads nowhere; and whatever a path, the locale or what is typed is like, it does no harm."""
+    sys.stdin = sys.stdin or os.fdopen(os.open(os.devnull, os.O_RDONLY), "r")
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
 
 
 def _run(path: Path) -> int:

@@ -8,6 +8,7 @@ import grp
 import json
 import os
 import pwd
+import shlex
 import socket
 import ssl
 import stat
@@ -70,12 +71,17 @@ class Finding:
         return escaped(f"{self.what}: {self.text}" + (f"; mend: {self.mend}" if self.mend else ""))
 
 
-def check(path: Path, as_json: bool) -> int:
-    """Goes the round for the configuration at `path` and prints what it finds; the exit status: 1 if there is a failure."""
+def check(path: Path, as_json: bool, usual: bool = True) -> int:
+    """Goes the round for the configuration at `path` and prints what it finds; the exit status: 1 if there is a failure.
+
+    `usual`: it is the one that is taken if none is named, so that no mend has to name it.
+    """
     deadline.install()
     findings = []
+    named = "kegnet-client --" if usual else f"kegnet-client --config {shlex.quote(str(path.absolute()))} --"
     coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    for finding in examine(path.absolute()):
+    for found in examine(path.absolute()):
+        finding = dataclasses.replace(found, mend=found.mend.replace("kegnet-client --", named))
         findings.append(finding)
         if not as_json:
             level = f"{finding.level.value:<9}"
@@ -95,10 +101,10 @@ def examine(path: Path) -> Iterator[Finding]:
         text, mend = _split(str(error))
         yield Finding("configuration", Level.FAILURE, text, mend or f"edit {path}")
     else:
-        yield Finding("configuration", Level.OK, f"{path}: client {conf.uuid}, server {conf.base_url}")
+        yield _readable(conf, service)
         yield from (Finding("configuration", Level.WARNING, warning, f"edit {path}") for warning in conf.warnings)
     places = conf or _usual_places(path)
-    signer, of_key = _key(places)
+    signer, of_key = _key(places, service)
     yield from of_key
     yield from _spool(places, service)
     reading, of_bus = _one_wire(places)
@@ -125,7 +131,14 @@ def _split(trouble: str) -> tuple[str, str]:
     return (text, mend) if text else (mend, "")
 
 
-def _key(conf: Config) -> tuple[Signer | None, list[Finding]]:
+def _readable(conf: Config, service: Mapping[str, str]) -> Finding:
+    user = service.get("User", "")
+    if machine.may(user, "r", conf.path) is False:
+        return Finding("configuration", Level.FAILURE, f"{conf.path}: {user} may not read it", f"chmod a+r {shlex.quote(str(conf.path))}")
+    return Finding("configuration", Level.OK, f"{conf.path}: client {conf.uuid}, server {conf.base_url}")
+
+
+def _key(conf: Config, service: Mapping[str, str]) -> tuple[Signer | None, list[Finding]]:
     path = conf.private_key
     try:
         signer = Signer.load(path)
@@ -137,7 +150,10 @@ def _key(conf: Config) -> tuple[Signer | None, list[Finding]]:
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         others = "everybody" if mode & stat.S_IRWXO else "its group"
         text = f"{found}, open to {others} (mode {stat.S_IMODE(mode):04o}), who could then speak for this keg"
-        return signer, [Finding("key", Level.FAILURE, text, f"chmod 600 {path}")]
+        return signer, [Finding("key", Level.FAILURE, text, f"chmod 600 {shlex.quote(str(path))}")]
+    if "LoadCredential" in service and path != conf.path.parent / "privkey.pem" and f":{path}" not in service["LoadCredential"]:
+        mend = f"systemctl edit {machine.UNIT}, with the lines [Service] and LoadCredential=privkey.pem:{path}; then restart it"
+        return signer, [Finding("key", Level.FAILURE, f"{found}, but the service gets another from systemd", mend)]
     return signer, [Finding("key", Level.OK, f"{found}, readable by its owner alone")]
 
 
@@ -145,32 +161,43 @@ def _key(conf: Config) -> tuple[Signer | None, list[Finding]]:
 
 
 def _spool(conf: Config, service: Mapping[str, str]) -> Iterator[Finding]:
-    user = service.get("User", "")
     try:
         status = os.stat(conf.spool)
-        if not stat.S_ISDIR(status.st_mode):
-            yield Finding("spool", Level.FAILURE, f"{conf.spool}: is no directory", f"mkdir -p {conf.spool}")
-            return
         waiting = sum(name.endswith(SUFFIX) for name in os.listdir(conf.spool))
         aside = set_aside.find(conf.spool)
-        writable = machine.may_change(conf.spool, user)
+        writable = machine.may(service.get("User", ""), "rwx", conf.spool)
     except FileNotFoundError:
-        yield Finding("spool", Level.FAILURE, f"{conf.spool}: is not there", f"mkdir -p {conf.spool}")
+        yield Finding("spool", Level.FAILURE, f"{conf.spool}: is not there", _make_spool(conf, service))
+        return
+    except NotADirectoryError:
+        yield Finding("spool", Level.FAILURE, f"{conf.spool}: is no directory", f"move it away, and: {_make_spool(conf, service)}")
         return
     except OSError as error:
         yield Finding("spool", Level.FAILURE, f"{conf.spool}: cannot be looked at ({error.strerror})", "run this as root")
         return
-    whose = f"{conf.spool}: belongs to {_owners(status)}, mode {stat.S_IMODE(status.st_mode):04o}"
-    if not writable:
-        group = user or "kegnet"
-        mend = f"chgrp {group} {conf.spool} && chmod g+rwxs {conf.spool}, or mount it writable"
-        yield Finding("spool", Level.FAILURE, f"{whose}; {user or 'this user'} may not change it", mend)
-    elif service.get("ReadWritePaths") and not _within(conf.spool, service["ReadWritePaths"].split()):
-        mend = f"systemctl edit {machine.UNIT}, with the lines [Service] and ReadWritePaths={conf.spool}"
-        yield Finding("spool", Level.FAILURE, f"{whose}; the service is confined to other places", mend)
-    else:
-        yield Finding("spool", Level.OK, f"{whose}; {pours_wait(waiting)}")
+    yield _judge_spool(
+        conf, service, f"{conf.spool}: belongs to {_owners(status)}, mode {stat.S_IMODE(status.st_mode):04o}", writable, waiting
+    )
     yield from _aside(aside)
+
+
+def _judge_spool(conf: Config, service: Mapping[str, str], whose: str, writable: bool | None, waiting: int) -> Finding:
+    place = shlex.quote(str(conf.spool))
+    if writable is None:
+        return Finding("spool", Level.WARNING, f"{whose}; whether the service may change it is not seen from here", "run this as root")
+    if not writable:
+        user = service.get("User", "")
+        mend = f"chgrp {user or 'kegnet'} {place} && chmod g+rwxs {place}, or mount it writable"
+        return Finding("spool", Level.FAILURE, f"{whose}; {user or 'this user'} may not change it", mend)
+    if service.get("ReadWritePaths") and not _within(conf.spool, service["ReadWritePaths"].split()):
+        mend = f"systemctl edit {machine.UNIT}, with the lines [Service] and ReadWritePaths={conf.spool}; then restart it"
+        return Finding("spool", Level.FAILURE, f"{whose}; the service is confined to other places", mend)
+    return Finding("spool", Level.OK, f"{whose}; {pours_wait(waiting)}")
+
+
+def _make_spool(conf: Config, service: Mapping[str, str]) -> str:
+    group = f"-g {service['User']} -m 2775 " if service.get("User") else ""
+    return f"install -d {group}{shlex.quote(str(conf.spool))}"
 
 
 def _aside(aside: list[set_aside.SetAside]) -> Iterator[Finding]:
@@ -203,7 +230,7 @@ def _one_wire(conf: Config) -> tuple[Reading | None, list[Finding]]:
     try:
         probes = thermometer.probes()
     except SensorError as error:
-        return None, [_no_bus(str(error))]
+        return None, [_no_bus(str(error), conf.w1_devices)]
     chosen = conf.sensor or (probes[0] if probes else "")
     findings, reading = [], None
     for probe in dict.fromkeys([*([chosen] if chosen else []), *probes]) or [""]:
@@ -224,8 +251,10 @@ def _driver_mend(probes: list[str]) -> str:
     return "" if probes or machine.has_module("w1_therm") else ", and load the driver: modprobe w1-therm"
 
 
-def _no_bus(trouble: str) -> Finding:
+def _no_bus(trouble: str, devices: Path) -> Finding:
     text, general = _split(trouble)
+    if devices != config.W1_DEVICES:
+        return Finding("1-Wire", Level.FAILURE, text, "check the parameter w1Devices")
     boot = machine.boot_config()
     if boot is None:
         return Finding("1-Wire", Level.FAILURE, text, general)
@@ -330,6 +359,8 @@ def _service(service: Mapping[str, str]) -> Iterator[Finding]:
         return
     if service["ActiveState"] in ("active", "reloading"):
         yield Finding("service", Level.OK, f"running since {service['ActiveEnterTimestamp']}: {service['StatusText']}")
+    elif service["ActiveState"] in ("activating", "deactivating") and service["SubState"] != "auto-restart":
+        yield Finding("service", Level.WARNING, f"it is {service['ActiveState']} just now", "look again in a moment")
     elif service["ActiveState"] == "inactive":
         yield Finding("service", Level.WARNING, "it is not running", f"systemctl start {machine.UNIT}")
     else:

@@ -26,7 +26,7 @@ _QUOTED_CHARACTERS = 200
 BASE_URL_RIGHT = "the REST API's address, e.g. https://www.kegnetwork.com/rest/v2"
 """What a `serviceBaseURL` takes, for who is asked for one."""
 
-_FILL = "kegnet-client --setup fills it in"
+_FILL = "sudo kegnet-client --setup fills it in"
 
 Value = TypeVar("Value")
 
@@ -110,7 +110,9 @@ def _section(path: Path) -> dict[str, tuple[str, str]]:
             raise ConfigError(f"{path}: is not a file; name the configuration file with --config")
         parser.read_string(path.read_text(encoding="utf-8-sig"), source=str(path))
     except FileNotFoundError as error:
-        raise ConfigError(f"{path}: is not there; make it with kegnet-client --setup, or name another file with --config") from error
+        if path.is_symlink():
+            raise ConfigError(f"{path}: is a link that leads nowhere; mount or make {os.readlink(path)}, or remove the link") from error
+        raise ConfigError(f"{path}: is not there; make it with sudo kegnet-client --setup, or name another file with --config") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); make it readable, or name another file with --config") from error
     except UnicodeDecodeError as error:

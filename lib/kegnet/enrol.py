@@ -177,11 +177,15 @@ def _replace(path: Path, content: bytes) -> None:
 def _written(path: Path, content: bytes, mode: int) -> str:
     """A temporary file beside `path`."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    with open(descriptor, "wb") as file:
-        os.fchmod(descriptor, mode)
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
+    try:
+        with open(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError:
+        os.unlink(name)
+        raise
     return name
 
 

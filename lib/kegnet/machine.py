@@ -21,7 +21,7 @@ _TIMEX_BYTES = 512
 """More than a struct timex takes on any architecture."""
 _PROPERTIES = (
     "LoadState", "UnitFileState", "ActiveState", "SubState", "Result", "ExecMainStatus",
-    "StatusText", "ActiveEnterTimestamp", "User", "ReadWritePaths",
+    "StatusText", "ActiveEnterTimestamp", "User", "ReadWritePaths", "LoadCredential",
 )  # fmt: skip
 _TIMEOUT_S = 10
 
@@ -72,16 +72,22 @@ def enable_command(state: str) -> str:
     return f"systemctl enable {_INSTALLED_UNIT if os.path.exists(_INSTALLED_UNIT) else UNIT}"
 
 
-def may_change(folder: Path, user: str) -> bool:
-    """Whether `user` may add to and take from `folder`. Raises OSError.
+def may(user: str, test: str, path: Path) -> bool | None:
+    """Whether `user` may do to `path` what each letter of `test` asks of test(1): r, w, x. Raises OSError.
 
-    Asked as that user, if there is one of that name and this process is root's; or else for this process itself.
+    Asked as that user, for the kernel knows what modes do not tell: access lists, and what is mounted read-only. None where only
+    root could ask so. Where there is no such user, this process asks for itself.
     """
-    account = next((account for account in pwd.getpwall() if account.pw_name == user), None)
-    if os.geteuid() != 0 or account is None:
-        return os.access(folder, os.R_OK | os.W_OK | os.X_OK)
-    groups = os.getgrouplist(user, account.pw_gid)
-    # The kernel knows what modes do not tell: access lists, and what is mounted read-only.
-    command = ["test", "-r", str(folder), "-a", "-w", str(folder), "-a", "-x", str(folder)]
-    done = subprocess.run(command, user=account.pw_uid, group=account.pw_gid, extra_groups=groups, timeout=_TIMEOUT_S)
-    return done.returncode == 0
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        return os.access(path, sum({"r": os.R_OK, "w": os.W_OK, "x": os.X_OK}[letter] for letter in test))
+    if os.geteuid() not in (0, account.pw_uid):
+        return None
+    command = ["test"]
+    for letter in test:
+        command += [*(["-a"] if len(command) > 1 else []), f"-{letter}", str(path)]
+    as_user = {}
+    if os.geteuid() == 0:
+        as_user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": os.getgrouplist(user, account.pw_gid)}
+    return subprocess.run(command, **as_user).returncode == 0  # type: ignore[call-overload,no-any-return]

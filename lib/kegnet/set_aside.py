@@ -19,7 +19,7 @@ LOGS = (Path("/var/log/user.log"), Path("/var/log/user.log.1"))
 """Where the reasons stand, the latest first."""
 _LOG_TAIL_BYTES = 4 * 2**20
 """How much of the end of each is looked at: it may be large, and the machine small."""
-_REASON = re.compile(rf"{IDENT}\[\d+\]: (\S+) is set aside as \S+: (.*)")
+_REASON = re.compile(rf"{IDENT}\[\d+\]: (.+?) is set aside as .+?: (.*)")
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,8 @@ def _put_back(spool: Path, aside: SetAside) -> bool:
         _complain(f"{shown(aside.name)}: is left where it is: {error}")
         return False
     except OSError as error:
-        _complain(f"{shown(aside.name)}: is left where it is ({error.strerror}); run this as root")
+        mend = "run this as root" if os.geteuid() else "rename it by hand, to a name that ends in .pour, where the disk allows it"
+        _complain(f"{shown(aside.name)}: is left where it is ({error.strerror}); {mend}")
         return False
     when = ""
     try:

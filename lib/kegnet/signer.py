@@ -22,8 +22,8 @@ from M2Crypto import BIO, EVP, RSA
 MINIMUM_BITS = 2048
 _SIZE_LIMIT_BYTES = 64 * 1024
 PUBLIC_EXPONENT = 65537
-_MEND = "make one with: kegnet-client --setup"
-_MEND_INSTEAD = "move it away, and make another with: kegnet-client --setup"
+_MEND = "make one with: sudo kegnet-client --setup"
+_MEND_INSTEAD = "move it away, and make another with: sudo kegnet-client --setup"
 _MISSING = b"missing"
 """What the unit hands over where there is no key file; see SetCredential= there."""
 
@@ -79,6 +79,8 @@ def _read(path: Path) -> bytes:
                 raise KeyFileError(no_file)
             return file.read(_SIZE_LIMIT_BYTES)
     except FileNotFoundError as error:
+        if path.is_symlink():
+            raise KeyFileError(f"it is a link that leads nowhere; mount or make {os.readlink(path)}, or remove the link") from error
         raise KeyFileError(f"it is missing; {_MEND}") from error
     except IsADirectoryError as error:
         raise KeyFileError(no_file) from error
@@ -88,11 +90,12 @@ def _read(path: Path) -> bytes:
 
 def _rsa_key(path: Path, pem: bytes) -> RSA.RSA:
     if pem == _MISSING:
-        raise KeyFileError(f"it is missing; {_MEND}")
+        # The service manager has found none where the unit says, which says nothing of another place.
+        elsewhere = f"the service gets no key from there; name it in LoadCredential=privkey.pem:{path} of the unit, and restart it"
+        raise KeyFileError(elsewhere if os.path.lexists(path) else f"it is missing; {_MEND}")
     if b"ENCRYPTED" in pem:
-        raise KeyFileError(
-            f"it is protected by a passphrase, which a daemon cannot type; remove it with: openssl rsa -in {path} -out {path}.plain"
-        )
+        mend = f"openssl rsa -in {path} -out {path}.plain && mv {path}.plain {path}"
+        raise KeyFileError(f"it is protected by a passphrase, which a daemon cannot type; remove it with: {mend}")
     if b"PRIVATE KEY-----" not in pem:
         raise KeyFileError(f"it holds no private key in PEM form; {_MEND_INSTEAD}")
     try:

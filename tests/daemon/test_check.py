@@ -30,7 +30,7 @@ def failure(keg: Keg, what: str, **parameters: object) -> str:
     """The line of the only failure about `what`."""
     (found,) = [found for found in findings(keg, **parameters) if (found["what"], found["level"]) == (what, "failure")]
     assert found["mend"]
-    return f"{found['text']}; mend: {found['mend']}"
+    return f"{found['text']}; mend: {found['mend']}".replace(f" --config {keg.config}", "")
 
 
 def levels(found: list[dict[str, str]]) -> Mapping[str, str]:
@@ -117,11 +117,11 @@ def test_a_key_that_everybody_can_read_and_keys_of_other_kinds(keg: Keg, key: Pa
     other.chmod(0o640)
     assert "open to its group" in failure(keg, "key")
     openssl("genpkey", "-algorithm", "ed25519", "-out", other)
-    assert "it is a private key, but not an RSA key; mend: move it away, and make another with: kegnet-client --setup" in failure(
+    assert "it is a private key, but not an RSA key; mend: move it away, and make another with: sudo kegnet-client --setup" in failure(
         keg, "key"
     )
     other.unlink()
-    assert "it is missing; mend: make one with: kegnet-client --setup" in failure(keg, "key")
+    assert "it is missing; mend: make one with: sudo kegnet-client --setup" in failure(keg, "key")
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_configuration_that_cannot_serve_and_all_else_is_looked_at_all_the_sam
     assert done.returncode == 1
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("failure  configuration: ")]
     assert said in line
-    assert "kegnet-client --setup" in line.partition("; mend: ")[2]
+    assert f"kegnet-client --config {keg.config} --setup" in line.partition("; mend: ")[2]
     assert "ok       spool: " in done.stdout
 
 
@@ -159,8 +159,8 @@ def test_the_spool_and_what_is_set_aside_there(keg: Keg) -> None:
     assert found[1]["text"].startswith("01.pour.fail: pin 0, 1 pulses in 2, at 3; ")
     assert found[10]["text"] == "and 2 more"
     assert all("--requeue" in one["mend"] for one in found)
-    assert "is not there; mend: mkdir -p" in failure(keg, "spool", spool="nowhere")
-    assert "is no directory; mend: " in failure(keg, "spool", spool="client.conf")
+    assert "is not there; mend: install -d" in failure(keg, "spool", spool="nowhere")
+    assert "is no directory; mend: move it away, and: install -d" in failure(keg, "spool", spool="client.conf")
 
 
 def test_thermometers(keg: Keg) -> None:
@@ -179,7 +179,8 @@ def test_thermometers(keg: Keg) -> None:
     keg.unplug(other)
     assert "no thermometer on the 1-Wire bus; mend: check its cable and the 4.7 kOhm pull-up resistor" in failure(keg, "1-Wire")
     keg.devices.rmdir()
-    assert "mend: enable it with dtoverlay=w1-gpio" in failure(keg, "1-Wire")
+    assert "no 1-Wire bus at" in failure(keg, "1-Wire")
+    assert "mend: check the parameter w1Devices" in failure(keg, "1-Wire")
 
 
 def at_a_terminal(keg: Keg, **env: str) -> str:
@@ -220,3 +221,18 @@ def test_a_reader_who_has_seen_enough_gets_no_traceback(keg: Keg) -> None:
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("ok       configuration: ")
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">/dev/full", "| true"])
+@pytest.mark.parametrize("mode", ["--setup", "--check", "--requeue"])
+def test_whatever_its_streams_lead_to_there_is_no_traceback(keg: Keg, mode: str, closed: str) -> None:
+    keg.write_config(privateKey="privkey.pem")
+    (keg.spool / "a.pour.fail").write_text("0,1,2,3")
+    command = f"{PYTHON} -B {keg.program} --config {keg.config} {mode} {closed}"
+    environment = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment)
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+    if closed == ">/dev/full":
+        assert done.stderr.endswith("kegnet-client: the output: No space left on device\n")
+        assert done.returncode == os.EX_IOERR

@@ -42,8 +42,8 @@ def refusal(keg: Keg) -> str:
         ("sensor", "28", "28-0000054c9f11"),
         ("caBundle", "missing.pem", "CA certificates"),
         ("caBundle", "client.conf", "CA certificates"),
-        ("privateKey", "missing.pem", "it is missing; make one with: kegnet-client --setup"),
-        ("privateKey", ".", "move it away, and make another with: kegnet-client --setup"),
+        ("privateKey", "missing.pem", "it is missing; make one with: sudo kegnet-client --setup"),
+        ("privateKey", ".", "move it away, and make another with: sudo kegnet-client --setup"),
         ("spool", "missing", "mkdir -p"),
         ("spool", "client.conf", "mkdir -p"),
         ("spool", "x" * 300, "name a directory that its user may enter"),
@@ -62,7 +62,7 @@ def test_a_bad_value_ends_with_78_and_one_line_of_help(moody_keg: Keg, parameter
 @pytest.mark.parametrize(
     ("text", "mend"),
     [
-        (None, "is not there; make it with kegnet-client --setup, or name another file"),
+        (None, "is not there; make it with sudo kegnet-client --setup, or name another file"),
         ("", "no section [KegNet]"),
         ("uuid = x\n", "put the line [KegNet] first"),
         ("[kegnet]\n", "there: [kegnet]"),

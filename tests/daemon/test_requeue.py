@@ -96,15 +96,18 @@ def test_a_spool_that_is_not_there_is_one_line(keg: Keg) -> None:
 def test_the_reason_is_the_latest_that_the_log_gives(tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     spool.mkdir()
-    for name in ("a", "b", "e\n"):
+    for name in ("a", "b", "e\n", "with a blank"):
         (spool / f"{name}.pour.fail").write_text(FIRST)
     said = "{0}.pour is set aside as {0}.pour.fail: the server refused it ({1}); renamed back, it is sent again\n"
     line = "2026-11-24T11:00:00+00:00 keg kegnet-client[7]: " + said
     (tmp_path / "user.log.1").write_text(line.format("a", "403 Forbidden") + line.format("b", "404 Not Found"))
-    (tmp_path / "user.log").write_text("other\n" + line.format("a", "400 Bad Request: ; ha") + line.format("e\\n", "410 Gone"))
+    (tmp_path / "user.log").write_text(
+        "other\n" + line.format("a", "400 Bad Request: ; ha") + line.format("e\\n", "410 Gone") + line.format("with a blank", "418 x")
+    )
     pour = Pour(0, 586, 8213, 1372686435017)
     assert find(spool, (tmp_path / "user.log", tmp_path / "user.log.1", tmp_path / "missing")) == [
         SetAside("a.pour.fail", pour, "the server refused it (400 Bad Request: ; ha)"),
         SetAside("b.pour.fail", pour, "the server refused it (404 Not Found)"),
         SetAside("e\n.pour.fail", pour, "the server refused it (410 Gone)"),
+        SetAside("with a blank.pour.fail", pour, "the server refused it (418 x)"),
     ]

@@ -128,7 +128,7 @@ def test_another_server_than_the_one_that_is_there_is_refused(keg: Keg) -> None:
 def test_a_key_that_cannot_serve_is_not_overwritten(keg: Keg, bad: bytes) -> None:
     (keg.config.parent / "privkey.pem").write_bytes(bad)
     line = complaint_after_making(keg)
-    assert "move it away, and make another with: kegnet-client --setup" in line
+    assert "move it away, and make another with: sudo kegnet-client --setup" in line
     assert (keg.config.parent / "privkey.pem").read_bytes() == bad
 
 
@@ -160,7 +160,7 @@ class AtATerminal:
     """--setup with a terminal."""
 
     def __init__(self, keg: Keg) -> None:
-        self._terminal, theirs = pty.openpty()
+        self.terminal, theirs = pty.openpty()
         command: list[str | Path] = [PYTHON, "-B", keg.program, "--config", keg.config, "--setup"]
         self.process = subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, start_new_session=True)
         os.close(theirs)
@@ -168,18 +168,18 @@ class AtATerminal:
 
     def hears(self, text: str) -> None:
         while text not in self.said:
-            self.said += os.read(self._terminal, 4096).decode()
+            self.said += os.read(self.terminal, 4096).decode(errors="replace")
 
     def types(self, text: str) -> None:
         self.said = ""
-        os.write(self._terminal, text.encode())
+        os.write(self.terminal, text.encode())
 
     def ended(self) -> int:
         assert self.process.stdout is not None
         with self.process.stdout:
             self.out = self.process.stdout.read().decode()
         status = self.process.wait(10)
-        os.close(self._terminal)
+        os.close(self.terminal)
         return status
 
 
@@ -193,6 +193,26 @@ def test_on_a_terminal_it_asks_until_the_address_is_one(keg: Keg) -> None:
     assert owner.ended() == 0
     assert "BEGIN PUBLIC KEY" in owner.out
     assert load(keg.config).base_url == SERVER
+
+
+def test_what_is_typed_may_be_anything(keg: Keg) -> None:
+    owner = AtATerminal(keg)
+    owner.hears("serviceBaseURL = ")
+    os.write(owner.terminal, b"https://k\xff.example/rest/v2\n")
+    owner.hears("it takes the REST API's address")
+    owner.types("\x04")
+    assert owner.ended() == EX_CONFIG
+    assert "Traceback" not in owner.said
+
+
+@pytest.mark.parametrize("name", ["client.conf", "privkey.pem"])
+def test_a_link_that_leads_nowhere_is_named_and_stays(keg: Keg, name: str) -> None:
+    link = keg.config.parent / name
+    link.symlink_to("/nowhere/at/all")
+    done = keg.by_hand("--setup", "--server", SERVER)
+    assert done.returncode == EX_CONFIG
+    assert "is a link that leads nowhere; mount or make /nowhere/at/all, or remove the link" in done.stderr.splitlines()[-1]
+    assert link.is_symlink()
 
 
 @pytest.mark.parametrize("end", ["end of input", "interrupt"])

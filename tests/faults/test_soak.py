@@ -152,7 +152,8 @@ def test_mixed_work_and_faults_for_hours_leave_the_client_as_it_was(
     early, late = samples[quarter : 2 * quarter], samples[-quarter:]
     tally.growth_kb = int(statistics.median(s.memory_kb for s in late) - statistics.median(s.memory_kb for s in early))
     assert tally.growth_kb < GROWTH_KB
-    assert statistics.median(s.descriptors for s in late) <= statistics.median(s.descriptors for s in early)
+    # One more or less is a connection; one that is lost for good raises the fewest.
+    assert min(s.descriptors for s in late) <= min(s.descriptors for s in early)
     assert {s.threads for s in samples} == {1}
     moody.mood = bar.ledger.answer
     moody.ping_mood = answers(200)

@@ -81,7 +81,7 @@ class Machine:
         children = Path(f"/proc/{self._outer.pid}/task/{self._outer.pid}/children").read_text().split()
         try:
             name = Path(f"/proc/{children[0]}/comm").read_text() if children else ""
-        except FileNotFoundError:  # One of those that came before it, and has gone.
+        except (FileNotFoundError, ProcessLookupError):  # One of those that came before it, and has gone.
             return 0
         return int(children[0]) if name == "systemd\n" else 0
 

@@ -80,6 +80,14 @@ def unknown_key(site: Site) -> None:
     site.machine.sh(f"rm {KEY}; kegnet-client --setup")
 
 
+def key_elsewhere(site: Site) -> None:
+    site.machine.sh(f"cp -p {KEY} /root/k.pem && sed -i '$ a privateKey = /root/k.pem' {CONF}")
+
+
+def closed_configuration(site: Site) -> None:
+    site.machine.sh(f"chmod 600 {CONF}")
+
+
 def no_uuid(site: Site) -> None:
     site.machine.run("sed", "-i", "/^uuid/d", CONF)
 
@@ -106,9 +114,14 @@ def sets(site: Site, name: str, value: str) -> None:
         (no_server, r"server: 127.0.0.1 takes no connection on port 9 \(Connection refused\); mend: check serviceBaseURL, "),
         (no_such_name, r"server name: kegnet.invalid does not resolve \(.*\); mend: check its spelling in serviceBaseURL, and the network"),
         (open_key, r"key: .*open to everybody \(mode 0644\).*; mend: chmod 600 " + KEY),
-        (other_key, r"key: .*it is a private key, but not an RSA key; mend: move it away, and make another with: kegnet-client --setup"),
+        (
+            other_key,
+            r"key: .*it is a private key, but not an RSA key; mend: move it away, and make another with: sudo kegnet-client --setup",
+        ),
         (unknown_key, r"ping: the server refused one \(403 .*; mend: .*give the server's keeper what this shows: .*--setup"),
-        (no_uuid, r"configuration: .*the parameter uuid is missing; .*; mend: kegnet-client --setup fills it in"),
+        (key_elsewhere, r"key: /root/k.pem: .*but the service gets another from systemd; mend: .*LoadCredential=privkey.pem:/root/k.pem"),
+        (closed_configuration, rf"configuration: {CONF}: kegnet may not read it; mend: chmod a\+r {CONF}"),
+        (no_uuid, r"configuration: .*the parameter uuid is missing; .*; mend: sudo kegnet-client --setup fills it in"),
         (closed_spool, rf"spool: {SPOOL}: .*mode 2755; kegnet may not change it; mend: chgrp kegnet {SPOOL} && chmod g\+rwxs {SPOOL}"),
         (
             spool_elsewhere,

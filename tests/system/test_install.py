@@ -14,7 +14,7 @@ HOME = "/usr/share/kegnet-client"
 def test_install_set_up_and_start_on_a_fresh_debian(fresh: Site) -> None:
     said = fresh.install()
     assert "python3-m2crypto" in said
-    assert said.endswith("Installed. Next: kegnet-client --setup\n")
+    assert said.endswith("Installed. Next: sudo kegnet-client --setup\n")
     fresh.set_up()
     fresh.machine.run("systemctl", "start", "kegnet-client")
     assert fresh.wait_for_messages("ping")[0]["temp"] == 4187

@@ -29,7 +29,7 @@ def test_it_is_of_the_version_that_the_program_is_of(package: Path) -> None:
 def test_it_installs_enables_and_waits_to_be_set_up(ready: Site, package: Path) -> None:
     machine = ready.machine
     said = ready.install_package(package)
-    assert "Next: kegnet-client --setup\n" in said
+    assert "Next: sudo kegnet-client --setup\n" in said
     assert machine.property("UnitFileState") == "enabled"
     assert machine.property("ActiveState") == "inactive"
     assert machine.property("FragmentPath").endswith("/lib/systemd/system/kegnet-client.service")
@@ -105,6 +105,7 @@ def test_removed_it_stops_and_keeps_the_identity_and_the_pours_and_purged_the_po
     assert machine.property("LoadState") in ("not-found", "masked")
     assert sorted(machine.sh(f"ls {ETC}").split()) == ["client.conf", "privkey.pem"]
     ready.install_package(package)
+    assert machine.property("UnitFileState") == "enabled"
     ready.edit_two_lines()
     assert ready.set_up() == said, "it is who it was"
     machine.run("systemctl", "start", "kegnet-client")
@@ -127,6 +128,12 @@ def test_what_the_removed_package_has_left_becomes_service_installs(ready: Site,
     assert "Taken over: the configuration and the key in /etc/kegnet-client" in ready.install()
     assert ready.set_up() == said
     assert "Taken over" not in ready.install()
+    ready.machine.run("apt-get", "-q", "-y", "purge", "kegnet-client")
+    assert ready.machine.property("UnitFileState") == "enabled", "what was the package's has gone, and what is not has stayed"
+    assert ready.set_up() == said
+    ready.install_package(package)
+    assert ready.machine.property("UnitFileState") == "enabled"
+    assert ready.set_up() == said
 
 
 def test_what_service_install_has_put_there_becomes_the_packages(ready: Site, package: Path) -> None:

@@ -148,7 +148,7 @@ def test_what_cannot_serve_is_said_once_and_does_not_loop(site: Site, broken: st
         said = f"{CONF}: uuid = mine: it takes the client's UUID"
     elif broken == "key missing":
         machine.run("rm", key)
-        said = f"{CONF}: privateKey = {key}: it is missing; make one with: kegnet-client --setup"
+        said = f"{CONF}: privateKey = {key}: it is missing; make one with: sudo kegnet-client --setup"
     else:
         machine.sh(f"openssl rsa -aes128 -passout pass:x -in {key}.good -out {key}")
         said = f"{CONF}: privateKey = {key}: it is protected by a passphrase"
