@@ -114,8 +114,9 @@ def examine(path: Path) -> Iterator[Finding]:
     if conf is None:
         yield Finding("server", Level.WARNING, "not looked at", "the configuration comes first")
     else:
-        yield from _server(conf)
-        if signer is not None and clock.level is not Level.FAILURE:
+        of_server = list(_server(conf))
+        yield from of_server
+        if signer is not None and all(finding.level is not Level.FAILURE for finding in (clock, *of_server)):
             yield _ping(conf, signer, reading)
     yield from _service(service)
 
