@@ -1,6 +1,7 @@
-"""The REST API as a Flask application: `POST /rest/v1|v2/ping|pour`.
+"""The server as a Flask application: the KegNet REST API, and what people and programs see of it.
 
-400: the message is invalid; 401: the client is not known; 403: the signature is not its own; 200: it is kept.
+`POST /rest/v1|v2/ping|pour`: 400, the message is invalid; 401, the client is not known; 403, the signature is not its own;
+200, it is kept.
 """
 
 from __future__ import annotations
@@ -8,44 +9,88 @@ from __future__ import annotations
 import logging
 import re
 
-from flask import Flask, Response, request
+from flask import Blueprint, Flask, Response, current_app, request
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
 
 from kegnet.messages import canonical_text
 
+from . import page, programs
 from .clients import Clients, verifies
+from .news import News
 from .store import Store
 
 FIELDS = {"ping": ("id", "temp", "ts"), "pour": ("id", "pin", "pulses", "et", "ts")}
 """The signed fields of each message, in the order in which they are signed."""
-BODY_LIMIT_BYTES = 4096
+RANGES = {
+    "temp": (-55_000, 125_000),
+    "pin": (0, 1_000),
+    "pulses": (0, 10**9),
+    "et": (0, 10**10),
+    "ts": (0, 253_402_300_799_999),
+}
+"""What a probe can measure and a meter can count, and times up to the year 9999."""
+BODY_LIMIT_BYTES = 8192
+REFUSALS = "60 per minute"
+"""How many refused messages and passwords an address has; whoever has a valid signature is never told to wait."""
 
 _INTEGER = re.compile("-?[0-9]{1,18}")
+_REFUSED = (400, 401, 403)
 
 log = logging.getLogger(__name__)
+rest = Blueprint("rest", __name__, url_prefix="/rest")
 
 
-def create_app(clients: Clients, store: Store) -> Flask:
-    """The application that lets `clients` speak and keeps what they say in `store`."""
+def create_app(store: Store, news: News | None = None) -> Flask:
+    """The application over what `store` keeps; `news` hears of each message that is new."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT_BYTES
-
-    @app.post("/rest/<any(v1, v2):api>/<any(ping, pour):endpoint>")
-    def receive(api: str, endpoint: str) -> Response:
-        signed = _signed_fields(endpoint)
-        signature = _single("sig")
-        if signed is None or signature is None:
-            return _answer(400, "not a valid message")
-        key = clients.public_key(signed["id"])
-        if key is None:
-            return _answer(401, "this client is not known")
-        if not verifies(key, canonical_text(signed), signature):
-            return _answer(403, "the signature is not this client's")
-        new = store.keep(endpoint, api, {**signed, "sig": signature})
-        said = ", ".join(f"{name} {value}" for name, value in signed.items())
-        log.info("%s %s: %s", endpoint, "accepted" if new else "accepted before", said)
-        return _answer(200, "accepted" if new else "accepted before")
-
+    app.extensions["kegnet"] = Parts(store, news or News())
+    limiter = Limiter(get_remote_address, app=app, storage_uri="memory://", headers_enabled=True)
+    for blueprint in (rest, page.blueprint, programs.blueprint):
+        app.register_blueprint(blueprint)
+    limiter.limit(REFUSALS, deduct_when=lambda response: response.status_code in _REFUSED)(rest)
+    limiter.limit(REFUSALS, deduct_when=lambda response: response.status_code in _REFUSED)(page.blueprint)
+    app.after_request(_harden)
     return app
+
+
+class Parts:
+    """What the views need."""
+
+    def __init__(self, store: Store, news: News) -> None:
+        self.store = store
+        self.clients = Clients(store)
+        self.news = news
+
+
+def parts() -> Parts:
+    """Those of the application that is asked."""
+    found: Parts = current_app.extensions["kegnet"]
+    return found
+
+
+@rest.post("/<any(v1, v2):api>/<any(ping, pour):endpoint>")
+def receive(api: str, endpoint: str) -> Response:
+    """Takes a message."""
+    signed = _signed_fields(endpoint)
+    signature = _single("sig")
+    if signed is None or signature is None:
+        return _answer(400, "not a valid message")
+    key = parts().clients.public_key(signed["id"])
+    if key is None:
+        return _answer(401, "this client is not known")
+    if not verifies(key, canonical_text(signed), signature):
+        return _answer(403, "the signature is not this client's")
+    outside = [name for name, (least, most) in RANGES.items() if name in signed and not least <= int(signed[name]) <= most]
+    if outside:
+        return _answer(400, f"out of range: {', '.join(outside)}")
+    new = parts().store.keep(endpoint, {**signed, "sig": signature})
+    said = ", ".join(f"{name} {value}" for name, value in signed.items())
+    log.info("%s %s over %s: %s", endpoint, "accepted" if new else "accepted before", api, said)
+    if new:
+        parts().news.tell()
+    return _answer(200, "accepted" if new else "accepted before")
 
 
 def _signed_fields(endpoint: str) -> dict[str, str] | None:
@@ -66,3 +111,11 @@ def _single(name: str) -> str | None:
 
 def _answer(status: int, text: str) -> Response:
     return Response(text + "\n", status, mimetype="text/plain")
+
+
+def _harden(response: Response) -> Response:
+    """Nothing from elsewhere runs on the page, and nobody frames it."""
+    response.headers.setdefault("Content-Security-Policy", "default-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'")
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    return response
