@@ -27,7 +27,20 @@ setup(
         "M2Crypto >= 0.38",
         "requests >= 2.25",
     ],
-    extras_require={"server": ["flask >= 2.2", "gunicorn >= 20.1"]},
+    extras_require={
+        "server": [
+            "flask >= 2.2",
+            "gunicorn >= 20.1",
+            "flask-limiter >= 3.3",
+            "sqlalchemy >= 1.4.46",
+            "alembic >= 1.8",
+            "pygal >= 2.4",
+            "prometheus-client >= 0.16",
+            "paho-mqtt >= 1.6",
+        ],
+        "postgresql": ["psycopg2 >= 2.9"],
+    },
+    package_data={"kegnet.server": ["migrations/*.py", "migrations/versions/*.py", "static/*", "templates/*"]},
     entry_points={
         "console_scripts": [
             "kegnet-client = kegnet.commands.client:main",

@@ -39,7 +39,7 @@ def test_from_nothing_to_a_pour_that_arrives(keg: Keg, kegnet: StandIn, ca: obje
     assert done.returncode == 0, done.stderr
     client = re.findall(r"^ +([-0-9a-f]{36})$", done.stdout, re.MULTILINE)[0]
     public = re.findall("-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----\n", done.stdout, re.DOTALL)[0]
-    (kegnet.clients / f"{client}.pem").write_text(public)
+    kegnet.know(client, public)
     with keg.config.open("a") as file:
         file.write(f"caBundle = {keg.parameters['caBundle']}\n")
     keg.launch()

@@ -1,4 +1,4 @@
-"""The stand-in KegNet as a process: the real other side."""
+"""The KegNet of a household as a process: the real other side."""
 
 from __future__ import annotations
 
@@ -7,30 +7,37 @@ import sqlite3
 import subprocess
 from pathlib import Path
 
+from kegnet.server.store import Store
+
 from .keg import PYTHON, REPOSITORY, Keg
 from .pki import Certificate, openssl
 from .wait import wait_for
 
+SERVER = REPOSITORY / "lib/server.py"
+
 
 class StandIn:
-    """lib/server.py over HTTPS, with its clients and its database in `folder`."""
+    """lib/server.py over HTTPS, or over HTTP without a certificate, with its database in `folder` or at `url`."""
 
-    def __init__(self, folder: Path, certificate: Certificate) -> None:
-        self.clients = folder / "clients"
-        self.clients.mkdir(parents=True)
+    def __init__(self, folder: Path, certificate: Certificate | None, *words: str | Path, url: str = "") -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self._database = folder / "kegnet.sqlite"
+        self.url = url or f"sqlite:///{self._database}"
+        self.store = Store(self.url)
+        files: list[str | Path] = ["--certificate", certificate.certificate, "--key", certificate.key] if certificate else []
+        command: list[str | Path] = [PYTHON, "-B", SERVER, "--database", self.url, "serve", "--listen", "127.0.0.1:0", *files, *words]
         with (folder / "out").open("w") as out:
-            self._process = subprocess.Popen(
-                [PYTHON, "-B", REPOSITORY / "lib/server.py", "--clients", self.clients, "--database", self._database,
-                 "--listen", "127.0.0.1:0", "--certificate", certificate.certificate, "--key", certificate.key],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-            )  # fmt: skip
-        self.base_url = wait_for(lambda: re.findall(r"https://\S+", (folder / "out").read_text()))[0]
-        wait_for(self._database.exists)
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+        self.base_url = wait_for(lambda: re.findall(r"https?://\S+", (folder / "out").read_text()))[0]
+        self.page_url = self.base_url.removesuffix("rest/v2")
 
     def register(self, keg: Keg) -> None:
         """Makes `keg` known: its UUID and its public key."""
-        openssl("rsa", "-in", keg.key, "-pubout", "-out", self.clients / f"{keg.client_id}.pem")
+        self.know(keg.client_id, openssl("rsa", "-in", keg.key, "-pubout").decode())
+
+    def know(self, client_id: str, public_key: str) -> None:
+        """Makes a client known."""
+        self.store.set_client(client_id, public_key=public_key)
 
     def messages(self, kind: str, keg: Keg) -> list[dict[str, object]]:
         """The pings or pours kept from `keg`, in the order of their coming."""
@@ -51,5 +58,6 @@ class StandIn:
 
     def stop(self) -> None:
         """Ends the server."""
-        self._process.terminate()
-        self._process.wait()
+        self.process.terminate()
+        self.process.wait()
+        self.store.close()

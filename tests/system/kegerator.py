@@ -47,7 +47,7 @@ class Site:
         """Gives the KegNet the UUID and the public key that are in `said`."""
         self.client_id = re.findall(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", said)[0]
         public = re.findall("-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----\n", said, re.DOTALL)[0]
-        (self.kegnet.clients / f"{self.client_id}.pem").write_text(public)
+        self.kegnet.know(self.client_id, public)
 
     def edit_two_lines(self) -> None:
         """A good uuid and serviceBaseURL in client.conf."""

@@ -29,7 +29,7 @@ def guest(tmp_path_factory: pytest.TempPathFactory, kegnet: StandIn, ca: Certifi
     machine.sh(f"sed -i -e 's|^uuid =.*|uuid = {CLIENT}|' -e 's|^serviceBaseURL =.*|serviceBaseURL = {base_url}|' {HOME}/conf/client.conf")
     machine.sh(f"echo pingInterval = 2 >> {HOME}/conf/client.conf")
     public = machine.sh(f"openssl rsa -in {HOME}/conf/privkey.pem -pubout 2>/dev/null")
-    (kegnet.clients / f"{CLIENT}.pem").write_text(public)
+    kegnet.know(CLIENT, public)
     # Slow to believe in what comes and goes, as it is by default, the driver would make this test take minutes.
     machine.sh("modprobe wire timeout=1 slave_ttl=2 && modprobe -a vhci_hcd w1_therm ds2490")
     sets(machine, t=21.5)

@@ -39,7 +39,7 @@ def lay_out_2013(site: Site) -> None:
     machine, share = site.machine, site.machine.share
     site.client_id = str(uuid.uuid4())
     openssl("genrsa", "-traditional", "-out", share / "privkey.pem", "2048")
-    openssl("rsa", "-in", share / "privkey.pem", "-pubout", "-out", site.kegnet.clients / f"{site.client_id}.pem")
+    site.kegnet.know(site.client_id, openssl("rsa", "-in", share / "privkey.pem", "-pubout").decode())
     assert "BEGIN RSA PRIVATE KEY" in (share / "privkey.pem").read_text()
     (share / "client.conf").write_text(OLD_CONF.format(client=site.client_id, base_url=site.kegnet.base_url.replace("/v2", "/v1")))
     (share / "unit").write_text(OLD_UNIT)

@@ -9,22 +9,24 @@ from __future__ import annotations
 import logging
 import re
 
-from flask import Blueprint, Flask, Response, current_app, request
+from flask import Blueprint, Flask, Response, request
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from kegnet.messages import canonical_text
 
-from . import page, programs
+from . import page, programs, schema
 from .clients import Clients, verifies
 from .news import News
+from .parts import Parts, parts
 from .store import Store
 
 FIELDS = {"ping": ("id", "temp", "ts"), "pour": ("id", "pin", "pulses", "et", "ts")}
 """The signed fields of each message, in the order in which they are signed."""
 RANGES = {
     "temp": (-55_000, 125_000),
-    "pin": (0, 1_000),
+    "pin": (0, schema.PIN_AT_MOST),
     "pulses": (0, 10**9),
     "et": (0, 10**10),
     "ts": (0, 253_402_300_799_999),
@@ -41,33 +43,21 @@ log = logging.getLogger(__name__)
 rest = Blueprint("rest", __name__, url_prefix="/rest")
 
 
-def create_app(store: Store, news: News | None = None) -> Flask:
+def create_app(store: Store, news: News | None = None, behind_proxy: bool = False) -> Flask:
     """The application over what `store` keeps; `news` hears of each message that is new."""
     app = Flask(__name__)
+    if behind_proxy:
+        app.wsgi_app = ProxyFix(app.wsgi_app)  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT_BYTES
-    app.extensions["kegnet"] = Parts(store, news or News())
-    limiter = Limiter(get_remote_address, app=app, storage_uri="memory://", headers_enabled=True)
+    app.extensions["kegnet"] = Parts(store, Clients(store), news or News())
+    limiter = Limiter(get_remote_address, app=app, storage_uri="memory://")
     for blueprint in (rest, page.blueprint, programs.blueprint):
         app.register_blueprint(blueprint)
     limiter.limit(REFUSALS, deduct_when=lambda response: response.status_code in _REFUSED)(rest)
     limiter.limit(REFUSALS, deduct_when=lambda response: response.status_code in _REFUSED)(page.blueprint)
+    app.register_error_handler(429, _too_many)
     app.after_request(_harden)
     return app
-
-
-class Parts:
-    """What the views need."""
-
-    def __init__(self, store: Store, news: News) -> None:
-        self.store = store
-        self.clients = Clients(store)
-        self.news = news
-
-
-def parts() -> Parts:
-    """Those of the application that is asked."""
-    found: Parts = current_app.extensions["kegnet"]
-    return found
 
 
 @rest.post("/<any(v1, v2):api>/<any(ping, pour):endpoint>")
@@ -85,7 +75,7 @@ def receive(api: str, endpoint: str) -> Response:
     outside = [name for name, (least, most) in RANGES.items() if name in signed and not least <= int(signed[name]) <= most]
     if outside:
         return _answer(400, f"out of range: {', '.join(outside)}")
-    new = parts().store.keep(endpoint, {**signed, "sig": signature})
+    new = parts().store.keep(endpoint, api, {**signed, "sig": signature})
     said = ", ".join(f"{name} {value}" for name, value in signed.items())
     log.info("%s %s over %s: %s", endpoint, "accepted" if new else "accepted before", api, said)
     if new:
@@ -111,6 +101,12 @@ def _single(name: str) -> str | None:
 
 def _answer(status: int, text: str) -> Response:
     return Response(text + "\n", status, mimetype="text/plain")
+
+
+def _too_many(_error: object) -> Response:
+    answer = _answer(429, "too many refused messages or passwords from this address")
+    answer.headers["Retry-After"] = "60"
+    return answer
 
 
 def _harden(response: Response) -> Response:

@@ -15,12 +15,14 @@ import sys
 import tempfile
 import time
 import uuid
+import webbrowser
 from pathlib import Path
 from types import FrameType
 
 PROBE = "28-0000054c9f11"
 PING_INTERVAL_S = 4
 PULSES_PER_LITRE = 5600
+PINS = (0, 2)
 
 _LIB = Path(__file__).resolve().parents[2]
 
@@ -80,7 +82,7 @@ class FlowMeter:
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + random.uniform(2, 10)
-        pin, ts_ms, litres = random.choice((0, 2)), time.time_ns() // 10**6, random.uniform(0.1, 0.5)
+        pin, ts_ms, litres = random.choice(PINS), time.time_ns() // 10**6, random.uniform(0.1, 0.5)
         temporary = self._spool / f"{pin}{ts_ms}.tmp"
         temporary.write_text(f"{pin},{litres * PULSES_PER_LITRE:.0f},{litres * 14000:.0f},{ts_ms}\n")
         temporary.rename(temporary.with_suffix(".pour"))
@@ -146,44 +148,20 @@ def main() -> int:
 def _run(folder: Path, processes: list[Process]) -> int:
     print("A fridge, a tap, the client and a KegNet of its own. Ctrl-C ends it.", flush=True)
     client_id = str(uuid.uuid4())
-    (folder / "clients").mkdir()
-    _openssl("genrsa", "-out", folder / "privkey.pem", "2048")
-    _openssl("rsa", "-in", folder / "privkey.pem", "-pubout", "-out", folder / "clients" / f"{client_id}.pem")
+    database = _database(folder, client_id)
     _openssl(
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=KegNet demo",
-        "-addext",
-        "subjectAltName=IP:127.0.0.1",
-        "-keyout",
-        folder / "tls.key",
-        "-out",
-        folder / "tls.pem",
-    )
-    server = Process(
-        "server",
-        _LIB / "server.py",
-        "--clients",
-        folder / "clients",
-        "--database",
-        folder / "kegnet.sqlite",
-        "--listen",
-        "127.0.0.1:0",
-        "--certificate",
-        folder / "tls.pem",
-        "--key",
-        folder / "tls.key",
-    )
+        "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=KegNet demo",
+        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "tls.key", "-out", folder / "tls.pem",
+    )  # fmt: skip
+    files = ("--certificate", folder / "tls.pem", "--key", folder / "tls.key")
+    server = Process("server", _LIB / "server.py", "--database", database, "serve", "--listen", "127.0.0.1:0", *files)
     processes.append(server)
     first_words = " ".join(server.show()).split()
     if not first_words or not first_words[-1].startswith("https://"):
         return 1
+    page = first_words[-1].removesuffix("rest/v2")
+    print(f"The page is at {page} (its certificate is of the demo's own making; the browser will ask).", flush=True)
+    _open(page)
     fridge, meter = Fridge(folder / "w1"), FlowMeter(folder / "spool")
     (folder / "client.conf").write_text(
         f"[KegNet]\nuuid = {client_id}\nserviceBaseURL = {first_words[-1]}\ncaBundle = tls.pem\n"
@@ -195,6 +173,30 @@ def _run(folder: Path, processes: list[Process]) -> int:
         for process in processes:
             selector.register(process, selectors.EVENT_READ, process)
         return _watch(selector, fridge, meter)
+
+
+def _database(folder: Path, client_id: str) -> str:
+    """A database that knows the client and its two taps, with a week of made-up history; its URL."""
+    from .history import make_up
+    from .store import Store
+
+    url = f"sqlite:///{folder}/kegnet.sqlite"
+    _openssl("genrsa", "-out", folder / "privkey.pem", "2048")
+    _openssl("rsa", "-in", folder / "privkey.pem", "-pubout", "-out", folder / "pubkey.pem")
+    store = Store(url)
+    store.set_client(client_id, name="Garage", public_key=(folder / "pubkey.pem").read_text(), coldest=2000, warmest=6500)
+    now_ms = time.time_ns() // 10**6
+    for pin, name in zip(PINS, ("IPA", "Stout")):
+        store.set_tap(client_id, pin, name=name, keg_ml=19_000, tapped_ms=now_ms - 4 * 86_400_000)
+    make_up(store, client_id, PINS, now_ms)
+    store.close()
+    return url
+
+
+def _open(page: str) -> None:
+    """Shows the page in a browser, where there is a screen for one."""
+    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(page)
 
 
 def _watch(selector: selectors.BaseSelector, fridge: Fridge, meter: FlowMeter) -> int:

@@ -12,6 +12,8 @@ metadata = sa.MetaData(
     }
 )
 
+PIN_AT_MOST = 1000
+"""GPIO numbers are below that on any machine."""
 _SIGNATURE_CHARACTERS = 2732
 """Base64 of the signature by a key of 16,384 bits, the largest that OpenSSL takes."""
 
@@ -43,6 +45,7 @@ ping = sa.Table(
     "ping",
     metadata,
     sa.Column("sig", sa.String(_SIGNATURE_CHARACTERS), primary_key=True),
+    sa.Column("api", sa.String(2), nullable=False),
     sa.Column("id", sa.String(36), nullable=False),
     sa.Column("temp", sa.Integer, nullable=False),
     sa.Column("ts", sa.BigInteger, nullable=False),
@@ -50,12 +53,13 @@ ping = sa.Table(
     sa.Column("received_ms", sa.BigInteger, nullable=False),
     sa.Index(None, "id", "at_ms"),
 )
-"""Accepted pings: their fields as they came, and `at_ms`, when the temperature was read, in Unix milliseconds."""
+"""Accepted pings: their fields as they came over version `api`, and `at_ms`, when the temperature was read, in Unix milliseconds."""
 
 pour = sa.Table(
     "pour",
     metadata,
     sa.Column("sig", sa.String(_SIGNATURE_CHARACTERS), primary_key=True),
+    sa.Column("api", sa.String(2), nullable=False),
     sa.Column("id", sa.String(36), nullable=False),
     sa.Column("pin", sa.Integer, nullable=False),
     sa.Column("pulses", sa.BigInteger, nullable=False),

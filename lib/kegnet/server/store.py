@@ -102,12 +102,16 @@ class Store:
 
     # What comes in.
 
-    def keep(self, endpoint: str, fields: Mapping[str, str]) -> bool:
-        """Commits a message; whether it was new. `endpoint` is `ping` or `pour`, `fields` its form fields with `sig`."""
+    def keep(self, endpoint: str, api: str, fields: Mapping[str, str]) -> bool:
+        """Commits a message; whether it was new.
+
+        `endpoint` is `ping` or `pour`, `api` is `v1` or `v2`, `fields` are its form fields with `sig`.
+        """
         numbers = {name: int(value) for name, value in fields.items() if name not in ("id", "sig")}
         values = {
             **numbers,
             "sig": fields["sig"],
+            "api": api,
             "id": fields["id"].lower(),
             "at_ms": in_ms(numbers["ts"]),
             "received_ms": self._clock_ms(),
@@ -149,7 +153,7 @@ class Store:
             return [Tap(**row._mapping) for row in rows]
 
     def set_tap(self, client_id: str, pin: int, **values: object) -> None:
-        """Adds a tap, or changes what is named of it: `name`, `pulses_per_litre`, `keg_ml`, `tapped_ms`. Raises StoreError: no such client."""
+        """Adds a tap, or changes `name`, `pulses_per_litre`, `keg_ml` or `tapped_ms` of it. Raises StoreError: no such client."""
         key = {"client": client_id.lower(), "pin": pin}
         if self.client(client_id) is None:
             raise StoreError(f"client {client_id}: is not known; add it first")

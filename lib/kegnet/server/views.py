@@ -102,6 +102,28 @@ def course(store: Store, client_id: str, since_ms: int, until_ms: int) -> list[P
         return [Point(since_ms + int(start), float(mean), least, most) for start, mean, least, most in connection.execute(query)]
 
 
+def last_pours(store: Store, client_id: str, pin: int, limit: int) -> list[PourView]:
+    """The last pours of a tap, the latest first."""
+    usual = Tap(client_id, pin, "", PULSES_PER_LITRE, None, None)
+    tap = next((tap for tap in store.taps() if (tap.client, tap.pin) == (client_id, pin)), usual)
+    with store.reading() as connection:
+        return _last(connection, tap, limit)
+
+
+def _last(connection: sa.engine.Connection, tap: Tap, limit: int) -> list[PourView]:
+    columns = (pour.c.at_ms, pour.c.pulses, pour.c.et, pour.c.ts)
+    query = sa.select(*columns).where(_of(tap)).order_by(pour.c.at_ms.desc()).limit(limit)
+    # What came with its time in seconds has its duration in seconds, too.
+    return [
+        PourView(at_ms, pulses, 1000 * tap.litres(pulses), et if at_ms == ts else et * 1000)
+        for at_ms, pulses, et, ts in connection.execute(query)
+    ]
+
+
+def _of(tap: Tap) -> sa.sql.elements.ColumnElement[bool]:
+    return (pour.c.id == tap.client) & (pour.c.pin == tap.pin)
+
+
 def _client(connection: sa.engine.Connection, client: Client, taps: list[Tap], now_ms: int) -> ClientView:
     latest = connection.execute(
         sa.select(ping.c.temp, ping.c.at_ms, ping.c.received_ms).where(ping.c.id == client.id).order_by(ping.c.at_ms.desc()).limit(1)
@@ -139,12 +161,8 @@ def _pins(connection: sa.engine.Connection, client_id: str) -> list[int]:
 
 
 def _tap(connection: sa.engine.Connection, tap: Tap, now_ms: int) -> TapView:
-    here = (pour.c.id == tap.client) & (pour.c.pin == tap.pin)
-    columns = (pour.c.at_ms, pour.c.pulses, pour.c.et, pour.c.ts)
-    last = connection.execute(sa.select(*columns).where(here).order_by(pour.c.at_ms.desc()).limit(LAST_POURS))
-
     def millilitres_since(since_ms: int) -> float:
-        query = sa.select(sa.func.coalesce(sa.func.sum(pour.c.pulses), 0)).where(here, pour.c.at_ms >= since_ms)
+        query = sa.select(sa.func.coalesce(sa.func.sum(pour.c.pulses), 0)).where(_of(tap), pour.c.at_ms >= since_ms)
         return 1000 * tap.litres(int(connection.execute(query).scalar_one()))
 
     left_ml = None
@@ -154,7 +172,7 @@ def _tap(connection: sa.engine.Connection, tap: Tap, now_ms: int) -> TapView:
     return TapView(
         pin=tap.pin,
         name=tap.name,
-        last=tuple(PourView(at_ms, pulses, 1000 * tap.litres(pulses), et if at_ms == ts else et * 1000) for at_ms, pulses, et, ts in last),
+        last=tuple(_last(connection, tap, LAST_POURS)),
         today_ml=millilitres_since(midnight),
         week_ml=millilitres_since(_monday(midnight)),
         keg_ml=tap.keg_ml,

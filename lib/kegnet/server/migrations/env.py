@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from alembic import context
-
 from kegnet.server.schema import metadata
 
 # SQLite alters a table by making it anew, which Alembic does in batches.

@@ -35,6 +35,7 @@ def upgrade() -> None:
     op.create_table(
         "ping",
         sa.Column("sig", sa.String(2732), nullable=False),
+        sa.Column("api", sa.String(2), nullable=False),
         sa.Column("id", sa.String(36), nullable=False),
         sa.Column("temp", sa.Integer, nullable=False),
         sa.Column("ts", sa.BigInteger, nullable=False),
@@ -46,6 +47,7 @@ def upgrade() -> None:
     op.create_table(
         "pour",
         sa.Column("sig", sa.String(2732), nullable=False),
+        sa.Column("api", sa.String(2), nullable=False),
         sa.Column("id", sa.String(36), nullable=False),
         sa.Column("pin", sa.Integer, nullable=False),
         sa.Column("pulses", sa.BigInteger, nullable=False),
