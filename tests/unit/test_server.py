@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 from kegnet.server.app import create_app
+from kegnet.server.password import set_password
 from kegnet.server.store import Store
 from support.pki import openssl, signature
 
@@ -20,6 +21,7 @@ POUR = {"id": CLIENT, "pin": "0", "pulses": "586", "et": "8213", "ts": "13726864
 def server(tmp_path: Path, key: Path) -> Iterator[FlaskClient]:
     store = Store(f"sqlite:///{tmp_path}/kegnet.sqlite")
     store.set_client(CLIENT, public_key=openssl("rsa", "-in", key, "-pubout").decode())
+    set_password(store, "open sesame")
     yield create_app(store).test_client()
     store.close()
 
@@ -84,3 +86,67 @@ def test_a_missing_a_repeated_and_an_oversized_field_are_refused(server: FlaskCl
 )
 def test_other_methods_and_paths_are_no_part_of_the_api(server: FlaskClient, method: str, path: str, status: int) -> None:
     assert server.open(path, method=method).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "change"),
+    [
+        ("ping", {"temp": "-55001"}),
+        ("ping", {"temp": "125001"}),
+        ("ping", {"ts": "-1"}),
+        ("ping", {"ts": "253402300800000"}),
+        ("pour", {"pin": "1001"}),
+        ("pour", {"pulses": "-1"}),
+        ("pour", {"et": "10000000001"}),
+    ],
+)
+def test_what_no_probe_or_meter_can_say_is_refused_though_it_is_signed(
+    server: FlaskClient, key: Path, tmp_path: Path, endpoint: str, change: dict[str, str]
+) -> None:
+    message = POUR if endpoint == "pour" else {"id": CLIENT, "temp": "4187", "ts": "1372686435017"}
+    answer = server.post(f"/rest/v2/{endpoint}", data=signed({**message, **change}, key))
+    assert (answer.status_code, answer.text) == (400, f"out of range: {next(iter(change))}\n")
+    assert kept(tmp_path) == 0
+
+
+def test_who_is_refused_again_and_again_is_told_to_wait_and_who_is_not_never(server: FlaskClient, key: Path) -> None:
+    forged = {**signed(POUR, key), "pulses": "1"}
+    statuses = [server.post("/rest/v2/pour", data=forged).status_code for _ in range(70)]
+    assert statuses == [403] * 60 + [429] * 10
+    assert server.post("/rest/v2/pour", data=forged).headers["Retry-After"] == "60"
+    others = [server.post("/rest/v2/pour", data=signed(POUR, key), environ_base={"REMOTE_ADDR": "127.0.0.9"}) for _ in range(100)]
+    assert {answer.status_code for answer in others} == {200}
+
+
+def shown(server: FlaskClient) -> tuple[str, list[str]]:
+    """The name of the only client, and those of its taps."""
+    ((client,),) = [server.get("/api/clients").json or []]
+    return client["name"], [tap["name"] for tap in client["taps"]]
+
+
+CHANGES = ({"name": "x"}, f"/settings/{CLIENT}"), ({"name": "x", "pulses_per_litre": "5600"}, f"/settings/{CLIENT}/0")
+
+
+@pytest.mark.parametrize(("form", "path"), CHANGES)
+def test_a_change_wants_the_password_and_a_page_of_ours(server: FlaskClient, form: dict[str, str], path: str) -> None:
+    right, wrong = ("anybody", "open sesame"), ("anybody", "open")
+    assert server.post(path, data=form).status_code == 401
+    assert server.post(path, data=form, auth=wrong).status_code == 401
+    assert server.post(path, data=form, auth=right, headers={"Origin": "https://elsewhere.example"}).status_code == 403
+    assert server.post(path, data=form, auth=right, headers={"Origin": "null"}).status_code == 403
+    assert shown(server) == (CLIENT[:8], [])
+    assert server.post(path, data=form, auth=right, headers={"Origin": "http://localhost"}).status_code == 303
+    assert shown(server) in (("x", []), (CLIENT[:8], ["x"]))
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-1", "0", "1e9", "", "many", "\x00"])
+def test_a_wrong_number_changes_nothing(server: FlaskClient, number: str) -> None:
+    form = {"name": "x", "pulses_per_litre": number}
+    assert server.post(f"/settings/{CLIENT}/0", data=form, auth=("a", "open sesame")).status_code == 400
+    assert shown(server) == (CLIENT[:8], [])
+
+
+def test_a_name_is_text_on_the_page_and_no_part_of_it(server: FlaskClient) -> None:
+    server.post(f"/settings/{CLIENT}", data={"name": "<script>alert(1)</script>"}, auth=("a", "open sesame"))
+    assert "<script>alert" not in server.get("/").text
+    assert "&lt;script&gt;alert" in server.get("/").text

@@ -115,7 +115,11 @@ def temperature_course(client: Any, over: str) -> Response:
         x_value_formatter=lambda at: at.strftime("%H:%M" if over == "24h" else "%d.%m."),
         value_formatter=lambda degrees: f"{degrees:.1f}°", include_x_axis=False, x_labels_major_count=5, show_minor_x_labels=False,
     )  # fmt: skip
-    chart.add("temperature", [(datetime.fromtimestamp(point.at_ms / 1000), units.degrees(point.mean)) for point in points])
+    chart.add(
+        "temperature",
+        [(datetime.fromtimestamp(point.at_ms / 1000), units.degrees(point.mean)) for point in points],
+        stroke_style={"width": 3},
+    )
     for bound in (known.coldest, known.warmest):
         if bound is not None and points:
             ends = (points[0].at_ms, points[-1].at_ms)

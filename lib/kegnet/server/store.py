@@ -5,6 +5,7 @@ A message is kept once, however often it comes: its signature, which is determin
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -78,7 +79,7 @@ class Store:
             self._insert: Any = (postgresql if self._engine.dialect.name == "postgresql" else sqlite).insert
             self._migrate()
         except (sa.exc.SQLAlchemyError, ImportError) as error:
-            raise StoreError(f"{sa.engine.make_url(url)!r}: {_first_line(error)}") from error
+            raise StoreError(f"{_without_password(url)}: {_first_line(error)}") from error
 
     def close(self) -> None:
         """Drops the connections."""
@@ -193,6 +194,10 @@ def _on_connect(connection: Any, _record: object) -> None:
     """SQLite as a server wants it: readers beside a writer, and on the disk before it is said to be."""
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _without_password(url: str) -> str:
+    return re.sub("(://[^:/@]*):[^@]*@", r"\1:***@", url)
 
 
 def _first_line(error: BaseException) -> str:

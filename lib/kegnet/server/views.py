@@ -36,6 +36,7 @@ class TapView:
 
     pin: int
     name: str
+    pulses_per_litre: int
     last: tuple[PourView, ...]
     today_ml: float
     week_ml: float
@@ -172,6 +173,7 @@ def _tap(connection: sa.engine.Connection, tap: Tap, now_ms: int) -> TapView:
     return TapView(
         pin=tap.pin,
         name=tap.name,
+        pulses_per_litre=tap.pulses_per_litre,
         last=tuple(_last(connection, tap, LAST_POURS)),
         today_ml=millilitres_since(midnight),
         week_ml=millilitres_since(_monday(midnight)),

@@ -15,7 +15,7 @@ function show(fresh) {
     return [...fresh.querySelectorAll(selector)].map((there, number) => [now[number], there]);
   };
   for (const [now, there] of pairs(".live")) if (now.innerHTML !== there.innerHTML) now.replaceChildren(...there.childNodes);
-  for (const [now, there] of pairs("object")) if (now.getAttribute("data") !== there.getAttribute("data")) now.data = there.getAttribute("data");
+  for (const [now, there] of pairs("img")) if (now.getAttribute("src") !== there.getAttribute("src")) now.src = there.getAttribute("src");
 }
 
 async function look() {

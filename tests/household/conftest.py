@@ -1,0 +1,93 @@
+"""What the server's tests share: a browser, a PostgreSQL and an MQTT broker, each a real one."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from support.wait import wait_for
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Browsers:
+    """Starts Chromium as a phone or a laptop has it, light or dark."""
+
+    def __init__(self) -> None:
+        self._open: list[webdriver.Chrome] = []
+
+    def start(self, width: int = 1100, height: int = 1400, dark: bool = False) -> webdriver.Chrome:
+        options = webdriver.ChromeOptions()
+        flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"]
+        # The test's certificate is by an authority of its own.
+        for flag in (*flags, "--ignore-certificate-errors", f"--window-size={width},{height}"):
+            options.add_argument(flag)
+        if dark:
+            options.add_argument("--blink-settings=preferredColorScheme=0")
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        browser = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+        self._open.append(browser)
+        return browser
+
+    def close(self) -> None:
+        for browser in self._open:
+            browser.quit()
+
+
+@pytest.fixture
+def browsers() -> Iterator[Browsers]:
+    made = Browsers()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of an empty database in a PostgreSQL of the tests' own."""
+    programs = max(Path("/usr/lib/postgresql").glob("*/bin"))
+    folder = tmp_path_factory.mktemp("postgresql")
+    data, port = folder / "data", free_port()
+    # It does not run as root; and what it is to reach lies below a folder of root's.
+    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    if as_user:
+        shutil.chown(folder, "postgres")
+        for parent in folder.parents:
+            if parent.stat().st_uid != pwd.getpwnam("postgres").pw_uid and parent != Path("/tmp") and Path("/tmp") in parent.parents:
+                parent.chmod(0o711)
+    subprocess.run([*as_user, programs / "initdb", "-D", data, "-A", "trust", "-U", "kegnet"], check=True, stdout=subprocess.DEVNULL)
+    command: list[str | Path] = [*as_user, programs / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", folder]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    ready: list[str | Path] = [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+    wait_for(lambda: subprocess.run(ready).returncode == 0, limit_s=30, every_s=0.2)
+    yield f"postgresql://kegnet@127.0.0.1:{port}/postgres"
+    process.terminate()
+    process.wait()
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a Mosquitto."""
+    port, folder = free_port(), tmp_path_factory.mktemp("mosquitto")
+    (folder / "conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
+    process = subprocess.Popen(["/usr/sbin/mosquitto", "-c", folder / "conf"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: answers(port))
+    yield port
+    process.terminate()
+    process.wait()

@@ -1,0 +1,63 @@
+"""What other programs get: metrics, CSV, a description that holds, and a broker that is told."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+from support.keg import Keg
+from support.pki import Certificate
+from support.standin import StandIn
+from support.wait import wait_for
+
+
+def test_home_assistant_finds_the_kegs_by_itself(keg: Keg, broker: int, certificate: Certificate, tmp_path: Path) -> None:
+    server = StandIn(tmp_path / "server", certificate, "--mqtt", f"mqtt://127.0.0.1:{broker}")
+    server.register(keg)
+    server.store.set_client(keg.client_id, name="Garage", warmest=4000)
+    keg.start(serviceBaseURL=server.base_url)
+    server.wait_for_messages("ping", keg)
+    keg.pour(f"0,2800,8213,{time.time_ns() // 10**6}\n")
+    server.wait_for_messages("pour", keg)
+
+    def told() -> dict[str, str]:
+        command = ["mosquitto_sub", "-p", str(broker), "-t", "#", "-W", "1", "-F", "%t\t%p"]
+        said = subprocess.run(command, capture_output=True, text=True).stdout
+        return dict(line.split("\t", 1) for line in said.splitlines())
+
+    base = f"kegnet/{keg.client_id}"
+    wait_for(lambda: told().get(f"{base}/0/today") == "0.500")
+    topics = told()
+    assert topics["kegnet/online"] == "online"
+    assert topics[f"{base}/temperature"] == "4.187"
+    assert topics[f"{base}/alarm"] == "ON"
+    found = json.loads(topics[f"homeassistant/sensor/kegnet_{keg.client_id}_temperature/config"])
+    assert found["state_topic"] == f"{base}/temperature"
+    assert (found["device"]["name"], found["device_class"], found["unit_of_measurement"]) == ("Garage", "temperature", "°C")
+    server.process.kill()
+    wait_for(lambda: told().get("kegnet/online") == "offline", limit_s=30)
+    server.stop()
+
+
+def test_metrics_and_csv(keg: Keg, tmp_path: Path) -> None:
+    server = StandIn(tmp_path / "server", None)
+    server.register(keg)
+    keg.start(serviceBaseURL=server.base_url)
+    server.wait_for_messages("ping", keg)
+    ts = time.time_ns() // 10**6
+    keg.pour(f"0,2800,8213,{ts}\n")
+    server.wait_for_messages("pour", keg)
+
+    def get(path: str) -> str:
+        with urllib.request.urlopen(server.page_url + path) as answer:
+            return str(answer.read().decode())
+
+    name = keg.client_id[:8]
+    assert f'kegnet_temperature_celsius{{client="{keg.client_id}",name="{name}"}} 4.187' in get("metrics")
+    assert f'kegnet_poured_today_litres{{client="{keg.client_id}",name="{name}",pin="0",tap="tap 0"}} 0.5' in get("metrics")
+    assert get(f"csv/{keg.client_id}/pours.csv") == f"at_ms,pin,pulses,et\r\n{ts},0,2800,8213\r\n"
+    assert get(f"csv/{keg.client_id}/temperatures.csv").splitlines()[1].endswith(",4187")
+    server.stop()
