@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 import urllib.request
 from pathlib import Path
 
+from kegnet.server.history import make_up
 from support.keg import Keg
 from support.pki import Certificate
 from support.standin import StandIn
@@ -40,6 +42,24 @@ def test_home_assistant_finds_the_kegs_by_itself(keg: Keg, broker: int, certific
     server.process.kill()
     wait_for(lambda: told().get("kegnet/online") == "offline", limit_s=30)
     server.stop()
+
+
+def test_the_description_holds_whatever_is_asked(keg: Keg, tmp_path: Path) -> None:
+    server = StandIn(tmp_path / "server", None)
+    server.register(keg)
+    make_up(server.store, keg.client_id, (0, 2), time.time_ns() // 10**6)
+    # As a program below the environment's python, for its own first line names the place where it was made.
+    command: list[str | Path] = [
+        Path(os.environ["KEGNET_SCHEMATHESIS"], "bin/python"),
+        "-m",
+        "schemathesis.cli",
+        "run",
+        f"{server.page_url}api/openapi.json",
+    ]
+    done = subprocess.run([*command, "--max-examples", "50"], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    server.stop()
+    assert done.returncode == 0, done.stdout
+    assert "No issues found" in done.stdout
 
 
 def test_metrics_and_csv(keg: Keg, tmp_path: Path) -> None:

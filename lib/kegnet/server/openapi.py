@@ -48,7 +48,8 @@ DESCRIPTION: dict[str, Any] = {
             "Point": _object(at_ms=_INTEGER, mean=_NUMBER, least=_INTEGER, most=_INTEGER),
             "Pour": _object(at_ms=_INTEGER, pulses=_INTEGER, millilitres=_NUMBER, duration_ms=_INTEGER),
             "Tap": _object(
-                pin=_INTEGER, name=_TEXT, last=_list("Pour"), pulses_per_litre=_INTEGER, today_ml=_NUMBER, week_ml=_NUMBER, keg_ml=_MAYBE_INTEGER,
+                pin=_INTEGER, name=_TEXT, last=_list("Pour"), pulses_per_litre=_INTEGER,
+                today_ml=_NUMBER, week_ml=_NUMBER, keg_ml=_MAYBE_INTEGER,
                 left_ml={"type": "number", "nullable": True}, lasts_ms=_MAYBE_INTEGER,
             ),
             "Client": _object(

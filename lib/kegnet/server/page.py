@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,7 @@ def temperature_course(client: Any, over: str) -> Response:
         js=(), style=_STYLE, css=_CSS, width=900, height=300, show_legend=False, show_dots=False, fill=False, no_data_text="nothing came",
         x_label_rotation=0, margin=6, disable_xml_declaration=True, explicit_size=False, pretty_print=False,
         x_value_formatter=lambda at: at.strftime("%H:%M" if over == "24h" else "%d.%m."),
-        value_formatter=lambda degrees: f"{degrees:.1f}°", include_x_axis=False, x_labels_major_count=5, show_minor_x_labels=False,
+        value_formatter=lambda degrees: f"{degrees:.1f}°", include_x_axis=False,
     )  # fmt: skip
     chart.add(
         "temperature",
@@ -126,8 +126,17 @@ def temperature_course(client: Any, over: str) -> Response:
             chart.add(
                 "alarm", [(datetime.fromtimestamp(at / 1000), units.degrees(bound)) for at in ends], stroke_style={"dasharray": "8, 8"}
             )
+    chart.x_labels = _round_times(until, over)
     svg = chart.render(is_unicode=True)
     return Response(svg, mimetype="image/svg+xml", headers={"Cache-Control": "no-cache"})
+
+
+def _round_times(until_ms: int, over: str) -> list[datetime]:
+    """What stands below a course that ends at `until_ms`: every sixth hour, every day, every fifteenth day."""
+    end = datetime.fromtimestamp(until_ms / 1000).replace(minute=0, second=0, microsecond=0)
+    if over == "24h":
+        return [end.replace(hour=end.hour // 6 * 6) - timedelta(hours=6 * number) for number in range(4)]
+    return [end.replace(hour=0) - timedelta(days=(1 if over == "7d" else 15) * number) for number in range(6 if over == "90d" else 7)]
 
 
 # Changes.
