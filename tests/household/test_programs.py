@@ -10,8 +10,8 @@ import urllib.request
 from pathlib import Path
 
 from kegnet.server.history import make_up
-from support.keg import Keg
-from support.pki import Certificate
+from support.keg import REPOSITORY, Keg
+from support.pki import Certificate, openssl
 from support.standin import StandIn
 from support.wait import wait_for
 
@@ -81,3 +81,18 @@ def test_metrics_and_csv(keg: Keg, tmp_path: Path) -> None:
     assert get(f"csv/{keg.client_id}/pours.csv") == f"at_ms,pin,pulses,et\r\n{ts},0,2800,8213\r\n"
     assert get(f"csv/{keg.client_id}/temperatures.csv").splitlines()[1].endswith(",4187")
     server.stop()
+
+
+def test_the_readmes_commands_make_a_server(key: Path, tmp_path: Path) -> None:
+    text = (REPOSITORY / "README.md").read_text().split("## A KegNet of your own\n")[1].split("\n## ")[0]
+    lines = [line.strip() for line in text.splitlines() if line.startswith(("    server=", "    $server"))]
+    *before, serve = lines
+    assert len(before) == 4
+    assert " serve " in serve
+    (tmp_path / "lib").symlink_to(REPOSITORY / "lib")
+    openssl("rsa", "-in", key, "-pubout", "-out", tmp_path / "pubkey.pem")
+    script = "; ".join(["set -e", *before, "$server taps list"])
+    done = subprocess.run(
+        ["sh", "-c", script], input="open sesame\n", capture_output=True, text=True, cwd=tmp_path, env={"PATH": "/usr/bin:/bin"}
+    )
+    assert done.stdout.endswith("17  IPA  5600 pulses a litre  19 litres\n"), done

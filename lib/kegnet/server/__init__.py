@@ -1,1 +1,1 @@
-"""The stand-in KegNet: receives messages, verifies their signatures, and keeps them."""
+"""The KegNet of a household or a bar: takes signed messages, keeps them, and shows them."""
