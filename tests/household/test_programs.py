@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import subprocess
 import time
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
 from kegnet.server.history import make_up
+from kegnet.server.page import STREAMS
 from support.keg import REPOSITORY, Keg
 from support.pki import Certificate, openssl
 from support.standin import StandIn
@@ -80,6 +83,33 @@ def test_metrics_and_csv(keg: Keg, tmp_path: Path) -> None:
     assert f'kegnet_poured_today_litres{{client="{keg.client_id}",name="{name}",pin="0",tap="tap 0"}} 0.5' in get("metrics")
     assert get(f"csv/{keg.client_id}/pours.csv") == f"at_ms,pin,pulses,et\r\n{ts},0,2800,8213\r\n"
     assert get(f"csv/{keg.client_id}/temperatures.csv").splitlines()[1].endswith(",4187")
+    server.stop()
+
+
+def test_readers_who_come_and_go_leave_room_for_others_and_too_many_are_told(keg: Keg, tmp_path: Path) -> None:
+    server = StandIn(tmp_path / "server", None)
+    address = urllib.parse.urlsplit(server.page_url).netloc
+
+    def listen() -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection(address, timeout=10)
+        connection.request("GET", "/events")
+        return connection
+
+    for _ in range(3 * STREAMS):
+        listen().close()
+    server.store.set_client(keg.client_id, public_key="x")
+
+    def room() -> bool:
+        listeners = [listen() for _ in range(STREAMS + 1)]
+        statuses = [connection.getresponse().status for connection in listeners]
+        for connection in listeners:
+            connection.close()
+        return statuses == [200] * STREAMS + [503]
+
+    # Who has gone is noticed when there is something to say.
+    server.register(keg)
+    keg.start(serviceBaseURL=server.base_url, pingInterval=1)
+    wait_for(room, limit_s=30, every_s=1)
     server.stop()
 
 

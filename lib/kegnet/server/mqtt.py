@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
 
 import paho.mqtt.client as paho
+from sqlalchemy.exc import SQLAlchemyError
 
 from . import views
 from .news import News
@@ -58,10 +59,16 @@ class Publisher(threading.Thread):
         while True:
             count = self._news.wait(seen, LOOK_S)
             seen = count
-            for topic, text in self._states():
-                if self._sent.get(topic) != text:
-                    self._sent[topic] = text
-                    self._client.publish(topic, text, qos=1, retain=True)
+            try:
+                self._tell()
+            except SQLAlchemyError as error:
+                log.warning("MQTT: the database does not answer (%s); trying again", type(error).__name__)
+
+    def _tell(self) -> None:
+        for topic, text in self._states():
+            if self._sent.get(topic) != text:
+                self._sent[topic] = text
+                self._client.publish(topic, text, qos=1, retain=True)
 
     def _on_connect(self, client: paho.Client, *_: object) -> None:
         log.info("connected to the MQTT broker")

@@ -89,16 +89,16 @@ def events() -> Response:
 
     def stream() -> Iterator[str]:
         nonlocal seen
-        try:
-            yield "retry: 5000\n\n"
-            while True:
-                count = news.wait(seen, STREAM_S)
-                yield f"data: {count}\n\n" if count > seen else ": still here\n\n"
-                seen = count
-        finally:
-            _streams.release()
+        yield "retry: 5000\n\n"
+        while True:
+            count = news.wait(seen, STREAM_S)
+            yield f"data: {count}\n\n" if count > seen else ": still here\n\n"
+            seen = count
 
-    return Response(stream(), mimetype="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    answer = Response(stream(), mimetype="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    # Not in the generator, which is never entered for a reader who has gone already.
+    answer.call_on_close(_streams.release)
+    return answer
 
 
 @blueprint.get("/courses/<uuid:client>/<any('24h', '7d', '90d'):over>.svg")
