@@ -95,13 +95,10 @@ def _when_ready(arbiter: Any) -> None:
 def add_client(arguments: argparse.Namespace, store: Store) -> None:
     """Adds a client, or gives it another key or name."""
     try:
-        pem = sys.stdin.read() if arguments.key == "-" else Path(arguments.key).read_text("utf-8", "replace")
-        public_key(pem)
-    except OSError as error:
-        raise MistakeError(f"{arguments.key}: cannot be read ({error.strerror})") from error
+        public_key(arguments.pem)
     except PublicKeyError as error:
-        raise MistakeError(f"{arguments.key}: {error}") from error
-    store.set_client(_uuid(arguments.uuid), public_key=pem, **({"name": arguments.name} if arguments.name else {}))
+        raise MistakeError(f"{arguments.public_key}: {error}") from error
+    store.set_client(_uuid(arguments.uuid), public_key=arguments.pem, **({"name": arguments.name} if arguments.name else {}))
     print(f"{arguments.uuid} may speak")
 
 
@@ -201,7 +198,7 @@ def _serve_parser(parser: argparse.ArgumentParser) -> None:
 def _client_parsers(verbs: Any) -> None:
     add = verbs.add_parser("add", help="adds one, or gives it another key or name")
     add.add_argument("uuid", metavar="UUID")
-    add.add_argument("key", metavar="PUBKEY.pem", help="its public key; - for standard input")
+    add.add_argument("public_key", metavar="PUBKEY.pem", help="its public key; - for standard input")
     add.add_argument("--name", help="what the page calls it")
     add.set_defaults(do=add_client)
     verbs.add_parser("list", help="prints them").set_defaults(do=list_clients)
@@ -225,12 +222,36 @@ def _tap_parsers(verbs: Any) -> None:
     verbs.add_parser("list", help="prints them").set_defaults(do=list_taps)
 
 
+def _read_key(arguments: argparse.Namespace) -> None:
+    """The public key that is named, if one is: as who has started this, for it may be closed to others."""
+    name = getattr(arguments, "public_key", None)
+    if name is None:
+        return
+    try:
+        arguments.pem = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8", "replace")
+    except OSError as error:
+        raise MistakeError(f"{name}: cannot be read ({error.strerror})") from error
+
+
+def _become_owner(database: str) -> None:
+    """Where root asks, whoever owns the folder of SQLite's files: what root made there, the service could not write."""
+    folder = Path(database.removeprefix("sqlite:///")).parent
+    if os.geteuid() != 0 or not database.startswith("sqlite:///") or not folder.is_dir():
+        return
+    owner = folder.stat()
+    os.setgroups([])
+    os.setgid(owner.st_gid)
+    os.setuid(owner.st_uid)
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Does what the command line says; the exit status."""
     arguments = _parser().parse_args(words)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
     logging.getLogger("kegnet").setLevel(logging.INFO)
     try:
+        _read_key(arguments)
+        _become_owner(arguments.database)
         arguments.do(arguments, Store(arguments.database))
     except (MistakeError, StoreError) as error:
         print(f"kegnet-server: {error}", file=sys.stderr)

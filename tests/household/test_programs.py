@@ -13,8 +13,8 @@ from pathlib import Path
 
 from kegnet.server.history import make_up
 from kegnet.server.page import STREAMS
-from support.keg import REPOSITORY, Keg
-from support.pki import Certificate, openssl
+from support.keg import Keg
+from support.pki import Certificate
 from support.standin import StandIn
 from support.wait import wait_for
 
@@ -111,18 +111,3 @@ def test_readers_who_come_and_go_leave_room_for_others_and_too_many_are_told(keg
     keg.start(serviceBaseURL=server.base_url, pingInterval=1)
     wait_for(room, limit_s=30, every_s=1)
     server.stop()
-
-
-def test_the_readmes_commands_make_a_server(key: Path, tmp_path: Path) -> None:
-    text = (REPOSITORY / "README.md").read_text().split("## A KegNet of your own\n")[1].split("\n## ")[0]
-    lines = [line.strip() for line in text.splitlines() if line.startswith(("    server=", "    $server"))]
-    *before, serve = lines
-    assert len(before) == 4
-    assert " serve " in serve
-    (tmp_path / "lib").symlink_to(REPOSITORY / "lib")
-    openssl("rsa", "-in", key, "-pubout", "-out", tmp_path / "pubkey.pem")
-    script = "; ".join(["set -e", *before, "$server taps list"])
-    done = subprocess.run(
-        ["sh", "-c", script], input="open sesame\n", capture_output=True, text=True, cwd=tmp_path, env={"PATH": "/usr/bin:/bin"}
-    )
-    assert done.stdout.endswith("17  IPA  5600 pulses a litre  19 litres\n"), done
