@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from household.conftest import Browsers
 from kegnet.server.password import set_password
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
 from support.keg import Keg
 from support.standin import StandIn
@@ -92,3 +94,23 @@ def test_phone_and_laptop_light_and_dark(keg: Keg, kegnet: StandIn, browsers: Br
         background = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
         assert background == ("rgb(25, 21, 16)" if dark else "rgb(251, 247, 239)")
         assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out"
+
+
+def test_it_is_read_aloud_and_walked_through_by_keyboard(keg: Keg, kegnet: StandIn, browsers: Browsers) -> None:
+    kegnet.store.set_client(keg.client_id, name="Garage", warmest=4000)
+    kegnet.store.set_tap(keg.client_id, 0, name="IPA", keg_ml=19_000, tapped_ms=0)
+    keg.start()
+    kegnet.wait_for_messages("ping", keg)
+    browser = browsers.start()
+    browser.get(kegnet.page_url)
+    nodes = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    told = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
+    assert {("heading", "Garage"), ("heading", "IPA"), ("meter", "What is left in the keg of IPA")} <= set(told)
+    assert "alert" in [role for role, _ in told], "too warm"
+    nameless = [role for role, name in told if role in ("link", "button", "textbox", "image", "meter") and not name]
+    assert nameless == []
+    reached = []
+    for _ in range(8):
+        ActionChains(browser).send_keys(Keys.TAB).perform()
+        reached.append(browser.execute_script("return document.activeElement.innerText"))
+    assert reached == ["To the kegs", "KegNet", "°C", "°F", "litres", "pints", "imperial pints", "settings"]

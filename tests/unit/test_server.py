@@ -150,3 +150,14 @@ def test_a_name_is_text_on_the_page_and_no_part_of_it(server: FlaskClient) -> No
     server.post(f"/settings/{CLIENT}", data={"name": "<script>alert(1)</script>"}, auth=("a", "open sesame"))
     assert "<script>alert" not in server.get("/").text
     assert "&lt;script&gt;alert" in server.get("/").text
+
+
+@pytest.mark.parametrize("behind_proxy", [True, False])
+def test_the_proxys_word_on_who_asks_is_taken_only_if_there_is_one(tmp_path: Path, behind_proxy: bool) -> None:
+    store = Store(f"sqlite:///{tmp_path}/kegnet.sqlite")
+    server = create_app(store, behind_proxy=behind_proxy).test_client()
+    strangers = [
+        server.post("/rest/v2/pour", data={}, headers={"X-Forwarded-For": f"192.0.2.{number}"}).status_code for number in range(70)
+    ]
+    store.close()
+    assert strangers == ([400] * 70 if behind_proxy else [400] * 60 + [429] * 10)
