@@ -75,6 +75,15 @@ def test_what_the_page_shows_is_the_same(url: str) -> None:
     store.close()
 
 
+def test_everyone_is_told_of_though_a_page_has_fifty(url: str) -> None:
+    store = Store(url)
+    for number in range(120):
+        store.set_client(str(uuid.UUID(int=number)), public_key="x", name=f"{number:03}")
+    assert [client.name for client in views.everyone(store, 0)] == [f"{number:03}" for number in range(120)]
+    assert [client.name for client in views.overview(store, 0, 2)] == [f"{number:03}" for number in range(100, 120)]
+    store.close()
+
+
 def test_no_message_that_was_accepted_is_lost_when_the_server_is_killed(url: str, key: Path, tmp_path: Path) -> None:
     accepted: list[str] = []
     for life in range(3):

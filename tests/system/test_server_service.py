@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 from support.keg import REPOSITORY
-from support.pki import openssl, signature
+from support.pki import Certificate, openssl, signature
 from support.wait import wait_for
 from system.container import Machine, root_file_system
 
@@ -74,6 +75,28 @@ def test_it_is_installed_told_and_serves_as_the_readme_has_it(machine: Machine, 
     assert machine.sh("sha256sum /etc/kegnet-server.conf") == before
     wait_for(up, limit_s=40)
     print(json.dumps(client))
+
+
+def test_a_certificate_that_systemd_hands_over_makes_it_https(machine: Machine, ca: Certificate, certificate: Certificate) -> None:
+    shutil.copy(certificate.certificate, machine.share / "tls.pem")
+    shutil.copy(certificate.key, machine.share / "tls.key")
+    machine.sh("install -m 600 /share/tls.pem /share/tls.key /root/ && mkdir -p /etc/systemd/system/kegnet-server.service.d")
+    machine.sh(
+        "printf '[Service]\\nLoadCredential=tls.pem:/root/tls.pem\\nLoadCredential=tls.key:/root/tls.key\\n'"
+        " > /etc/systemd/system/kegnet-server.service.d/tls.conf && systemctl daemon-reload"
+    )
+    words = re.findall(r"--(?:certificate|key) /run/credentials/\S+", machine.sh("cat /etc/kegnet-server.conf"))
+    assert len(words) == 2, "as the configuration describes it"
+    machine.sh(f"sed -i 's|^KEGNET_SERVER_OPTIONS=\"|&{' '.join(words)} |' /etc/kegnet-server.conf && systemctl restart kegnet-server")
+    port = machine.sh("grep -o '127.0.0.1:[0-9]*' /etc/kegnet-server.conf").strip()
+
+    def up() -> bool:
+        try:
+            return requests.get(f"https://{port}/", verify=str(ca.certificate)).status_code == 200
+        except requests.ConnectionError:
+            return False
+
+    wait_for(up, limit_s=40)
 
 
 def test_the_exposure_is_at_most_the_clients(machine: Machine) -> None:

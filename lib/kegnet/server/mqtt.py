@@ -79,7 +79,7 @@ class Publisher(threading.Thread):
 
     def _states(self) -> Iterator[tuple[str, str]]:
         """Each topic, and what it says now."""
-        for client in views.overview(self._store, now_ms()):
+        for client in views.everyone(self._store, now_ms()):
             base = f"kegnet/{client.id}"
             if client.millicelsius is not None:
                 yield from _sensor(f"{base}/temperature", client, "temperature", "°C", "temperature")

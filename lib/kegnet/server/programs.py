@@ -87,7 +87,7 @@ class _Metrics:
         labels = ("client", "name", "pin", "tap")
         poured = GaugeMetricFamily("kegnet_poured_today_litres", "What was poured since midnight.", labels=labels)
         left = GaugeMetricFamily("kegnet_keg_left_litres", "What is left in the keg.", labels=labels)
-        for client in views.overview(parts().store, now_ms()):
+        for client in views.everyone(parts().store, now_ms()):
             if client.millicelsius is not None and client.seen_ms is not None:
                 temperature.add_metric((client.id, client.name), client.millicelsius / 1000)
                 seen.add_metric((client.id, client.name), client.seen_ms / 1000)

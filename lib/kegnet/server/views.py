@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 import sqlalchemy as sa
 
@@ -86,6 +88,15 @@ def overview(store: Store, now_ms: int, page: int = 0) -> list[ClientView]:
     chosen = store.clients()[page * CLIENTS_A_PAGE : (page + 1) * CLIENTS_A_PAGE]
     with store.reading() as connection:
         return [_client(connection, client, taps.get(client.id, []), now_ms) for client in chosen]
+
+
+def everyone(store: Store, now_ms: int) -> Iterator[ClientView]:
+    """All clients, by name, a page of them at a time."""
+    for page in count():
+        clients = overview(store, now_ms, page)
+        yield from clients
+        if len(clients) < CLIENTS_A_PAGE:
+            return
 
 
 def course(store: Store, client_id: str, since_ms: int, until_ms: int) -> list[Point]:
