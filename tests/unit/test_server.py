@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,3 +163,14 @@ def test_the_proxys_word_on_who_asks_is_taken_only_if_there_is_one(tmp_path: Pat
     ]
     store.close()
     assert strangers == ([400] * 70 if behind_proxy else [400] * 60 + [429] * 10)
+
+
+@pytest.mark.parametrize(("over", "label"), [("24h", r">(00|06|12|18):00<"), ("7d", r">\d\d\.\d\d\.<")])
+def test_a_course_is_a_picture_with_times_below_it(server: FlaskClient, key: Path, over: str, label: str) -> None:
+    now_ms = time.time_ns() // 10**6
+    for hour in range(24):
+        server.post("/rest/v2/ping", data=signed({"id": CLIENT, "temp": "4187", "ts": str(now_ms - hour * 3_600_000)}, key))
+    answer = server.get(f"/courses/{CLIENT}/{over}.svg")
+    assert answer.mimetype == "image/svg+xml"
+    assert re.search(label, answer.text), answer.text
+    assert "<script" not in answer.text.replace('<script type="text/javascript">window.pygal', "")

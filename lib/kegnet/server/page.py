@@ -111,7 +111,7 @@ def temperature_course(client: Any, over: str) -> Response:
         abort(404)
     chart = pygal.DateTimeLine(
         js=(), style=_STYLE, css=_CSS, width=900, height=300, show_legend=False, show_dots=False, fill=False, no_data_text="nothing came",
-        x_label_rotation=0, margin=6, disable_xml_declaration=True, explicit_size=False, pretty_print=False,
+        x_label_rotation=0, truncate_label=-1, margin=6, disable_xml_declaration=True, explicit_size=False, pretty_print=False,
         x_value_formatter=lambda at: at.strftime("%H:%M" if over == "24h" else "%d.%m."),
         value_formatter=lambda degrees: f"{degrees:.1f}°", include_x_axis=False,
     )  # fmt: skip
