@@ -54,7 +54,6 @@ def service() -> Mapping[str, str]:
     """What systemd says of our service, as the properties of systemctl(1); empty where no systemd runs, or it says nothing."""
     command = ["systemctl", "show", *(f"--property={name}" for name in _PROPERTIES), UNIT]
     try:
-        # Times in UTC would be foreign to who asks when it was that the keg went silent.
         said = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired):
         return {}
