@@ -1,4 +1,4 @@
-"""Tells systemd how the service is: sd_notify(3), and the watchdog of sd_watchdog_enabled(3)."""
+"""The service manager: sd_notify(3), and the watchdog of sd_watchdog_enabled(3)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 
 class ServiceManager:
-    """The service manager that started this process; silent where none did."""
+    """Notifies the service manager that started this process; does nothing where none did."""
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         env = os.environ if environment is None else environment
@@ -19,15 +19,15 @@ class ServiceManager:
         self.watchdog_due = float("inf") if self._watchdog_s is None else time.monotonic()
 
     def ready(self) -> None:
-        """The start or the reload is done."""
+        """The start or the reload is finished."""
         self._notify("READY=1")
 
     def reloading(self) -> None:
-        """SIGHUP is being handled; ready() follows. systemd wants the time with it since version 253."""
+        """SIGHUP is being handled; `ready()` follows. Since version 253 systemd requires the time with it."""
         self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def stopping(self) -> None:
-        """The end has begun."""
+        """The process is about to end."""
         self._notify("STOPPING=1")
 
     def status(self, text: str) -> None:
@@ -37,7 +37,7 @@ class ServiceManager:
             self._notify("STATUS=" + text.replace("\n", " "))
 
     def alive(self, now: float) -> None:
-        """Feeds the watchdog if it is time to; twice as often as it asks for. `now` is time.monotonic()."""
+        """Resets the watchdog if that is due, twice as often as systemd requires. `now` is `time.monotonic()`."""
         if self._watchdog_s is not None and now >= self.watchdog_due:
             self.watchdog_due = now + self._watchdog_s / 2
             self._notify("WATCHDOG=1")
@@ -50,7 +50,7 @@ class ServiceManager:
             try:
                 sock.sendto(text.encode("utf-8", "replace"), address)
             except OSError:
-                # Nobody listens (any more): what the manager does not hear is no reason to stop pouring.
+                # The service manager is gone or restarting. The work goes on without it.
                 return
 
 

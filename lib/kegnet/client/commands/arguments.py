@@ -1,0 +1,67 @@
+"""The command line: its options, and which of them go together."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+from ... import __version__
+from ...core.syslog_handler import escape
+from ..config import DEFAULT_PATH
+
+PROGRAM = "kegnet-client"
+
+_HELP = """\
+From a new machine to the first ping:
+  sudo kegnet-client --setup            makes a key, a UUID and client.conf, and prints what the server needs
+  sudo kegnet-client --check            examines everything, and prints a fix for what is wrong
+  sudo systemctl start kegnet-client    starts it; systemctl status kegnet-client shows its state in one line
+
+Pours that were set aside as X.pour.fail are sent again after: sudo kegnet-client --requeue
+
+Exit status: 0 after SIGTERM or SIGINT, or success; 1 where --check finds a failure, or --requeue could not put back
+all; 2 for a wrong command line; 78 where the configuration or the key cannot be used. kegnet-client(8) has all of them.
+See also client.conf(5).
+"""
+
+
+def parse() -> argparse.Namespace:
+    """The parsed command line. Ends the process with status 2 where it is wrong."""
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Sends a kegerator's temperature and pours to the KegNet REST API, in the foreground until SIGTERM. Modes:",
+        epilog=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument("--setup", action="store_true", help="makes what is missing: a key, a UUID, client.conf; overwrites nothing")
+    modes.add_argument("--check", action="store_true", help="examines configuration, key, spool, sensor, clock, server and service")
+    modes.add_argument("--requeue", nargs="*", metavar="FILE", help="sends pours that were set aside again: these, or all")
+    modes.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    parser.add_argument("--config", metavar="FILE", type=Path, default=DEFAULT_PATH, help="the configuration (%(default)s)")
+    parser.add_argument("--server", metavar="URL", help="with --setup: serviceBaseURL; without it, --setup asks")
+    parser.add_argument("--json", action="store_true", help="with --check: prints JSON")
+    parsed = parser.parse_args()
+    if parsed.server is not None and not parsed.setup:
+        parser.error("--server needs --setup")
+    if parsed.json and not parsed.check:
+        parser.error("--json needs --check")
+    with contextlib.suppress(OSError):
+        # Messages then name commands without --config, whichever path the user has given.
+        if os.path.samefile(parsed.config, DEFAULT_PATH):
+            parsed.config = DEFAULT_PATH
+    return parsed
+
+
+def is_mode(parsed: argparse.Namespace) -> bool:
+    """Whether the command line asks for a mode, and not for the daemon."""
+    return bool(parsed.setup or parsed.check or parsed.requeue is not None)
+
+
+def complain(line: str) -> None:
+    """Prints an error on stderr, as one printable line."""
+    print(f"{PROGRAM}: {escape(line)}", file=sys.stderr)

@@ -1,0 +1,124 @@
+"""What an HTTP response means, or the error that came instead of one. No I/O."""
+
+from __future__ import annotations
+
+import email.utils
+import http
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from http.client import BadStatusLine, RemoteDisconnected
+
+from urllib3.exceptions import ProtocolError, ReadTimeoutError
+
+from ..core.syslog_handler import escape_name
+from .outcome import Outcome, Result
+
+RETRY_AFTER_LIMIT_S = 3600.0
+
+_BUSY = (408, 425, 429, 503)
+_NOT_THE_API = (404, 405, 407, 421, 426)
+_CERTIFICATE_FIXES = {
+    9: "set this machine's clock: timedatectl set-ntp true",
+    10: "ask the server's administrator to renew it, unless this machine's clock is wrong",
+    62: "use the name that the certificate is for in serviceBaseURL",
+    64: "use the name that the certificate is for in serviceBaseURL",
+}
+"""By the codes X509_V_ERR_* of openssl-verification-options(1)."""
+_UNKNOWN_AUTHORITY_FIX = "name the certificate of the authority that signed it in caBundle"
+_TLS_PROBLEMS = {
+    "WRONG_VERSION_NUMBER": "the server does not use TLS; is it http:// instead of https://?",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "the server only offers TLS older than 1.2",
+    "UNSUPPORTED_PROTOCOL": "the server only offers TLS older than 1.2",
+}
+
+
+def judge(status: int, phrase: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Result:
+    """What a response means (RFC 9110 §15). `now_s` is Unix time, for a Retry-After that is a date."""
+    standard = _standard_phrase(status)
+    if not headers and phrase != standard:
+        return Result(Outcome.FAILED, "the answer was cut off in its first line")
+    text = escape_name(" ".join(body.decode("utf-8", "replace").split()))
+    reason = f"{status} {standard}".rstrip()
+    explained = f"{reason}: {text}" if text else reason
+    if 200 <= status < 300:
+        return Result(Outcome.ACCEPTED, reason)
+    if 300 <= status < 400:
+        target = escape_name(headers.get("Location", "nowhere"))
+        return Result(Outcome.FAILED, f"{reason}, a redirect to {target}, not followed", fix="check serviceBaseURL, or log in to the network")
+    if status in (401, 403):
+        return Result(Outcome.REFUSED, explained)
+    if status in _BUSY:
+        return Result(Outcome.BUSY, explained, retry_after_s(headers, now_s))
+    if status in _NOT_THE_API:
+        return Result(Outcome.FAILED, explained, fix="check serviceBaseURL")
+    return Result(Outcome.INVALID if 400 <= status < 500 else Outcome.FAILED, explained)
+
+
+def retry_after_s(headers: Mapping[str, str], now_s: float) -> float:
+    """The seconds for which Retry-After (RFC 9110 §10.2.3) asks, capped; 0 if it is absent, past or not valid.
+
+    A date counts against the response's own Date, for this machine's clock, `now_s`, may differ from the server's.
+    """
+    text = headers.get("Retry-After", "").strip()
+    if re.fullmatch("[0-9]{1,18}", text):
+        return min(float(text), RETRY_AFTER_LIMIT_S)
+    wanted = _http_date_s(text)
+    if wanted is None:
+        return 0.0
+    sent = _http_date_s(headers.get("Date", ""))
+    return max(0.0, min(wanted - (now_s if sent is None else sent), RETRY_AFTER_LIMIT_S))
+
+
+def judge_failure(error: BaseException, host: str) -> Result:
+    """What it means that a request to `host` raised `error`: by its innermost cause, which libraries wrap in errors of their own."""
+    causes = list(_causes(error))
+    connected = any(isinstance(cause, (ProtocolError, ReadTimeoutError)) for cause in causes)
+    outcome = Outcome.FAILED if connected else Outcome.NO_CONNECTION
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            fix = _CERTIFICATE_FIXES.get(cause.verify_code, _UNKNOWN_AUTHORITY_FIX)
+            return Result(Outcome.NO_CONNECTION, f"certificate trouble: asked for {host}, {cause.verify_message}", fix=fix)
+    return Result(outcome, escape_name(_describe(causes[-1])))
+
+
+def _standard_phrase(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def _http_date_s(text: str) -> float | None:
+    """The Unix time of an HTTP date in one of its three forms (RFC 9110 §5.6.7), all of them in GMT."""
+    try:
+        moment: datetime = email.utils.parsedate_to_datetime(text)
+        return moment.replace(tzinfo=timezone.utc).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """`error` and what caused it, the innermost last."""
+    for _ in range(10):
+        if error is None:
+            return
+        yield error
+        context = None if error.__suppress_context__ else error.__context__
+        inner = (getattr(error, "reason", None), *reversed(error.args), error.__cause__, context)
+        error = next((cause for cause in inner if isinstance(cause, BaseException)), None)
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLError) and error.reason in _TLS_PROBLEMS:
+        return _TLS_PROBLEMS[error.reason]
+    if isinstance(error, RemoteDisconnected):
+        return "the connection was closed without an answer"
+    if isinstance(error, BadStatusLine):
+        return "the answer is not HTTP"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

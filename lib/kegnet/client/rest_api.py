@@ -1,0 +1,135 @@
+"""The KegNet REST API: posts a signed message; every response becomes an Outcome. The only module that speaks HTTP.
+
+It uses documented interfaces of requests and urllib3 only, so that it works with the releases of several years.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import requests
+import requests.adapters
+from urllib3.exceptions import HTTPError
+from urllib3.util import Retry
+
+from .. import __version__
+from ..core.messages import Message, canonical_text
+from ..core.signing import SigningKey
+from .config import Config
+from .deadline import DeadlineExceeded, time_limit
+from .http_result import judge, judge_failure
+from .outcome import Outcome, Result
+
+REQUEST_LIMIT_S = 30.0
+"""Over everything but name resolution, which no signal interrupts: connect, TLS, send, answer."""
+CONNECT_TIMEOUT_S = 4.0
+"""For each address of a name: four dead ones leave time for the fifth."""
+IDLE_CONNECTION_S = 60.0
+"""A connection that was unused for longer is not used again: routers forget it silently, and the request would hang."""
+RESPONSE_LIMIT_BYTES = 16 * 1024
+INTERRUPTED_LIMIT = 50
+"""How many interrupted sessions a process keeps; then it has to be started again."""
+SYSTEM_STORE = Path("/etc/ssl/certs/ca-certificates.crt")
+
+_CLOSED_BY_SERVER = Retry(
+    total=1, connect=0, read=1, status=0, redirect=0, other=0, allowed_methods=None, respect_retry_after_header=False
+)
+"""A server may close a kept connection just as the next request is sent (RFC 9112 §9.3.1): then it is sent once more."""
+_FAILURES = (requests.RequestException, HTTPError, OSError, ValueError)
+"""All that a request may raise, besides DeadlineExceeded."""
+
+_interrupted: list[tuple[requests.Session, BaseException | None]] = []
+"""Sessions that a time limit has interrupted, and the exception that holds their frames. Code in them may have held a lock
+that is never released, and a finalizer would wait for it; so they are neither used, nor closed, nor collected."""
+
+
+class RestApi:
+    """The server at `config.base_url`, for the client `config.uuid` that signs with `key`."""
+
+    def __init__(self, config: Config, key: SigningKey) -> None:
+        """Raises ConfigError if `caBundle` cannot be used. Does not touch the network."""
+        self._base_url = config.base_url
+        self._client_id = config.uuid
+        self._key = key
+        # A path, not True: requests then reads the file for each new connection, so that an update of the store counts.
+        self._store = str(config.ca_bundle or SYSTEM_STORE)
+        try:
+            ssl.create_default_context(cafile=config.ca_bundle)
+        except OSError as error:
+            problem = f"it cannot be used ({error.strerror or error})"
+            raise config.error("caBundle", config.ca_bundle, problem, "use the path of CA certificates in PEM form") from error
+        self._session = _new_session()
+        self._last_used = float("-inf")
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._session.close()
+
+    def post(self, message: Message) -> Result:
+        """Signs `message` and posts it once. Takes `REQUEST_LIMIT_S` at most, and name resolution. Raises nothing."""
+        fields = message.fields(self._client_id)
+        fields["sig"] = self._key.sign(canonical_text(fields))
+        if time.monotonic() - self._last_used > IDLE_CONNECTION_S:
+            self._session.close()
+        result = self._post(f"{self._base_url}/{message.endpoint}", fields)
+        self._last_used = time.monotonic()
+        return result
+
+    def _post(self, url: str, fields: Mapping[str, str]) -> Result:
+        response: requests.Response | None = None
+        body = bytearray()
+        interruption: BaseException | None = None
+        limit = time_limit(REQUEST_LIMIT_S)
+        try:
+            with limit:
+                response = self._session.post(
+                    url, data=fields, verify=self._store, timeout=(CONNECT_TIMEOUT_S, REQUEST_LIMIT_S), allow_redirects=False, stream=True
+                )
+                _read_body(response, body)
+        except DeadlineExceeded as error:
+            interruption = error
+            if response is None:
+                return Result(Outcome.FAILED, f"no answer within {REQUEST_LIMIT_S:.0f} s")
+        except _FAILURES as error:
+            return judge_failure(error, urlsplit(url).hostname or "")
+        finally:
+            if limit.expired:
+                _interrupted.append((self._session, interruption))
+                self._session = _new_session()
+        assert response is not None
+        return judge(response.status_code, response.reason or "", response.headers, bytes(body), time.time())
+
+
+def must_restart() -> bool:
+    """Whether so many requests were interrupted that the process should end and be started again."""
+    return len(_interrupted) >= INTERRUPTED_LIMIT
+
+
+def _new_session() -> requests.Session:
+    session = requests.Session()
+    # Neither .netrc, nor proxies, nor REQUESTS_CA_BUNDLE: they are meant for other programs.
+    session.trust_env = False
+    session.headers.clear()
+    session.headers.update({"User-Agent": f"kegnet-client/{__version__}", "Accept-Encoding": "identity"})
+    adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=_CLOSED_BY_SERVER)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def _read_body(response: requests.Response, body: bytearray) -> None:
+    """Reads at most `RESPONSE_LIMIT_BYTES` into `body`. Read to its end, the connection can be used again."""
+    try:
+        for chunk in response.raw.stream(RESPONSE_LIMIT_BYTES, decode_content=False):
+            body += chunk
+            if len(body) >= RESPONSE_LIMIT_BYTES:
+                break
+    except _FAILURES:
+        # The status line has decided already.
+        response.close()
+        return
+    response.close()

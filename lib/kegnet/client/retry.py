@@ -1,0 +1,244 @@
+"""When to send what: PROTOCOL's rules of retrying, as values without I/O. Times are monotonic seconds, passed in.
+
+Pings and pours are two lanes, so that whatever happens to one never holds the other. Only a connection that cannot be
+made holds both. The rules are numbered as in the protocol: 1 no connection, 2 failed, 3 busy, 4 refused.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field, replace
+
+from .outcome import Fate, Outcome, Result
+
+BASE_S = 5.0
+CAP_S = 600.0
+SPREAD = 0.03
+"""Each interval between two pings is longer or shorter by up to this fraction."""
+ARRIVAL_GAP_S = 60.0
+"""A pour that arrives this long after the last attempt is tried at once in spite of a backoff."""
+ASK_S = 60.0
+ASK_LATER_S = 600.0
+ASK_LATER_AFTER_S = 3600.0
+"""How often a client that is not authorised asks again: in its first hour, and afterwards."""
+
+_NEVER = float("inf")
+_LONG_AGO = float("-inf")
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """What is known of the earlier attempts to send one pour.
+
+    `failures` orders the pours, fewest first. `due`: not before. `refused_at`: when the server last refused it.
+    `arrived_at`: when inotify reported it; never for one that was found by reading the directory.
+    """
+
+    failures: int = 0
+    due: float = _LONG_AGO
+    refused_at: float | None = None
+    arrived_at: float = _LONG_AGO
+
+
+@dataclass
+class _Backoff:
+    """Exponential with full jitter: a random delay of up to 5 s, then 10 s, 20 s ... up to 600 s."""
+
+    failures: int = 0
+    until: float = _LONG_AGO
+
+    def fail(self, now: float, source: random.Random) -> None:
+        self.until = now + backoff_s(self.failures, source)
+        self.failures += 1
+
+    def reset(self) -> None:
+        self.failures, self.until = 0, _LONG_AGO
+
+
+@dataclass
+class _Lane:
+    """What holds one kind of message: `pause` by rule 2, `busy` by rule 3."""
+
+    pause: _Backoff = field(default_factory=_Backoff)
+    busy: _Backoff = field(default_factory=_Backoff)
+    last_attempt_at: float = _LONG_AGO
+
+    def record_busy(self, retry_after_s: float, now: float, source: random.Random) -> None:
+        self.busy.fail(now, source)
+        if retry_after_s > 0:
+            self.busy.until = now + retry_after_s + source.uniform(0, max(BASE_S, retry_after_s / 10))
+
+    def answered(self) -> None:
+        self.pause.reset()
+        self.busy.reset()
+
+
+@dataclass
+class _Refusals:
+    """Rule 4: how many messages in a row were refused (401, 403), and which one asks next whether the client is known.
+
+    One refusal may be about that message alone, so another message is sent at once. From the second one on the client
+    is not authorised, and asks at `ask_at`, pings and pours in turn. Pours wait only if a pour was among the refused.
+    """
+
+    count: int = 0
+    since: float = 0.0
+    ask_at: float = 0.0
+    ping_asked: bool = False
+    pour_refused: bool = False
+
+    def record(self, is_ping: bool, now: float) -> None:
+        self.count += 1
+        self.pour_refused = self.pour_refused or not is_ping
+        if self.count == 1:
+            self.since = now
+        if self.count <= 2 or now >= self.ask_at:
+            self.ping_asked = is_ping
+            self.ask_at = now + (ASK_S if now - self.since < ASK_LATER_AFTER_S else ASK_LATER_S)
+
+    def ping_at(self, pour_waits: bool, other_pour_waits: bool) -> float:
+        """When a ping asks, in addition to those at their interval."""
+        if self.count == 1:
+            return _NEVER if other_pour_waits else self.since
+        if self.count == 0 or (self.ping_asked and pour_waits):
+            return _NEVER
+        return self.ask_at
+
+    def pour_at(self, was_refused: bool, can_ping: bool) -> float:
+        """When a pour may be sent."""
+        if not self.pour_refused or (self.count == 1 and not was_refused):
+            return _LONG_AGO
+        if self.count == 1 or self.ping_asked or not can_ping:
+            return self.ask_at
+        # The ping's turn; should it not be sent, the pour asks instead.
+        return self.ask_at + ASK_S
+
+
+def backoff_s(failures: int, source: random.Random) -> float:
+    """The delay after one more failure than `failures` in a row, in seconds."""
+    # 2.0 ** 1024 is not a float, and an outage may last.
+    return source.uniform(0, min(CAP_S, BASE_S * 2.0 ** min(failures, 32)))
+
+
+class PingSchedule:
+    """When pings are due: the first at once, the second after a random part of the interval, then one interval apart.
+
+    A ping that is late does not move those after it, so an outage leaves a fleet of clients as evenly spread as it was.
+    """
+
+    def __init__(self, interval_s: float, source: random.Random) -> None:
+        self._interval_s = interval_s
+        self._source = source
+        self.due = _LONG_AGO
+
+    def sent(self, now: float) -> None:
+        """A ping was sent at `now`. All that were due until then are merged into it."""
+        if self.due == _LONG_AGO:
+            self.due = now + self._interval_s * self._source.random()
+            return
+        # After a long outage, skip whole intervals at once.
+        self.due += self._interval_s * max(0.0, (now - self.due) // self._interval_s)
+        while self.due <= now:
+            self.due += self._interval_s * self._source.uniform(1 - SPREAD, 1 + SPREAD)
+
+
+class Retry:
+    """Decides when the next ping and the next pour may be sent, from what became of those before."""
+
+    def __init__(self, interval_s: float, has_sensor: bool = True, source: random.Random | None = None) -> None:
+        self._interval_s = interval_s
+        self._source = source or random.Random()
+        self._schedule = PingSchedule(interval_s, self._source)
+        self._connection = _Backoff()
+        self._pings, self._pours = _Lane(), _Lane()
+        self._reading_at = _LONG_AGO if has_sensor else _NEVER
+        self._last_failed_pour: str | None = None
+        self._accepted_at = _LONG_AGO
+        self._refusals = _Refusals()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the last attempt made a connection."""
+        return self._connection.failures == 0
+
+    @property
+    def not_authorised(self) -> bool:
+        """Whether the server has refused two messages in a row, and accepted none since."""
+        return self._refusals.count >= 2
+
+    def ping_at(self, pour: Attempts | None) -> float:
+        """When the next ping may be sent. `pour` is the pour that is next, if there is one."""
+        asks_at = self._refusals.ping_at(pour is not None, pour is not None and not self._was_refused(pour))
+        held_until = max(self._connection.until, self._pings.pause.until, self._pings.busy.until, self._reading_at)
+        return max(held_until, min(self._schedule.due, asks_at))
+
+    def pour_at(self, pour: Attempts, now: float) -> float:
+        """When `pour`, the one that is next, may be sent."""
+        connection_until, pause_until = self._connection.until, self._pours.pause.until
+        if pour.arrived_at - max(self._pings.last_attempt_at, self._pours.last_attempt_at) > ARRIVAL_GAP_S:
+            connection_until = _LONG_AGO
+        if pour.arrived_at - self._pours.last_attempt_at > ARRIVAL_GAP_S:
+            pause_until = _LONG_AGO
+        asks_at = self._refusals.pour_at(self._was_refused(pour), can_ping=self._reading_at <= now)
+        return max(connection_until, pause_until, self._pours.busy.until, pour.due, asks_at)
+
+    def record_no_reading(self, again_at: float) -> None:
+        """There was no temperature to send; the sensor is read again at `again_at`."""
+        self._reading_at = again_at
+
+    def record_ping(self, result: Result, now: float) -> None:
+        """A ping came to `result`. Unless it failed, it is not sent again: the next one is due at its interval."""
+        self._record(self._pings, result, now)
+        if result.outcome is Outcome.FAILED:
+            self._pings.pause.fail(now, self._source)
+            self._pings.pause.until = min(self._pings.pause.until, now + self._interval_s)
+        elif result.outcome in (Outcome.ACCEPTED, Outcome.INVALID, Outcome.REFUSED):
+            self._schedule.sent(now)
+
+    def record_pour(self, name: str, pour: Attempts, result: Result, now: float) -> tuple[Fate, Attempts]:
+        """The pour `name` came to `result`: what happens to its file, and what is known of it now if it is kept."""
+        fate = self._fate(pour, result.outcome)
+        self._record(self._pours, result, now)
+        if result.outcome is Outcome.NO_CONNECTION or fate is not Fate.KEEP:
+            return fate, pour
+        if result.outcome is Outcome.FAILED:
+            # One pour that fails again and again is no sign that others would.
+            if self._last_failed_pour not in (None, name):
+                self._pours.pause.fail(now, self._source)
+            self._last_failed_pour = name
+            due = now + backoff_s(pour.failures, self._source)
+        else:
+            due = _LONG_AGO
+        refused_at = now if result.outcome is Outcome.REFUSED else pour.refused_at
+        return fate, replace(pour, failures=pour.failures + 1, due=due, refused_at=refused_at)
+
+    def _record(self, lane: _Lane, result: Result, now: float) -> None:
+        lane.last_attempt_at = now
+        if result.outcome is Outcome.NO_CONNECTION:
+            self._connection.fail(now, self._source)
+            return
+        self._connection.reset()
+        if result.outcome is Outcome.BUSY:
+            lane.record_busy(result.retry_after_s, now, self._source)
+        elif result.outcome is not Outcome.FAILED:
+            lane.answered()
+            if lane is self._pours:
+                self._last_failed_pour = None
+        if result.outcome is Outcome.ACCEPTED:
+            self._accepted_at = now
+            self._refusals = _Refusals()
+        elif result.outcome is Outcome.REFUSED:
+            self._refusals.record(lane is self._pings, now)
+
+    def _fate(self, pour: Attempts, outcome: Outcome) -> Fate:
+        if outcome is Outcome.ACCEPTED:
+            return Fate.DELETE
+        # Refused before, others accepted since, and refused again: the server refuses this pour, not this client.
+        known_client = pour.refused_at is not None and self._accepted_at > pour.refused_at
+        if outcome is Outcome.INVALID or (outcome is Outcome.REFUSED and known_client):
+            return Fate.SET_ASIDE
+        return Fate.KEEP
+
+    def _was_refused(self, pour: Attempts) -> bool:
+        """Whether `pour` was refused and nothing has been accepted since."""
+        return pour.refused_at is not None and pour.refused_at >= self._accepted_at

@@ -1,0 +1,139 @@
+"""The spool directory itself: opened, locked against a second client, watched, and listed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import heapq
+import os
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .files import FAIL_SUFFIX, SUFFIX
+from .queue import Age
+from .watch import Events, Watch, WatchError
+
+
+class DirectoryError(Exception):
+    """The directory cannot be used. The text says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A look at the directory.
+
+    `oldest`: at most as many as were asked for, oldest first. `more`: there are younger ones. `waiting` and `set_aside`
+    count all files.
+    """
+
+    oldest: list[Age]
+    more: bool
+    waiting: int
+    set_aside: int
+
+
+class SpoolDirectory:
+    """An open directory at `path`. `warning` says what does not work in it, but does not prevent its use."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises DirectoryError."""
+        self._path = path
+        self.warning = ""
+        self.descriptor = _open(path)
+        self._watch: Watch | None = None
+        try:
+            self._lock()
+        except DirectoryError:
+            os.close(self.descriptor)
+            raise
+        self.watch()
+
+    def close(self) -> None:
+        """Releases the lock and the watch."""
+        self.unwatch()
+        os.close(self.descriptor)
+
+    def is_current(self) -> bool:
+        """Whether `path` still leads to this directory."""
+        try:
+            return os.path.samestat(os.stat(self._path), os.fstat(self.descriptor))
+        except OSError:
+            return False
+
+    @property
+    def watch_descriptor(self) -> int | None:
+        """The descriptor to poll for events; None where the directory cannot be watched."""
+        return None if self._watch is None else self._watch.descriptor
+
+    def watch(self) -> None:
+        """Watches the directory and the way to it."""
+        self.warning = self._lock_warning
+        try:
+            self._watch = Watch(self._path, SUFFIX)
+        except WatchError as error:
+            self.warning = f"cannot be watched ({error})"
+
+    def unwatch(self) -> None:
+        """Stops watching: the events are out of date, or some were missed."""
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+    def read_events(self) -> Events:
+        """What inotify has reported."""
+        return Events() if self._watch is None else self._watch.read()
+
+    def list(self, known: Container[str], after: Age, limit: int) -> Listing:
+        """The oldest pours that are not `known` and come `after` an age, and all counts. Raises OSError."""
+        counts = _Counts()
+        oldest = heapq.nsmallest(limit + 1, counts.unknown_pours(self.descriptor, known, after))
+        return Listing(oldest[:limit], len(oldest) > limit, counts.waiting, counts.set_aside)
+
+    def _lock(self) -> None:
+        self._lock_warning = ""
+        try:
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DirectoryError("is in use by another kegnet-client; stop that one, or give this one another spool") from error
+        except OSError as error:
+            self._lock_warning = f"cannot be locked ({error.strerror}); make sure that only one client uses it"
+
+
+class _Counts:
+    """Counts the files in a directory while it is read."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.set_aside = 0
+
+    def unknown_pours(self, directory: int, known: Container[str], after: Age) -> Iterator[Age]:
+        """Yields the age of each pour that is not `known` and comes `after` an age."""
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                # A file of which a failing disk says nothing does not hide the others.
+                with contextlib.suppress(OSError):
+                    if entry.name.endswith(SUFFIX + FAIL_SUFFIX):
+                        self.set_aside += entry.is_file(follow_symlinks=False)
+                    elif entry.name.endswith(SUFFIX) and not entry.is_dir(follow_symlinks=False):
+                        self.waiting += entry.is_file(follow_symlinks=False)
+                        if entry.name not in known:
+                            age = (entry.stat(follow_symlinks=False).st_mtime_ns, entry.name)
+                            if age > after:
+                                yield age
+
+
+def _open(path: Path) -> int:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise DirectoryError(f"does not exist; make it with: mkdir -p {path}") from error
+    except NotADirectoryError as error:
+        raise DirectoryError("is not a directory; move it away, or name another spool") from error
+    except OSError as error:
+        raise DirectoryError(f"cannot be opened ({error.strerror}); let the client's user read it") from error
+    if not os.access(".", os.X_OK, dir_fd=descriptor):
+        os.close(descriptor)
+        raise DirectoryError(f"cannot be entered ({os.strerror(errno.EACCES)}); let the client's user enter it")
+    return descriptor

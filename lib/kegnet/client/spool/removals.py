@@ -1,0 +1,97 @@
+"""Removes finished pours from the spool directory, and retries where the directory does not permit it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+
+from ...core.syslog_handler import escape_name
+from ..outcome import Fate
+from . import files
+from .files import Content
+
+PENDING = 100
+"""Upper bound on finished pours whose unlink or rename is being retried."""
+REMOVE_AGAIN_S = 60.0
+"""How often it is retried."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A pour that was read as `content` and is to be deleted or, for `reason`, set aside. Not tried again before `due`."""
+
+    fate: Fate
+    content: Content
+    reason: str
+    due: float
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What a removal did. `set_aside`: one more file is set aside. `requeue`: another pour has this name now, and waits."""
+
+    set_aside: bool = False
+    requeue: str | None = None
+
+
+class Removals:
+    """Finished pours by name, of which only the removal is retried: they are not sent again."""
+
+    def __init__(self) -> None:
+        self._pending: dict[str, Finished] = {}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._pending
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    @property
+    def full(self) -> bool:
+        """Whether so many are pending that no more pours should be sent."""
+        return len(self._pending) >= PENDING
+
+    @property
+    def due(self) -> float:
+        """When the next retry is due."""
+        return min((finished.due for finished in self._pending.values()), default=float("inf"))
+
+    def retry_at(self, name: str, due: float) -> None:
+        """Retries `name` at `due`."""
+        self._pending[name] = replace(self._pending[name], due=due)
+
+    def retry(self, directory: int, now: float) -> list[Removed]:
+        """Retries what is due."""
+        return [self.remove(directory, name, finished, now) for name, finished in list(self._pending.items()) if finished.due <= now]
+
+    def remove(self, directory: int, name: str, finished: Finished, now: float) -> Removed:
+        """Removes the pour `name`, unless it is another file by now. Raises nothing: a failure is logged once and retried."""
+        is_retry = self._pending.pop(name, None) is not None
+        place = name
+        try:
+            if files.is_unchanged(directory, name, finished.content):
+                place = files.rename_to_leaving(directory, name)
+                if files.has_content(directory, place, finished.content):
+                    return _finish(directory, place, name, finished)
+            return Removed(requeue=place)
+        except FileNotFoundError:
+            return Removed()
+        except OSError as error:
+            if not is_retry:
+                log.error(
+                    "%s is to be %s, but the spool does not permit it (%s): only that is tried again, the pour is not sent again",
+                    escape_name(name), finished.fate.value, error.strerror,
+                )  # fmt: skip
+            self._pending[place] = replace(finished, due=now + REMOVE_AGAIN_S)
+            return Removed()
+
+
+def _finish(directory: int, place: str, name: str, finished: Finished) -> Removed:
+    if finished.fate is Fate.DELETE:
+        files.delete(directory, place)
+        return Removed()
+    failed = files.set_aside(directory, place, name)
+    log.error("%s is set aside as %s: %s", escape_name(name), escape_name(failed), finished.reason)
+    return Removed(set_aside=True)

@@ -1,0 +1,271 @@
+"""The spool: finds the pours that wait, hands them out one at a time, and removes those that are finished.
+
+inotify(7) names the files that were renamed in or closed after writing. The directory is read at the start, after an event
+queue overflow, after it was replaced, every 10 minutes, and when there were more pours than are kept in memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+from dataclasses import replace
+from pathlib import Path
+
+from ...core.syslog_handler import HourlyLimit
+from ..outcome import Fate
+from ..retry import Attempts
+from . import files
+from .directory import DirectoryError, SpoolDirectory
+from .files import Content, NotAFileError
+from .queue import Age, Entry, Queue
+from .removals import Finished, Removals, Removed
+from .watch import open_mount_table
+
+BATCH = 10_000
+"""Upper bound on names taken from one look at the directory: enough that a backlog of 100,000 needs few looks."""
+KEPT = BATCH + 1000
+"""Upper bound on names in memory. Those that cannot be sent now leave room for a batch of others."""
+LOOK_AGAIN_S = 600.0
+NOT_USABLE_S = 5.0
+"""How often a directory that cannot be opened or watched is looked at."""
+
+_LONG_AGO = float("-inf")
+_NEVER = float("inf")
+_START: Age = (_LONG_AGO, "")
+
+log = logging.getLogger(__name__)
+
+
+class FileError(Exception):
+    """A file in the spool cannot be read. The text says why."""
+
+
+class Spool:
+    """The directory `path`. `now` is always `time.monotonic()` seconds.
+
+    `trouble` says what is wrong with the directory; it is empty while all is well. `waiting` and
+    `set_aside` count files.
+    """
+
+    def __init__(self, path: Path, now: float) -> None:
+        """Opens the directory if it can be opened, and finds what waits there."""
+        self.path = path
+        self.trouble = ""
+        self.waiting = 0
+        self.set_aside = 0
+        self._queue = Queue()
+        self._removals = Removals()
+        self._directory: SpoolDirectory | None = None
+        self._mounts = open_mount_table()
+        self._more = False
+        self._after = _START
+        self._failures = 0
+        self._look_due = now
+        self._trouble_limit = HourlyLimit()
+        self.maintain(now)
+
+    def close(self) -> None:
+        """Releases the directory."""
+        self._close_directory()
+        if self._mounts is not None:
+            os.close(self._mounts)
+            self._mounts = None
+
+    # What waits.
+
+    def descriptors(self) -> dict[int, int]:
+        """What to poll, and for which events. When there is one, call `read_events()`."""
+        watched = self._directory.watch_descriptor if self._directory else None
+        found = {} if watched is None else {watched: select.POLLIN}
+        return found if self._mounts is None else {**found, self._mounts: select.POLLPRI}
+
+    def read_events(self, descriptor: int, now: float) -> None:
+        """Reads the events of one of `descriptors()`."""
+        if self._directory is None or descriptor == self._mounts:
+            if self._directory is None or not self._directory.is_current():
+                self._look_due = now
+            return
+        events = self._directory.read_events()
+        for name in events.names:
+            self._add_reported(self._directory, name, now)
+        if events.missed or events.moved:
+            self._directory.unwatch()
+            self._look_due = now
+
+    def maintain_due(self, now: float) -> float:
+        """When `maintain()` has something to do."""
+        if self._needs_more(now):
+            return now
+        return min(self._look_due, self._removals.due if self._directory else _NEVER)
+
+    def maintain(self, now: float) -> None:
+        """Retries removals, and looks at the directory, where that is due."""
+        if self._directory is not None:
+            for removed in self._removals.retry(self._directory.descriptor, now):
+                self._note(removed)
+        if now >= self._look_due or self._needs_more(now):
+            self._look(now)
+
+    def next_due(self, now: float) -> float:
+        """When `next()` has a pour, as far as is known."""
+        return _NEVER if self._removals.full else self._queue.next_due(now)
+
+    def next(self, now: float) -> Entry | None:
+        """The pour that is next, of those that are due."""
+        return None if self._removals.full else self._queue.next(now)
+
+    # One pour.
+
+    def read(self, name: str, limit_bytes: int) -> Content:
+        """The first `limit_bytes` of the pour `name`. Raises FileNotFoundError, NotAFileError or FileError."""
+        if self._directory is None:
+            raise FileNotFoundError(name)
+        try:
+            return files.read(self._directory.descriptor, name, limit_bytes)
+        except (NotAFileError, FileNotFoundError):
+            raise
+        except OSError as error:
+            raise FileError(f"it cannot be read ({error.strerror})") from error
+
+    def observe(self, entry: Entry, content: Content, now: float) -> tuple[bool, float]:
+        """Whether inotify has reported the file in the state `content`, and for how many seconds it is known to be in it."""
+        if entry.stamp != content.stamp:
+            self._queue.put(replace(entry, stamp=content.stamp, since=now))
+            return False, 0.0
+        return entry.reported == content.stamp, now - entry.since
+
+    def put_off(self, name: str, until: float) -> None:
+        """Hands out `name` again, but not before `until`, or once inotify reports it."""
+        if len(self._queue) <= KEPT - BATCH:
+            self._queue.put_off(name, until)
+        else:
+            # The memory is for those that can be sent. A later look finds this one again.
+            self._queue.remove(name)
+            self._look_due = min(self._look_due, until)
+
+    def ignore(self, name: str) -> None:
+        """Hands out `name` again only when inotify reports it."""
+        self.put_off(name, _NEVER)
+
+    def forget(self, name: str) -> None:
+        """Takes `name`, whose file is gone, out of the queue."""
+        if name in self._queue:
+            self._queue.remove(name)
+            self.waiting = max(0, self.waiting - 1)
+
+    def apply(self, name: str, content: Content, fate: Fate, attempts: Attempts, reason: str, now: float) -> None:
+        """Deletes, sets aside or keeps the pour that was read as `content`. The one place that decides what a fate means.
+
+        If the directory does not permit the removal, only that is retried: the pour is not handed out any more.
+        If `name` is another file by now, that one waits in its place.
+        """
+        if fate is Fate.KEEP:
+            entry = self._queue.get(name)
+            if entry is not None:
+                self._queue.put(replace(entry, attempts=attempts))
+            return
+        self.forget(name)
+        if self._directory is not None:
+            self._note(self._removals.remove(self._directory.descriptor, name, Finished(fate, content, reason, now), now))
+
+    # Inside.
+
+    def _note(self, removed: Removed) -> None:
+        self.set_aside += removed.set_aside
+        if removed.requeue is not None:
+            self._queue.put(Entry(removed.requeue, _LONG_AGO))
+            self.waiting += 1
+
+    def _needs_more(self, now: float) -> bool:
+        return self._more and not self._removals.full and len(self._queue) < KEPT and self._queue.next(now) is None
+
+    def _add_reported(self, directory: SpoolDirectory, name: str, now: float) -> None:
+        if name in self._removals:
+            self._removals.retry_at(name, now)
+            return
+        try:
+            stamp = files.stamp(directory.descriptor, name)
+        except OSError:
+            return  # It is gone. Our own renames are reported, too.
+        old = self._queue.get(name)
+        if old is not None and old.stamp == stamp:
+            self._queue.put(replace(old, reported=stamp, wait_until=_LONG_AGO))
+            return
+        if old is None:
+            self.waiting += 1
+            if (self._more and (stamp.mtime_ns, name) > self._after) or len(self._queue) >= KEPT:
+                # Too many to keep them all: a look finds it when its time has come.
+                self._more = True
+                return
+        arrived = Attempts(arrived_at=now)
+        self._queue.put(Entry(name, stamp.mtime_ns, arrived, reported=stamp, stamp=stamp, since=now))
+
+    def _look(self, now: float) -> None:
+        """Sees that the directory is open, locked and watched, and takes the oldest names that are not in the queue."""
+        try:
+            directory = self._open_directory()
+            self._forget_the_gone(directory)
+            known = _Known(self._queue, self._removals)
+            listing = directory.list(known, self._after if self._more else _START, max(0, min(BATCH, KEPT - len(self._queue))))
+        except (DirectoryError, OSError) as error:
+            self._close_directory()
+            self.waiting = self.set_aside = 0
+            problem = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else str(error)
+            self._set_trouble(problem, now)
+            # It may be about to be replaced: look soon, then less often.
+            self._look_due = now + min(NOT_USABLE_S, 0.1 * 4.0**self._failures)
+            self._failures = min(self._failures + 1, 10)
+            return
+        self._failures = 0
+        for mtime_ns, name in listing.oldest:
+            self._queue.put(Entry(name, mtime_ns))
+        self.waiting, self.set_aside = max(0, listing.waiting - len(self._removals)), listing.set_aside
+        self._more = listing.more
+        self._after = listing.oldest[-1] if listing.oldest else self._after
+        watched = directory.watch_descriptor is not None
+        self._look_due = now + (LOOK_AGAIN_S if watched else NOT_USABLE_S)
+        self._set_trouble(directory.warning, now)
+
+    def _open_directory(self) -> SpoolDirectory:
+        """The directory at `path` as it is now. Raises DirectoryError."""
+        if self._directory is not None:
+            if self._directory.is_current():
+                if self._directory.watch_descriptor is None:
+                    self._directory.watch()
+                return self._directory
+            self._close_directory()
+        self._directory = SpoolDirectory(self.path)
+        return self._directory
+
+    def _close_directory(self) -> None:
+        if self._directory is not None:
+            self._directory.close()
+            self._directory = None
+        self._queue.clear()
+        self._more, self._after = False, _START
+
+    def _forget_the_gone(self, directory: SpoolDirectory) -> None:
+        for name in self._queue.never_due():
+            try:
+                files.stamp(directory.descriptor, name)
+            except OSError:
+                self._queue.remove(name)
+
+    def _set_trouble(self, trouble: str, now: float) -> None:
+        self.trouble = trouble
+        if trouble and self._trouble_limit.allows(trouble, now):
+            log.error("spool %s %s", self.path, trouble)
+        elif not trouble and self._trouble_limit.end():
+            log.info("spool %s can be used again", self.path)
+
+
+class _Known:
+    """The names that a look does not have to report."""
+
+    def __init__(self, queue: Queue, removals: Removals) -> None:
+        self._queue = queue
+        self._removals = removals
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._queue or name in self._removals

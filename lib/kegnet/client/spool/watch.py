@@ -1,0 +1,114 @@
+"""What the kernel reports of a directory: inotify(7) by pyinotify, and mounts, which inotify does not report, by proc(5)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyinotify
+
+
+class WatchError(Exception):
+    """The directory cannot be watched. The text says why."""
+
+
+@dataclass
+class Events:
+    """What inotify reported.
+
+    `names`: files that were renamed in or closed after writing. `missed`: there may have been others. `moved`: the
+    directory, or one above it, or a symbolic link on the way to it, is gone or has another name.
+    """
+
+    names: list[str] = field(default_factory=list)
+    missed: bool = False
+    moved: bool = False
+
+
+class Watch:
+    """An inotify watch on the directory `path` for names that end in `suffix`, and on everything that leads there.
+
+    What leads there is watched only for being moved or removed itself, so that nothing that happens inside those
+    directories wakes this process up.
+    """
+
+    _WRITTEN = pyinotify.IN_MOVED_TO | pyinotify.IN_CLOSE_WRITE
+    _REMOVED = pyinotify.IN_DELETE_SELF | pyinotify.IN_MOVE_SELF
+
+    def __init__(self, path: Path, suffix: str) -> None:
+        """Raises WatchError: there is no such directory, or no inotify watch left on this machine."""
+        self._suffix = suffix
+        self._events = Events()
+        try:
+            self._manager = pyinotify.WatchManager()
+        except OSError as error:
+            raise WatchError(str(error)) from error
+        self.descriptor: int = self._manager.get_fd()
+        self._notifier = pyinotify.Notifier(self._manager, self._on_event)
+        try:
+            self._add(path, self._WRITTEN | self._REMOVED | pyinotify.IN_ONLYDIR)
+        except WatchError:
+            self.close()
+            raise
+        for step in steps_to(path):
+            try:
+                self._add(step, self._REMOVED | pyinotify.IN_DONT_FOLLOW)
+            except WatchError:
+                # A directory that may be entered but not read cannot be watched.
+                continue
+
+    def read(self) -> Events:
+        """What has been reported since the last call; waits for it if there is nothing."""
+        self._events = Events()
+        try:
+            self._notifier.read_events()
+        except UnicodeDecodeError:
+            # pyinotify decodes names strictly, and drops the events after one that is not UTF-8.
+            self._events.missed = True
+        self._notifier.process_events()
+        return self._events
+
+    def close(self) -> None:
+        """Stops watching."""
+        self._notifier.stop()
+
+    def _add(self, path: Path, events: int) -> None:
+        try:
+            self._manager.add_watch(str(path), events, quiet=False)
+        except pyinotify.WatchManagerError as error:
+            raise WatchError(str(error)) from error
+
+    def _on_event(self, event: pyinotify.Event) -> None:
+        if event.mask & pyinotify.IN_Q_OVERFLOW:
+            self._events.missed = True
+        elif event.mask & (self._REMOVED | pyinotify.IN_UNMOUNT | pyinotify.IN_IGNORED):
+            self._events.moved = True
+        elif event.mask & self._WRITTEN and event.name.endswith(self._suffix):
+            self._events.names.append(event.name)
+
+
+def steps_to(path: Path) -> list[Path]:
+    """The directories and symbolic links through which the kernel finds `path`, without `/` and the directory itself."""
+    steps: list[Path] = []
+    pending = list(path.parts[1:])
+    place = Path("/")
+    while pending and len(steps) < 100:
+        part = pending.pop(0)
+        place = place.parent if part == ".." else place / part
+        if place.is_symlink():
+            steps.append(place)
+            target = Path(os.readlink(place))
+            place = Path("/") if target.is_absolute() else place.parent
+            pending = [*(part for part in target.parts if part != "/"), *pending]
+        elif pending:
+            steps.append(place)
+    return steps
+
+
+def open_mount_table() -> int | None:
+    """A descriptor on which poll(2) reports that something was mounted or unmounted, see proc(5); None where there is none."""
+    try:
+        return os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None

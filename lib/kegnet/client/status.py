@@ -1,0 +1,111 @@
+"""What people see of the running client: the status summary of `systemctl status`, and log lines for states that last."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from ..core import clock
+from ..core.syslog_handler import HourlyLimit
+from .config import Config, command
+from .outcome import Outcome, Result
+from .pinger import Pinger
+from .retry import Retry
+from .spool import Spool
+from .thermometer import celsius
+
+PINGS = "pings"
+POURS = "pours"
+
+log = logging.getLogger(__name__)
+
+
+class _Problem:
+    """A state that lasts: logged when it begins, hourly while it lasts, and when it has ended."""
+
+    def __init__(self, begun: str, ended: str, fix: str = "") -> None:
+        self._begun = begun
+        self._ended = ended
+        self._fix = fix
+        self._limit = HourlyLimit()
+        self._since: float | None = None
+        self.text = ""
+
+    def begin(self, result: Result, waiting: str, now: float) -> None:
+        """The state begins, or goes on, as `result` shows."""
+        self.text = f"{self._begun}: {result.reason}"
+        fix = self._fix or result.fix
+        if self._since is None:
+            self._since = now
+        if self._limit.allows(self._begun, now):
+            log.warning("%s%s; trying again; %s", self.text, f"; fix: {fix}" if fix else "", waiting)
+
+    def end(self, waiting: str, now: float) -> None:
+        """The state does not exist, or not any more."""
+        if self._since is not None and self._limit.end():
+            log.info("%s after %.0f s; %s", self._ended, now - self._since, waiting)
+        self._since, self.text = None, ""
+
+
+class Status:
+    """Follows the outcomes of messages. One per configuration: a reload starts anew."""
+
+    def __init__(self, config: Config, retry: Retry) -> None:
+        self._has_sensor = config.has_sensor
+        self._retry = retry
+        self._server = _Problem("server unavailable", "server available again")
+        self._lanes = {
+            kind: _Problem(f"{kind} are not accepted", f"{kind} are accepted again") for kind in (PINGS, POURS)
+        }
+        fix = f"give the server's administrator what this prints: {command(config.path, '--setup')}"
+        self._refused = _Problem("not authorised, the server refuses this client", "authorised again", fix)
+        self._clock_limit = HourlyLimit()
+
+    def record(self, kind: str, result: Result, spool: Spool, now: float) -> None:
+        """A message of this kind, `PINGS` or `POURS`, came to `result`."""
+        waiting = describe_waiting(spool)
+        if result.outcome is Outcome.NO_CONNECTION:
+            self._server.begin(result, waiting, now)
+            return
+        self._server.end(waiting, now)
+        if result.outcome in (Outcome.FAILED, Outcome.BUSY):
+            self._lanes[kind].begin(result, waiting, now)
+        else:
+            self._lanes[kind].end(waiting, now)
+        if result.outcome is Outcome.REFUSED and self._retry.not_authorised:
+            self._refused.begin(result, waiting, now)
+        elif result.outcome is Outcome.ACCEPTED:
+            self._refused.end(waiting, now)
+
+    def record_clock(self, now: float) -> bool:
+        """Whether the wall clock has been set. Logs if it has not."""
+        if clock.is_set(time.time()):
+            self._clock_limit.end()
+            return True
+        if self._clock_limit.allows("clock", now):
+            log.warning("the clock shows %s: nothing is sent before it is set", time.strftime("%Y-%m-%d %H:%M", time.gmtime()))
+        return False
+
+    def summary(self, pinger: Pinger, spool: Spool) -> str:
+        """One line: first what is wrong, then the temperature, the last ping and how many pours wait."""
+        parts = [] if clock.is_set(time.time()) else ["the clock is not set"]
+        parts += [problem.text for problem in (self._refused, self._server, *self._lanes.values()) if problem.text]
+        if pinger.rejection:
+            parts.append(f"ping rejected: {pinger.rejection}")
+        if pinger.sensor_problem:
+            parts.append(f"no temperature: {pinger.sensor_problem}")
+        if spool.trouble:
+            parts.append(f"spool {spool.trouble}")
+        if pinger.reading is not None:
+            parts.append(celsius(pinger.reading.millicelsius))
+        if pinger.accepted_at_s is not None:
+            parts.append("last ping accepted " + time.strftime("%Y-%m-%d %H:%M", time.localtime(pinger.accepted_at_s)))
+        else:
+            parts.append("no ping accepted yet" if self._has_sensor else "no sensor, no pings")
+        return "; ".join([*parts, describe_waiting(spool)])
+
+
+def describe_waiting(spool: Spool) -> str:
+    """How many pours wait, and how many are set aside, for people."""
+    waiting = "1 pour waits" if spool.waiting == 1 else f"{spool.waiting or 'no'} pours wait"
+    return f"{waiting}, {spool.set_aside} set aside" if spool.set_aside else waiting

@@ -1,0 +1,106 @@
+"""Spool to server: which pour is next; reads it, sends it, and has the outcome applied to its file."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from ..core.messages import LINE_LIMIT_BYTES, Pour, PourError
+from ..core.syslog_handler import HourlyLimit, escape_name
+from .outcome import Fate, Outcome, Result
+from .rest_api import RestApi
+from .retry import Retry
+from .spool import Content, Entry, FileError, NotAFileError, Spool
+
+INVALID_REPORTED_S = 10.0
+"""How long an invalid file that inotify reported as finished stays as it is before it is set aside: it may be written again."""
+UNREPORTED_S = 60.0
+"""How long a file that may be incomplete, and that inotify did not report as finished, has to be unchanged."""
+UNREADABLE_S = 60.0
+"""How often a file that cannot be read is tried again."""
+
+log = logging.getLogger(__name__)
+
+
+def quiet_time_s(parses: bool, ends_in_newline: bool, reported: bool) -> float:
+    """How long a file must have been unchanged before it is sent, or set aside, in seconds. The rule of PROTOCOL §2.
+
+    A line with its newline is complete. Without one it is if inotify `reported` that its writer has finished.
+    """
+    if parses and (ends_in_newline or reported):
+        return 0.0
+    return INVALID_REPORTED_S if reported else UNREPORTED_S
+
+
+class Uploader:
+    """Sends the pours in `spool` to `api`, one a turn."""
+
+    def __init__(self, spool: Spool, api: RestApi, retry: Retry) -> None:
+        self._spool = spool
+        self._api = api
+        self._retry = retry
+        self._unreadable_limit = HourlyLimit()
+        self._ignored_limit = HourlyLimit()
+
+    def due(self, now: float) -> float:
+        """When there is something to do, in monotonic seconds."""
+        return min(self._spool.maintain_due(now), self.send_due(now))
+
+    def send_due(self, now: float) -> float:
+        """When a pour may be read and sent."""
+        entry = self._spool.next(now)
+        if entry is None:
+            return self._spool.next_due(now)
+        return max(now, self._retry.pour_at(entry.attempts, now))
+
+    def turn(self, now: float) -> Result | None:
+        """Does one unit of work: at most one request. What became of it, if there was one."""
+        self._spool.maintain(now)
+        entry = self._spool.next(now)
+        if entry is None or now < self._retry.pour_at(entry.attempts, now):
+            return None
+        try:
+            content = self._spool.read(entry.name, LINE_LIMIT_BYTES + 1)
+        except FileNotFoundError:
+            self._spool.forget(entry.name)
+        except NotAFileError as error:
+            if self._ignored_limit.allows(entry.name, now):
+                log.warning("%s is ignored: it is %s", escape_name(entry.name), error)
+            self._spool.ignore(entry.name)
+        except FileError as error:
+            if self._unreadable_limit.allows(f"{entry.name}: {error}", now):
+                log.warning("%s is kept: %s; it is tried again", escape_name(entry.name), error)
+            self._spool.put_off(entry.name, now + UNREADABLE_S)
+        else:
+            return self._process(entry, content, now)
+        return None
+
+    def _process(self, entry: Entry, content: Content, now: float) -> Result | None:
+        reported, unchanged_s = self._spool.observe(entry, content, now)
+        pour, problem = _parse(content.head)
+        needed_s = quiet_time_s(pour is not None, content.head.endswith(b"\n"), reported)
+        if unchanged_s < needed_s:
+            self._spool.put_off(entry.name, now + needed_s - unchanged_s)
+            return None
+        if pour is None:
+            self._spool.apply(entry.name, content, Fate.SET_ASIDE, entry.attempts, problem, now)
+            return None
+        return self._send(entry, content, pour)
+
+    def _send(self, entry: Entry, content: Content, pour: Pour) -> Result:
+        result = self._api.post(pour)
+        now = time.monotonic()
+        fate, attempts = self._retry.record_pour(entry.name, entry.attempts, result, now)
+        if result.outcome is Outcome.ACCEPTED:
+            log.info("pour accepted: %s (pin %d, %d pulses in %d)", escape_name(entry.name), pour.pin, pour.pulses, pour.et)
+        reason = f"the server rejected it ({result.reason}); --requeue sends it again"
+        self._spool.apply(entry.name, content, fate, attempts, reason, now)
+        return result
+
+
+def _parse(head: bytes) -> tuple[Pour | None, str]:
+    """The pour, or None and why it is not one."""
+    try:
+        return Pour.parse(head), ""
+    except PourError as error:
+        return None, str(error)

@@ -1,0 +1,15 @@
+"""Whether the wall clock can be believed."""
+
+from __future__ import annotations
+
+RELEASE_MONTH_S = 1793491200
+"""Unix time of 2026-11-01T00:00:00Z, the month of this release."""
+
+
+def is_set(unix_time_s: float) -> bool:
+    """Whether a wall clock that shows `unix_time_s` has been set.
+
+    A Raspberry Pi has no battery-backed clock: after boot it shows a time before this program was released,
+    until NTP sets it. No message may carry such a time.
+    """
+    return unix_time_s >= RELEASE_MONTH_S

@@ -1,0 +1,164 @@
+"""One section of an INI file, read into typed values or refused with one helpful line."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+_QUOTED_CHARACTERS = 200
+_COMMENT = re.compile(r"\s[;#]")
+
+Value = TypeVar("Value")
+
+
+class ConfigError(Exception):
+    """A configuration cannot be used. `problem` names the file, the parameter and the value; `fix` says what to do.
+
+    Both quote the file as it is, except that long values are cut: escape them before printing.
+    """
+
+    def __init__(self, problem: str, fix: str) -> None:
+        super().__init__(problem, fix)
+        self.problem = problem
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.problem}; fix: {self.fix}"
+
+
+class HintError(ValueError):
+    """A value is wrong for a reason that "it takes ..." alone would not explain. The text is that reason."""
+
+
+def value_error(path: Path, parameter: str, value: object, problem: str, fix: str) -> ConfigError:
+    """A ConfigError about one parameter of the file `path`."""
+    if looks_commented(str(value)):
+        fix = f"{fix}; a comment needs a line of its own, it cannot follow a value"
+    return ConfigError(f"{path}: {parameter} = {_cut(str(value)) or '(empty)'}: {problem}", fix)
+
+
+def looks_commented(value: str) -> bool:
+    """Whether `value` probably contains a comment: `configparser` takes ` ;` and ` #` as part of the value."""
+    return _COMMENT.search(value) is not None
+
+
+class Section:
+    """The parameters of one section. Capitals in names do not matter."""
+
+    def __init__(self, path: Path, section: str, setup: str) -> None:
+        """Reads the file `path`. `setup` is the command that makes it. Raises ConfigError."""
+        self._path = path
+        self._setup = setup
+        self._asked: set[str] = set()
+        self._spelled: dict[str, str] = {}
+        self._values = self._read(section)
+
+    def required(self, name: str, convert: Callable[[str], Value], takes: str) -> Value:
+        """The parameter `name`, converted. `takes` describes a right value. Raises ConfigError if it is missing or wrong."""
+        value = self.get(name, convert, takes, fill_in=True)
+        if value is None:
+            raise ConfigError(f"{self._path}: the parameter {name} is missing; it takes {takes}", f"{self._setup} fills it in")
+        return value
+
+    def get(self, name: str, convert: Callable[[str], Value], takes: str, fill_in: bool = False) -> Value | None:
+        """Like `required()`, but None where the parameter is not there."""
+        self._asked.add(name.lower())
+        text = self._values.get(name.lower())
+        if text is None:
+            return None
+        try:
+            return convert(text)
+        except ValueError as error:
+            problem = f"{error}" if isinstance(error, HintError) else "this value is not valid"
+            fix = f"use {takes}" + (f"; {self._setup} fills it in" if fill_in and not text else "")
+            raise value_error(self._path, name, text, problem, fix) from error
+
+    def path(self, name: str, takes: str) -> Path | None:
+        """A path; a relative one is relative to the file's directory. None where the parameter is not there."""
+        return self.get(name, self._beside_file, takes)
+
+    def raw(self, name: str) -> str:
+        """The parameter as written; empty where it is not there."""
+        return self._values.get(name.lower(), "")
+
+    def warnings(self) -> list[str]:
+        """What looks wrong but can be used: unknown parameters, and values that seem to contain a comment."""
+        unknown = [name for key, name in self._spelled.items() if key in self._values and key not in self._asked]
+        commented = [self._spelled[key] for key, value in self._values.items() if key in self._asked and looks_commented(value)]
+        return [
+            *(f"{self._path}: the parameter {_cut(name)} is unknown and ignored; is it misspelt?" for name in unknown),
+            *(f"{self._path}: the value of {name} seems to contain a comment; a comment needs a line of its own" for name in commented),
+        ]
+
+    def _beside_file(self, text: str) -> Path:
+        if not text or "\n" in text or "\0" in text:
+            raise ValueError
+        return Path(os.path.normpath(self._path.parent / text))
+
+    def _read(self, section: str) -> dict[str, str]:
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.optionxform = self._lower  # type: ignore[assignment,method-assign]
+        try:
+            parser.read_string(_text(self._path, self._setup), source=str(self._path))
+        except configparser.Error as error:
+            raise ConfigError(f"{self._path}: {_syntax_problem(error)}", _syntax_fix(error, section)) from error
+        if not parser.has_section(section):
+            found = ", ".join(f"[{name}]" for name in parser.sections()) or "none"
+            raise ConfigError(
+                f"{self._path}: has no section [{section}] (found: {_cut(found)})", f"put the line [{section}] above the parameters"
+            )
+        return dict(parser.items(section))
+
+    def _lower(self, name: str) -> str:
+        self._spelled[name.lower()] = name
+        return name.lower()
+
+
+def _text(path: Path, setup: str) -> str:
+    other = "name another file with --config"
+    try:
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"{path}: is not a file", "name the configuration file with --config")
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        if path.is_symlink():
+            target = os.readlink(path)
+            raise ConfigError(
+                f"{path}: is a symbolic link to {target}, which does not exist", f"mount or make {target}, or remove the link"
+            ) from error
+        raise ConfigError(f"{path}: does not exist", f"make it with {setup}, or {other}") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})", f"make it readable, or {other}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not text in UTF-8 (at byte {error.start})", "save it as UTF-8") from error
+
+
+def _syntax_problem(error: configparser.Error) -> str:
+    """A configparser error in the user's terms."""
+    if isinstance(error, configparser.MissingSectionHeaderError):
+        return f"line {error.lineno}: a parameter before any section"
+    if isinstance(error, configparser.DuplicateOptionError):
+        return f"line {error.lineno}: the parameter {_cut(error.option)} is there twice"
+    if isinstance(error, configparser.DuplicateSectionError):
+        return f"line {error.lineno}: the section [{_cut(error.section)}] is there twice"
+    if isinstance(error, configparser.ParsingError) and error.errors:
+        number, line = error.errors[0]
+        return f"line {number}: cannot read {_cut(line)}"
+    return f"cannot be read as an INI file: {error}"
+
+
+def _syntax_fix(error: configparser.Error, section: str) -> str:
+    if isinstance(error, configparser.MissingSectionHeaderError):
+        return f"put the line [{section}] first"
+    if isinstance(error, (configparser.DuplicateOptionError, configparser.DuplicateSectionError)):
+        return "keep one of them"
+    return "write each line as: parameter = value"
+
+
+def _cut(text: str) -> str:
+    """`text`, or its beginning where the rest would push the fix out of the line."""
+    return text if len(text) <= _QUOTED_CHARACTERS else text[:_QUOTED_CHARACTERS] + "..."
