@@ -116,9 +116,14 @@ def default_spool(path: Path) -> Path:
 def _warnings(config: Config) -> list[str]:
     warnings = []
     if not re.search("/v[0-9]+$", config.base_url):
-        warnings.append(f"{config.path}: serviceBaseURL = {config.base_url}: does not end in the API's version, such as /rest/v2; version 2 is used")
+        warnings.append(
+            f"{config.path}: serviceBaseURL = {config.base_url}: does not end in the API's version, such as /rest/v2; version 2 is used"
+        )
     if config.base_url.startswith("http:") and not _is_private(urlsplit(config.base_url).hostname or ""):
         warnings.append(f"{config.path}: serviceBaseURL = {config.base_url}: http can be read and changed by anyone on the way; use https")
+    if config.key_file != config.private_key != default_key(config.path):
+        fix = "put LoadCredential=privkey.pem:PATH into the unit"
+        warnings.append(f"{config.path}: privateKey = {config.private_key}: not used, systemd passes the service its key; {fix}")
     return [*warnings, *_key_warnings(config.private_key)]
 
 

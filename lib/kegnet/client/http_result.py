@@ -7,7 +7,7 @@ import http
 import re
 import ssl
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from http.client import BadStatusLine, RemoteDisconnected
 
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
@@ -46,7 +46,9 @@ def judge(status: int, phrase: str, headers: Mapping[str, str], body: bytes, now
         return Result(Outcome.ACCEPTED, reason)
     if 300 <= status < 400:
         target = escape_name(headers.get("Location", "nowhere"))
-        return Result(Outcome.FAILED, f"{reason}, a redirect to {target}, not followed", fix="check serviceBaseURL, or log in to the network")
+        return Result(
+            Outcome.FAILED, f"{reason}, a redirect to {target}, not followed", fix="check serviceBaseURL, or log in to the network"
+        )
     if status in (401, 403):
         return Result(Outcome.REFUSED, explained)
     if status in _BUSY:
@@ -94,7 +96,7 @@ def _http_date_s(text: str) -> float | None:
     """The Unix time of an HTTP date in one of its three forms (RFC 9110 §5.6.7), all of them in GMT."""
     try:
         moment: datetime = email.utils.parsedate_to_datetime(text)
-        return moment.replace(tzinfo=timezone.utc).timestamp()
+        return moment.replace(tzinfo=UTC).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 

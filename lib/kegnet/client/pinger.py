@@ -82,9 +82,7 @@ class Pinger:
         if self._no_reading_limit.end():
             log.info("thermometer found: %s reads %s", reading.probe, celsius(reading.millicelsius))
         if self._probe not in ("", reading.probe) and self._probe_limit.allows(reading.probe, time.monotonic()):
-            log.warning(
-                "another thermometer is read now: %s instead of %s; the parameter sensor selects one", reading.probe, self._probe
-            )
+            log.warning("another thermometer is read now: %s instead of %s; the parameter sensor selects one", reading.probe, self._probe)
         self.reading, self.sensor_problem, self._probe = reading, "", reading.probe
 
     def _record_no_reading(self, problem: str, again_s: float) -> None:

@@ -35,9 +35,7 @@ INTERRUPTED_LIMIT = 50
 """How many interrupted sessions a process keeps; then it has to be started again."""
 SYSTEM_STORE = Path("/etc/ssl/certs/ca-certificates.crt")
 
-_CLOSED_BY_SERVER = Retry(
-    total=1, connect=0, read=1, status=0, redirect=0, other=0, allowed_methods=None, respect_retry_after_header=False
-)
+_CLOSED_BY_SERVER = Retry(total=1, connect=0, read=1, status=0, redirect=0, other=0, allowed_methods=None, respect_retry_after_header=False)
 """A server may close a kept connection just as the next request is sent (RFC 9112 §9.3.1): then it is sent once more."""
 _FAILURES = (requests.RequestException, HTTPError, OSError, ValueError)
 """All that a request may raise, besides DeadlineExceeded."""
@@ -92,15 +90,14 @@ class RestApi:
                 _read_body(response, body)
         except DeadlineExceeded as error:
             interruption = error
-            if response is None:
-                return Result(Outcome.FAILED, f"no answer within {REQUEST_LIMIT_S:.0f} s")
         except _FAILURES as error:
             return judge_failure(error, urlsplit(url).hostname or "")
         finally:
             if limit.expired:
                 _interrupted.append((self._session, interruption))
                 self._session = _new_session()
-        assert response is not None
+        if response is None:
+            return Result(Outcome.FAILED, f"no answer within {REQUEST_LIMIT_S:.0f} s")
         return judge(response.status_code, response.reason or "", response.headers, bytes(body), time.time())
 
 

@@ -54,9 +54,7 @@ class Status:
         self._has_sensor = config.has_sensor
         self._retry = retry
         self._server = _Problem("server unavailable", "server available again")
-        self._lanes = {
-            kind: _Problem(f"{kind} are not accepted", f"{kind} are accepted again") for kind in (PINGS, POURS)
-        }
+        self._lanes = {kind: _Problem(f"{kind} are not accepted", f"{kind} are accepted again") for kind in (PINGS, POURS)}
         fix = f"give the server's administrator what this prints: {command(config.path, '--setup')}"
         self._refused = _Problem("not authorised, the server refuses this client", "authorised again", fix)
         self._clock_limit = HourlyLimit()

@@ -101,7 +101,9 @@ def _read(path: Path) -> bytes:
     except FileNotFoundError as error:
         if path.is_symlink():
             target = os.readlink(path)
-            raise KeyFileError(f"it is a symbolic link to {target}, which does not exist", f"mount or make {target}, or remove the link") from error
+            raise KeyFileError(
+                f"it is a symbolic link to {target}, which does not exist", f"mount or make {target}, or remove the link"
+            ) from error
         raise KeyFileError("it is missing", "make one with {setup}") from error
     except IsADirectoryError as error:
         raise not_a_file from error

@@ -108,5 +108,5 @@ def _text(record: logging.LogRecord) -> str:
     if record.exc_info and record.exc_info[1] is not None:
         error = record.exc_info[1]
         trace = logging.Formatter().formatException(record.exc_info)
-        text = f"{text}: {type(error).__name__}: {error}; {trace[-_LINE_CHARACTERS // 2:]}"
+        text = f"{text}: {type(error).__name__}: {error}; {trace[-_LINE_CHARACTERS // 2 :]}"
     return text

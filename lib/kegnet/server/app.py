@@ -14,7 +14,7 @@ from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from kegnet.messages import canonical_text
+from kegnet.core.messages import canonical_text
 
 from . import page, programs, schema
 from .clients import Clients, verifies
