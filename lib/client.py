@@ -67,7 +67,11 @@ def assemble(path: Path, old: Parts | None = None) -> Parts:
     except KeyFileError as error:
         raise conf.error("privateKey", conf.private_key, error.problem, error.fix) from error
     api = RestApi(conf, key)
-    spool = old.spool if old and old.spool.path == conf.spool else Spool(conf.spool, time.monotonic())
+    if old and old.spool.path == conf.spool:
+        spool = old.spool
+        spool.forget_attempts()
+    else:
+        spool = Spool(conf.spool, time.monotonic())
     retry = Retry(conf.ping_interval_s, conf.has_sensor)
     pinger = Pinger(Thermometer(conf.w1_devices, conf.sensor), api, retry, conf.ping_interval_s, conf.ts_per_s)
     return Parts(conf, spool, api, retry, Uploader(spool, api, retry), pinger, Status(conf, retry))

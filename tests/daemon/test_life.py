@@ -1,4 +1,4 @@
-"""The running daemon as a process: start, refusal, reload, end, sleep, and what it tells systemd."""
+"""The running daemon as a process: start, configuration errors, reload, end, sleep, and its notifications to systemd."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def refusal(keg: Keg) -> str:
 
 
 @pytest.mark.parametrize(
-    ("parameter", "value", "mend"),
+    ("parameter", "value", "fix"),
     [
         ("uuid", "", "the client's UUID, e.g."),
         ("uuid", "6c0e6c2e6a1b4d8e9a355b0d2f5f2c11", "the client's UUID, e.g."),
@@ -42,30 +42,29 @@ def refusal(keg: Keg) -> str:
         ("sensor", "28", "28-0000054c9f11"),
         ("caBundle", "missing.pem", "CA certificates"),
         ("caBundle", "client.conf", "CA certificates"),
-        ("privateKey", "missing.pem", "it is missing; make one with: sudo kegnet-client --setup"),
-        ("privateKey", ".", "move it away, and make another with: sudo kegnet-client --setup"),
-        ("spool", "missing", "mkdir -p"),
-        ("spool", "client.conf", "mkdir -p"),
-        ("spool", "x" * 300, "name a directory that its user may enter"),
+        ("privateKey", "missing.pem", "it is missing; fix: make one with sudo kegnet-client"),
+        ("privateKey", ".", "move the file away and make another key with sudo kegnet-client"),
+        ("pingInterval", "600 ; ten minutes", "a comment needs a line of its own"),
+        ("privateKey", "key.pem # mine", "a comment needs a line of its own"),
     ],
 )
-def test_a_bad_value_ends_with_78_and_one_line_of_help(moody_keg: Keg, parameter: str, value: str, mend: str) -> None:
+def test_a_bad_value_ends_with_78_and_one_line_of_help(moody_keg: Keg, parameter: str, value: str, fix: str) -> None:
     moody_keg.parameters[parameter] = value
     moody_keg.start(until=None)
     line = refusal(moody_keg)
     assert str(moody_keg.config) in line
     assert f"{parameter} = " in line
     assert value[:100] in line
-    assert mend in line
+    assert fix in line
 
 
 @pytest.mark.parametrize(
-    ("text", "mend"),
+    ("text", "fix"),
     [
-        (None, "is not there; make it with sudo kegnet-client --setup, or name another file"),
+        (None, "does not exist; fix: make it with sudo kegnet-client"),
         ("", "no section [KegNet]"),
         ("uuid = x\n", "put the line [KegNet] first"),
-        ("[kegnet]\n", "there: [kegnet]"),
+        ("[kegnet]\n", "found: [kegnet]"),
         ("[KegNet]\nserviceBaseURL = https://k.example/rest/v2\n", "parameter uuid is missing"),
         ("[KegNet]\nuuid = 6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11\n", "parameter serviceBaseURL is missing"),
         ("[KegNet]\nuuid = a\nuuid = b\n", "line 3: the parameter uuid is there twice"),
@@ -73,14 +72,14 @@ def test_a_bad_value_ends_with_78_and_one_line_of_help(moody_keg: Keg, parameter
         ("[KegNet]\nuuid = \xff\n", "UTF-8"),
     ],
 )
-def test_a_file_that_is_no_configuration_ends_with_78_and_one_line_of_help(moody_keg: Keg, text: str | None, mend: str) -> None:
+def test_a_file_that_is_not_a_configuration_ends_with_78_and_one_line_of_help(moody_keg: Keg, text: str | None, fix: str) -> None:
     moody_keg.config = moody_keg.config.with_name("other.conf")
     if text is not None:
         moody_keg.config.write_text(text, encoding="latin-1")
     moody_keg.launch()
     line = refusal(moody_keg)
     assert str(moody_keg.config) in line
-    assert mend in line
+    assert fix in line
 
 
 @pytest.mark.parametrize(
@@ -90,12 +89,12 @@ def test_a_file_that_is_no_configuration_ends_with_78_and_one_line_of_help(moody
         (["genrsa", "-aes128", "-passout", "pass:x", "-out", "KEY", "2048"], "passphrase"),
         (["ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", "KEY"], "not an RSA key"),
         (["genpkey", "-algorithm", "ed25519", "-out", "KEY"], "not an RSA key"),
-        (["rand", "-out", "KEY", "1000"], "holds no private key"),
-        (["rsa", "-in", "GOOD", "-pubout", "-out", "KEY"], "holds no private key"),
+        (["rand", "-out", "KEY", "1000"], "contains no private key"),
+        (["rsa", "-in", "GOOD", "-pubout", "-out", "KEY"], "contains no private key"),
     ],
     ids=["short", "encrypted", "ec", "ed25519", "garbage", "public"],
 )
-def test_a_key_that_cannot_serve_ends_with_78_and_never_asks_for_a_passphrase(
+def test_a_key_that_cannot_be_used_ends_with_78_and_never_asks_for_a_passphrase(
     moody_keg: Keg, key: Path, make: list[str], said: str
 ) -> None:
     bad = moody_keg.folder / "bad.pem"
@@ -112,12 +111,12 @@ def test_a_traditional_and_a_pkcs8_key_sign_alike(keg: Keg, kegnet: StandIn, key
     kegnet.wait_for_messages("ping", keg)
 
 
-def test_the_key_that_systemd_hands_over_is_preferred(keg: Keg, kegnet: StandIn, key: Path) -> None:
+def test_the_key_that_systemd_passes_is_preferred(keg: Keg, kegnet: StandIn, key: Path) -> None:
     folder = keg.folder / "credentials"
     folder.mkdir()
     (folder / "privkey.pem").write_bytes(key.read_bytes())
     keg.start(env={"CREDENTIALS_DIRECTORY": str(folder)}, privateKey="not-for-the-service.pem")
-    keg.journal.wait("privateKey = .*not-for-the-service.pem: not used, for systemd hands this service its key")
+    keg.journal.wait("privateKey = .*not-for-the-service.pem: not used, systemd passes the service its key")
     kegnet.wait_for_messages("ping", keg)
 
 
@@ -128,7 +127,7 @@ def test_credentials_of_something_else_do_not_hide_the_key(keg: Keg, kegnet: Sta
 
 def test_an_unknown_parameter_is_named_in_a_warning_and_does_not_stop_the_start(moody_keg: Keg, moody: Moody) -> None:
     moody_keg.start(pingIntervall=5)
-    moody_keg.journal.wait("pingIntervall is not known")
+    moody_keg.journal.wait("pingIntervall is unknown")
     moody.wait_for_requests("/ping")
 
 
@@ -137,7 +136,7 @@ def test_each_line_has_its_severity_and_the_facility_user(moody_keg: Keg, moody:
     moody_keg.start(nonsense=1)
     moody_keg.pour("0,1,1,1\n", "x.pour")
     assert moody_keg.journal.wait("x.pour is set aside").startswith("<11>"), "error"
-    assert moody_keg.journal.wait("nonsense is not known").startswith("<12>"), "warning"
+    assert moody_keg.journal.wait("nonsense is unknown").startswith("<12>"), "warning"
     assert moody_keg.journal.wait("ping accepted").startswith("<14>"), "information"
     pattern = rf"^<1[124]>[A-Z][a-z]{{2}} [ 0-9]{{2}} [0-9:]{{8}} kegnet-client\[{moody_keg.pid}\]: "
     assert moody_keg.journal.lines(pattern) == moody_keg.journal.datagrams
@@ -152,7 +151,7 @@ def test_the_end_is_orderly(moody_keg: Keg, moody: Moody, number: signal.Signals
     moody_keg.journal.wait("stopped; no pours wait")
 
 
-def test_a_request_in_hand_is_left_five_seconds_after_sigterm(moody_keg: Keg, moody: Moody) -> None:
+def test_a_request_in_hand_is_given_up_five_seconds_after_sigterm(moody_keg: Keg, moody: Moody) -> None:
     moody.mood = silent
     moody_keg.start()
     moody_keg.pour()
@@ -162,12 +161,12 @@ def test_a_request_in_hand_is_left_five_seconds_after_sigterm(moody_keg: Keg, mo
     assert len(moody_keg.waiting()) == 1
 
 
-def test_a_reload_takes_over_a_good_edit_and_keeps_on_after_a_bad_one(moody_keg: Keg, moody: Moody) -> None:
+def test_a_reload_uses_a_good_edit_and_ignores_a_bad_one(moody_keg: Keg, moody: Moody) -> None:
     moody_keg.start()
     moody.wait_for_requests("/ping")
     moody_keg.write_config(pingInterval="never")
     moody_keg.signal(signal.SIGHUP)
-    moody_keg.journal.wait("not reloaded, going on as before: .*pingInterval = never")
+    moody_keg.journal.wait("not reloaded, the old configuration stays in use: .*pingInterval = never")
     other = moody_keg.folder / "other-spool"
     other.mkdir()
     moody_keg.write_config(pingInterval=1, spool=other)
@@ -178,7 +177,7 @@ def test_a_reload_takes_over_a_good_edit_and_keeps_on_after_a_bad_one(moody_keg:
     moody.wait_for_requests("/pour")
 
 
-def test_systemd_is_told_ready_status_watchdog_reload_and_stop(moody_keg: Keg, moody: Moody) -> None:
+def test_systemd_is_notified_of_ready_status_watchdog_reload_and_stop(moody_keg: Keg, moody: Moody) -> None:
     moody.ping_mood = answers(503)
     address = moody_keg.folder / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
@@ -213,9 +212,9 @@ def _switches_and_ticks(pid: int) -> tuple[int, int]:
 
 
 def test_idle_it_sleeps(moody_keg: Keg, moody: Moody) -> None:
-    moody_keg.pour("", "invalid.pour")
     (moody_keg.spool / "x.pour.fail").write_text("")
     moody_keg.start()
+    moody_keg.pour("", "invalid.pour")
     wait_for(lambda: not moody_keg.waiting())
     moody.wait_for_requests("/ping")
     assert stays(lambda: True, 1)

@@ -19,7 +19,7 @@ NOBODY = "ff ff ff ff ff ff ff ff ff : crc=c9 NO\nff ff ff ff ff ff ff ff ff t=-
 IMPOSSIBLE = "43 01 4b 46 7f ff 0c 10 97 : crc=97 YES\n43 01 4b 46 7f ff 0c 10 97 t=125001\n"
 
 
-def test_a_temperature_goes_out_as_a_ping_signed_as_openssl_signs_it(keg: Keg, kegnet: StandIn) -> None:
+def test_a_temperature_is_sent_as_a_ping_signed_as_openssl_signs_it(keg: Keg, kegnet: StandIn) -> None:
     keg.answer("43 01 4b 46 7f ff 0c 10 97 : crc=97 YES\n43 01 4b 46 7f ff 0c 10 97 t=20187\n")
     before_ms = time.time_ns() // 10**6
     keg.start()
@@ -30,7 +30,7 @@ def test_a_temperature_goes_out_as_a_ping_signed_as_openssl_signs_it(keg: Keg, k
     assert "20.187 °C" in keg.journal.wait("ping accepted")
 
 
-def test_version_1_of_the_api_is_told_seconds(keg: Keg, kegnet: StandIn) -> None:
+def test_version_1_of_the_api_gets_seconds(keg: Keg, kegnet: StandIn) -> None:
     before_s = int(time.time())
     keg.start(serviceBaseURL=kegnet.base_url.replace("/v2", "/v1/"))
     ping = kegnet.wait_for_messages("ping", keg)[0]
@@ -55,11 +55,11 @@ def test_an_ordinary_temperature_is_sent_zero_included(keg: Keg, kegnet: StandIn
         (NOBODY, "does not answer"),
         ("", "empty answer"),
         (IMPOSSIBLE, "t=125001"),
-        ("rubbish\n", "none of the driver's"),
+        ("rubbish\n", "the kernel's driver does not give"),
     ],
     ids=["shorted", "power-on", "starved", "crc", "nobody", "empty", "impossible", "rubbish"],
 )
-def test_what_is_no_reading_sends_no_ping_and_is_said_once(moody_keg: Keg, moody: Moody, answer: str, said: str) -> None:
+def test_without_a_reading_there_is_no_ping_and_one_log_line(moody_keg: Keg, moody: Moody, answer: str, said: str) -> None:
     moody_keg.answer(answer)
     moody_keg.start(pingInterval=1)
     moody_keg.journal.wait(f"no temperature, so no ping: .*{said}")
@@ -70,7 +70,7 @@ def test_what_is_no_reading_sends_no_ping_and_is_said_once(moody_keg: Keg, moody
     moody_keg.journal.wait(f"thermometer found: {PROBE} reads 4.250")
 
 
-def test_a_probe_unplugged_and_plugged_again_is_lost_and_found(moody_keg: Keg, moody: Moody) -> None:
+def test_a_probe_that_is_unplugged_and_plugged_in_again_is_lost_and_found(moody_keg: Keg, moody: Moody) -> None:
     moody_keg.start(pingInterval=1)
     moody.wait_for_requests("/ping")
     moody_keg.unplug()
@@ -81,7 +81,7 @@ def test_a_probe_unplugged_and_plugged_again_is_lost_and_found(moody_keg: Keg, m
     moody_keg.journal.wait("thermometer found")
 
 
-def test_a_phantom_is_no_thermometer_and_is_named(moody_keg: Keg, moody: Moody) -> None:
+def test_a_phantom_is_not_a_thermometer_and_is_named(moody_keg: Keg, moody: Moody) -> None:
     moody_keg.unplug()
     moody_keg.answer(SHORTED, probe="00-400000000000")
     moody_keg.start()
@@ -102,8 +102,24 @@ def test_pings_go_on_at_their_interval(moody_keg: Keg, moody: Moody) -> None:
     assert moody.connections == 1, "one kept connection serves them all"
 
 
-def test_a_refused_ping_is_said_once_and_sent_again_at_its_time(moody_keg: Keg, moody: Moody) -> None:
-    moody.ping_mood = lambda connection, _: connection.answer(401, b"who are you?")
+def test_a_rejected_ping_is_logged_once_and_the_next_is_sent_at_its_time(moody_keg: Keg, moody: Moody) -> None:
+    moody.ping_mood = lambda connection, _: connection.answer(400, b"bad temp")
     moody_keg.start(pingInterval=1)
     moody.wait_for_requests("/ping", 3)
-    assert len(moody_keg.journal.lines(r"ping refused by the server \(401 Unauthorized: who are you\?\)")) == 1
+    assert len(moody_keg.journal.lines(r"ping rejected by the server \(400 Bad Request: bad temp\)")) == 1
+
+
+def test_without_a_sensor_there_are_no_pings_and_pours_are_sent(moody_keg: Keg, moody: Moody) -> None:
+    moody_keg.start(sensor="none", pingInterval=1)
+    moody_keg.pour()
+    moody.wait_for_requests("/pour")
+    assert stays(lambda: not moody.paths("/ping"), 2)
+    assert not moody_keg.journal.lines("no temperature")
+
+
+def test_a_probe_that_is_plugged_in_is_read_within_15_seconds(moody_keg: Keg, moody: Moody) -> None:
+    moody_keg.unplug()
+    moody_keg.start()
+    moody_keg.journal.wait("no thermometer on the 1-Wire bus")
+    moody_keg.temperature(4250)
+    moody.wait_for_requests("/ping", limit_s=15)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from http.client import BadStatusLine, RemoteDisconnected
 
-from urllib3.exceptions import ProtocolError, ReadTimeoutError
+from urllib3.exceptions import ProtocolError, ReadTimeoutError, SSLError
 
 from ..core.syslog_handler import escape_name
 from .outcome import Outcome, Result
@@ -19,11 +19,12 @@ RETRY_AFTER_LIMIT_S = 3600.0
 
 _BUSY = (408, 425, 429, 503)
 _NOT_THE_API = (404, 405, 407, 421, 426)
+_WRONG_NAME_FIX = "use the name that the certificate is for in serviceBaseURL"
 _CERTIFICATE_FIXES = {
     9: "set this machine's clock: timedatectl set-ntp true",
     10: "ask the server's administrator to renew it, unless this machine's clock is wrong",
-    62: "use the name that the certificate is for in serviceBaseURL",
-    64: "use the name that the certificate is for in serviceBaseURL",
+    62: _WRONG_NAME_FIX,
+    64: _WRONG_NAME_FIX,
 }
 """By the codes X509_V_ERR_* of openssl-verification-options(1)."""
 _UNKNOWN_AUTHORITY_FIX = "name the certificate of the authority that signed it in caBundle"
@@ -78,11 +79,14 @@ def judge_failure(error: BaseException, host: str) -> Result:
     causes = list(_causes(error))
     connected = any(isinstance(cause, (ProtocolError, ReadTimeoutError)) for cause in causes)
     outcome = Outcome.FAILED if connected else Outcome.NO_CONNECTION
-    for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            fix = _CERTIFICATE_FIXES.get(cause.verify_code, _UNKNOWN_AUTHORITY_FIX)
-            return Result(Outcome.NO_CONNECTION, f"certificate trouble: asked for {host}, {cause.verify_message}", fix=fix)
-    return Result(outcome, escape_name(_describe(causes[-1])))
+    inner = causes[-1]
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        fix = _CERTIFICATE_FIXES.get(inner.verify_code, _UNKNOWN_AUTHORITY_FIX)
+        return Result(Outcome.NO_CONNECTION, f"certificate trouble: asked for {host}, {inner.verify_message}", fix=fix)
+    if isinstance(inner, ValueError) and any(isinstance(cause, SSLError) for cause in causes):
+        # urllib3's own comparison of the host with the names in the certificate.
+        return Result(Outcome.NO_CONNECTION, f"certificate trouble: asked for {host}, {escape_name(str(inner))}", fix=_WRONG_NAME_FIX)
+    return Result(outcome, escape_name(_describe(inner)))
 
 
 def _standard_phrase(status: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Mapping
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -110,6 +111,7 @@ def _new_session() -> requests.Session:
     session = requests.Session()
     # Neither .netrc, nor proxies, nor REQUESTS_CA_BUNDLE: they are meant for other programs.
     session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.clear()
     session.headers.update({"User-Agent": f"kegnet-client/{__version__}", "Accept-Encoding": "identity"})
     adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=_CLOSED_BY_SERVER)

@@ -10,6 +10,7 @@ import random
 from dataclasses import dataclass, field, replace
 
 from .outcome import Fate, Outcome, Result
+from .refusals import Refusals
 
 BASE_S = 5.0
 CAP_S = 600.0
@@ -17,10 +18,6 @@ SPREAD = 0.03
 """Each interval between two pings is longer or shorter by up to this fraction."""
 ARRIVAL_GAP_S = 60.0
 """A pour that arrives this long after the last attempt is tried at once in spite of a backoff."""
-ASK_S = 60.0
-ASK_LATER_S = 600.0
-ASK_LATER_AFTER_S = 3600.0
-"""How often a client that is not authorised asks again: in its first hour, and afterwards."""
 
 _NEVER = float("inf")
 _LONG_AGO = float("-inf")
@@ -31,13 +28,16 @@ class Attempts:
     """What is known of the earlier attempts to send one pour.
 
     `failures` orders the pours, fewest first. `due`: not before. `refused_at`: when the server last refused it.
-    `arrived_at`: when inotify reported it; never for one that was found by reading the directory.
     """
 
     failures: int = 0
     due: float = _LONG_AGO
     refused_at: float | None = None
-    arrived_at: float = _LONG_AGO
+
+    @property
+    def order(self) -> tuple[bool, int]:
+        """Sorts the pours: those that were refused behind the others, then fewest failures first."""
+        return self.refused_at is not None, self.failures
 
 
 @dataclass
@@ -71,47 +71,6 @@ class _Lane:
     def answered(self) -> None:
         self.pause.reset()
         self.busy.reset()
-
-
-@dataclass
-class _Refusals:
-    """Rule 4: how many messages in a row were refused (401, 403), and which one asks next whether the client is known.
-
-    One refusal may be about that message alone, so another message is sent at once. From the second one on the client
-    is not authorised, and asks at `ask_at`, pings and pours in turn. Pours wait only if a pour was among the refused.
-    """
-
-    count: int = 0
-    since: float = 0.0
-    ask_at: float = 0.0
-    ping_asked: bool = False
-    pour_refused: bool = False
-
-    def record(self, is_ping: bool, now: float) -> None:
-        self.count += 1
-        self.pour_refused = self.pour_refused or not is_ping
-        if self.count == 1:
-            self.since = now
-        if self.count <= 2 or now >= self.ask_at:
-            self.ping_asked = is_ping
-            self.ask_at = now + (ASK_S if now - self.since < ASK_LATER_AFTER_S else ASK_LATER_S)
-
-    def ping_at(self, pour_waits: bool, other_pour_waits: bool) -> float:
-        """When a ping asks, in addition to those at their interval."""
-        if self.count == 1:
-            return _NEVER if other_pour_waits else self.since
-        if self.count == 0 or (self.ping_asked and pour_waits):
-            return _NEVER
-        return self.ask_at
-
-    def pour_at(self, was_refused: bool, can_ping: bool) -> float:
-        """When a pour may be sent."""
-        if not self.pour_refused or (self.count == 1 and not was_refused):
-            return _LONG_AGO
-        if self.count == 1 or self.ping_asked or not can_ping:
-            return self.ask_at
-        # The ping's turn; should it not be sent, the pour asks instead.
-        return self.ask_at + ASK_S
 
 
 def backoff_s(failures: int, source: random.Random) -> float:
@@ -154,7 +113,7 @@ class Retry:
         self._reading_at = _LONG_AGO if has_sensor else _NEVER
         self._last_failed_pour: str | None = None
         self._accepted_at = _LONG_AGO
-        self._refusals = _Refusals()
+        self._refusals = Refusals()
 
     @property
     def connected(self) -> bool:
@@ -172,15 +131,14 @@ class Retry:
         held_until = max(self._connection.until, self._pings.pause.until, self._pings.busy.until, self._reading_at)
         return max(held_until, min(self._schedule.due, asks_at))
 
-    def pour_at(self, pour: Attempts, now: float) -> float:
-        """When `pour`, the one that is next, may be sent."""
-        connection_until, pause_until = self._connection.until, self._pours.pause.until
-        if pour.arrived_at - max(self._pings.last_attempt_at, self._pours.last_attempt_at) > ARRIVAL_GAP_S:
-            connection_until = _LONG_AGO
-        if pour.arrived_at - self._pours.last_attempt_at > ARRIVAL_GAP_S:
-            pause_until = _LONG_AGO
-        asks_at = self._refusals.pour_at(self._was_refused(pour), can_ping=self._reading_at <= now)
-        return max(connection_until, pause_until, self._pours.busy.until, pour.due, asks_at)
+    def pour_at(self, pour: Attempts, arrived_at: float, now: float) -> float:
+        """When `pour`, the one that is next, may be sent. `arrived_at`: when the latest pour arrived."""
+        held_until = max(self._pours.busy.until, pour.due, self._refusals.pour_at(self._was_refused(pour), self._reading_at <= now))
+        if arrived_at - max(self._pings.last_attempt_at, self._pours.last_attempt_at) <= ARRIVAL_GAP_S:
+            held_until = max(held_until, self._connection.until)
+        if arrived_at - self._pours.last_attempt_at <= ARRIVAL_GAP_S:
+            held_until = max(held_until, self._pours.pause.until)
+        return held_until
 
     def record_no_reading(self, again_at: float) -> None:
         """There was no temperature to send; the sensor is read again at `again_at`."""
@@ -226,9 +184,11 @@ class Retry:
                 self._last_failed_pour = None
         if result.outcome is Outcome.ACCEPTED:
             self._accepted_at = now
-            self._refusals = _Refusals()
+            self._refusals = Refusals()
         elif result.outcome is Outcome.REFUSED:
             self._refusals.record(lane is self._pings, now)
+        elif self._refusals.count:
+            self._refusals.asked(lane is self._pings, now)
 
     def _fate(self, pour: Attempts, outcome: Outcome) -> Fate:
         if outcome is Outcome.ACCEPTED:

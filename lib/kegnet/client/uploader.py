@@ -51,13 +51,13 @@ class Uploader:
         entry = self._spool.next(now)
         if entry is None:
             return self._spool.next_due(now)
-        return max(now, self._retry.pour_at(entry.attempts, now))
+        return max(now, self._retry.pour_at(entry.attempts, self._spool.arrived_at, now))
 
     def turn(self, now: float) -> Result | None:
         """Does one unit of work: at most one request. What became of it, if there was one."""
         self._spool.maintain(now)
         entry = self._spool.next(now)
-        if entry is None or now < self._retry.pour_at(entry.attempts, now):
+        if entry is None or now < self._retry.pour_at(entry.attempts, self._spool.arrived_at, now):
             return None
         try:
             content = self._spool.read(entry.name, LINE_LIMIT_BYTES + 1)

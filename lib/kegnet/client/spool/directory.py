@@ -56,11 +56,16 @@ class SpoolDirectory:
         os.close(self.descriptor)
 
     def is_current(self) -> bool:
-        """Whether `path` still leads to this directory."""
+        """Whether `path` still leads to this directory, and through the same mount."""
         try:
-            return os.path.samestat(os.stat(self._path), os.fstat(self.descriptor))
+            descriptor = os.open(self._path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
             return False
+        try:
+            same = os.path.samestat(os.fstat(descriptor), os.fstat(self.descriptor))
+            return same and _mount_id(descriptor) == _mount_id(self.descriptor)
+        finally:
+            os.close(descriptor)
 
     @property
     def watch_descriptor(self) -> int | None:
@@ -122,6 +127,13 @@ class _Counts:
                             age = (entry.stat(follow_symlinks=False).st_mtime_ns, entry.name)
                             if age > after:
                                 yield age
+
+
+def _mount_id(descriptor: int) -> str:
+    """The mount through which `descriptor` was opened (proc(5)); empty where the kernel does not say."""
+    with contextlib.suppress(OSError), open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii") as info:
+        return next((line for line in info if line.startswith("mnt_id:")), "")
+    return ""
 
 
 def _open(path: Path) -> int:

@@ -37,9 +37,9 @@ class Entry:
         return max(self.wait_until, self.attempts.due)
 
     @property
-    def order(self) -> tuple[int, float, str]:
-        """Fewest failures first, then oldest first."""
-        return self.attempts.failures, self.mtime_ns, self.name
+    def order(self) -> tuple[bool, int, float, str]:
+        """By the attempts, then oldest first."""
+        return *self.attempts.order, self.mtime_ns, self.name
 
 
 class Queue:
@@ -48,7 +48,7 @@ class Queue:
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
         # Both heaps contain outdated items; they are dropped when they come to the top.
-        self._due: list[tuple[int, float, str]] = []
+        self._due: list[tuple[bool, int, float, str]] = []
         self._later: list[tuple[float, str]] = []
 
     def __len__(self) -> int:
@@ -76,6 +76,11 @@ class Queue:
         """Forgets `name`."""
         self._entries.pop(name, None)
 
+    def forget_attempts(self) -> None:
+        """Makes every entry look as if it had never been tried."""
+        for entry in list(self._entries.values()):
+            self.put(replace(entry, attempts=Attempts()))
+
     def clear(self) -> None:
         """Forgets everything."""
         self._entries.clear()
@@ -94,7 +99,7 @@ class Queue:
             if entry is not None and entry.due == due:
                 heapq.heappush(self._due, entry.order)
         while self._due:
-            entry = self._entries.get(self._due[0][2])
+            entry = self._entries.get(self._due[0][-1])
             if entry is not None and entry.order == self._due[0] and entry.due <= now:
                 return entry
             heapq.heappop(self._due)

@@ -45,7 +45,7 @@ class Spool:
     """The directory `path`. `now` is always `time.monotonic()` seconds.
 
     `trouble` says what is wrong with the directory; it is empty while all is well. `waiting` and
-    `set_aside` count files.
+    `set_aside` count files. `arrived_at`: when inotify last reported a pour.
     """
 
     def __init__(self, path: Path, now: float) -> None:
@@ -54,6 +54,7 @@ class Spool:
         self.trouble = ""
         self.waiting = 0
         self.set_aside = 0
+        self.arrived_at = _LONG_AGO
         self._queue = Queue()
         self._removals = Removals()
         self._directory: SpoolDirectory | None = None
@@ -114,6 +115,10 @@ class Spool:
     def next(self, now: float) -> Entry | None:
         """The pour that is next, of those that are due."""
         return None if self._removals.full else self._queue.next(now)
+
+    def forget_attempts(self) -> None:
+        """Makes every pour look as if it had never been tried."""
+        self._queue.forget_attempts()
 
     # One pour.
 
@@ -188,6 +193,7 @@ class Spool:
             stamp = files.stamp(directory.descriptor, name)
         except OSError:
             return  # It is gone. Our own renames are reported, too.
+        self.arrived_at = now
         old = self._queue.get(name)
         if old is not None and old.stamp == stamp:
             self._queue.put(replace(old, reported=stamp, wait_until=_LONG_AGO))
@@ -198,8 +204,7 @@ class Spool:
                 # Too many to keep them all: a look finds it when its time has come.
                 self._more = True
                 return
-        arrived = Attempts(arrived_at=now)
-        self._queue.put(Entry(name, stamp.mtime_ns, arrived, reported=stamp, stamp=stamp, since=now))
+        self._queue.put(Entry(name, stamp.mtime_ns, reported=stamp, stamp=stamp, since=now))
 
     def _look(self, now: float) -> None:
         """Sees that the directory is open, locked and watched, and takes the oldest names that are not in the queue."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,8 +30,9 @@ class Events:
 class Watch:
     """An inotify watch on the directory `path` for names that end in `suffix`, and on everything that leads there.
 
-    What leads there is watched only for being moved or removed itself, so that nothing that happens inside those
-    directories wakes this process up.
+    What leads there is watched only for being moved or removed itself, so that what happens inside those directories does
+    not wake this process up. Only the parent reports deletions in it: as long as the spool is open, the kernel does not
+    report its removal otherwise.
     """
 
     _WRITTEN = pyinotify.IN_MOVED_TO | pyinotify.IN_CLOSE_WRITE
@@ -39,6 +41,7 @@ class Watch:
     def __init__(self, path: Path, suffix: str) -> None:
         """Raises WatchError: there is no such directory, or no inotify watch left on this machine."""
         self._suffix = suffix
+        self._name = os.path.basename(os.path.realpath(path))
         self._events = Events()
         try:
             self._manager = pyinotify.WatchManager()
@@ -51,12 +54,11 @@ class Watch:
         except WatchError:
             self.close()
             raise
-        for step in steps_to(path):
-            try:
-                self._add(step, self._REMOVED | pyinotify.IN_DONT_FOLLOW)
-            except WatchError:
-                # A directory that may be entered but not read cannot be watched.
-                continue
+        resolved = Path(os.path.realpath(path))
+        for step in {*steps_to(path), resolved.parent}:
+            events = self._REMOVED | (pyinotify.IN_DELETE if step == resolved.parent else 0)
+            with contextlib.suppress(WatchError):  # A directory that may be entered but not read cannot be watched.
+                self._add(step, events | pyinotify.IN_DONT_FOLLOW)
 
     def read(self) -> Events:
         """What has been reported since the last call; waits for it if there is nothing."""
@@ -84,6 +86,8 @@ class Watch:
             self._events.missed = True
         elif event.mask & (self._REMOVED | pyinotify.IN_UNMOUNT | pyinotify.IN_IGNORED):
             self._events.moved = True
+        elif event.mask & pyinotify.IN_DELETE:
+            self._events.moved = self._events.moved or event.name == self._name
         elif event.mask & self._WRITTEN and event.name.endswith(self._suffix):
             self._events.names.append(event.name)
 
