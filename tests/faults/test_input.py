@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from faults.conftest import Tally
+from faults.conftest import FaultCounts
 from faults.models import CHECKS, CLIENT, DAYS, MONTHS, NOW, PROBE
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -108,8 +108,8 @@ pours = st.builds(lambda line, end: ",".join(line) + end, lines, st.sampled_from
 @example(b"")
 @example(",".join(["-" + "9" * 19] * 4).encode() + b"\n")
 @example(",".join(["-" + "9" * 19] * 4).encode() + b"9")
-def test_a_pour_file_holds_four_integers_or_is_no_pour(tally: Tally, content: bytes) -> None:
-    tally.inputs += 1
+def test_a_pour_file_holds_four_integers_or_is_no_pour(counts: FaultCounts, content: bytes) -> None:
+    counts.inputs += 1
     CHECKS["pour"](content)
 
 
@@ -132,15 +132,15 @@ def answers(draw: st.DrawFn) -> str:
 @inputs
 @given(spoilt(answers()))
 @example(b"")
-def test_a_probes_answer_is_surely_a_reading_or_none(tally: Tally, content: bytes) -> None:
-    tally.inputs += 1
+def test_a_probes_answer_is_surely_a_reading_or_none(counts: FaultCounts, content: bytes) -> None:
+    counts.inputs += 1
     CHECKS["w1_slave"](content)
 
 
-def test_an_answer_that_is_cut_off_anywhere_is_no_reading(tally: Tally) -> None:
+def test_an_answer_that_is_cut_off_anywhere_is_no_reading(counts: FaultCounts) -> None:
     whole = b"43 01 4b 46 7f ff 0c 10 97 : crc=97 YES\n43 01 4b 46 7f ff 0c 10 97 t=20187\n"
     for end in range(len(whole) + 1):
-        tally.inputs += 1
+        counts.inputs += 1
         CHECKS["w1_slave"](whole[:end])
 
 
@@ -174,8 +174,8 @@ seconds = st.integers(-10, 5000).map(str) | st.builds(
 @given(spoilt(dates() | seconds))
 @example(b"")
 @example(b"9" * 60_000)
-def test_retry_after_is_a_time_within_the_hour(tally: Tally, content: bytes) -> None:
-    tally.inputs += 1
+def test_retry_after_is_a_time_within_the_hour(counts: FaultCounts, content: bytes) -> None:
+    counts.inputs += 1
     CHECKS["retry_after"](content)
 
 
@@ -264,16 +264,16 @@ def files(draw: st.DrawFn) -> str:
 
 @inputs
 @given(files().map(str.encode) | spoilt(files()))
-def test_a_file_is_a_configuration_or_an_error_that_names_the_mend(tally: Tally, content: bytes) -> None:
-    tally.inputs += 1
+def test_a_file_is_a_configuration_or_an_error_that_names_the_mend(counts: FaultCounts, content: bytes) -> None:
+    counts.inputs += 1
     CHECKS["config"](content)
 
 
-def test_each_value_by_itself_is_right_or_an_error_that_names_the_mend(tally: Tally) -> None:
+def test_each_value_by_itself_is_right_or_an_error_that_names_the_mend(counts: FaultCounts) -> None:
     right = {name: texts[name][0] for name in ("uuid", "serviceBaseURL")}
     for name, values in texts.items():
         for value in values:
-            tally.inputs += 1
+            counts.inputs += 1
             lines = [f"{known} = {text}\n" for known, text in {**right, name: value}.items()]
             CHECKS["config"](("[KegNet]\n" + "".join(lines)).encode())
 
@@ -282,11 +282,11 @@ def test_each_value_by_itself_is_right_or_an_error_that_names_the_mend(tally: Ta
 
 
 @pytest.mark.parametrize("parser", CHECKS)
-def test_every_input_that_was_ever_found_goes_well(tally: Tally, parser: str) -> None:
+def test_every_input_that_was_ever_found_goes_well(counts: FaultCounts, parser: str) -> None:
     kept = sorted((CORPUS / parser).iterdir())
     assert kept
     for file in kept:
-        tally.inputs += 1
+        counts.inputs += 1
         CHECKS[parser](file.read_bytes())
 
 
@@ -302,7 +302,7 @@ def fuzzer() -> list[str | Path]:
 
 @pytest.mark.parametrize("parser", CHECKS)
 def test_no_input_that_the_fuzzer_breeds_goes_wrong(
-    tally: Tally, fuzzer: list[str | Path], parser: str, tmp_path: Path, request: pytest.FixtureRequest
+    counts: FaultCounts, fuzzer: list[str | Path], parser: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     wanted = int(request.config.getoption("--inputs"))
     (tmp_path / "found").mkdir()
@@ -313,6 +313,6 @@ def test_no_input_that_the_fuzzer_breeds_goes_wrong(
     wrong = [file.read_bytes() for file in tmp_path.glob("*-*")]
     assert fuzzing.returncode == 0, f"{wrong}: keep it in {CORPUS / parser} once it is mended; {said[-3000:]}"
     (done,) = re.findall(r"stat::number_of_executed_units: *(\d+)", said)
-    tally.inputs += int(done)
+    counts.inputs += int(done)
     assert int(done) >= wanted
     assert "Instrumenting kegnet.messages" in said, "the fuzzer cannot see the client's code"

@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from faults.conftest import Tally
+from faults.conftest import FaultCounts
 from support.keg import Keg
 from support.ledger import Ledger
 from support.moody import Connection, Moody, Request
@@ -27,19 +27,19 @@ def fill(keg: Keg, first: int) -> set[str]:
     return {str(number) for number in range(first, first + BACKLOG)}
 
 
-def kill_at_a_random_moment(keg: Keg, lots: random.Random) -> None:
+def kill_at_a_random_moment(keg: Keg, source: random.Random) -> None:
     """Starts the client, and kills it somewhere between its first instruction and well into its work."""
     keg.launch()
-    time.sleep(lots.uniform(0.0, 1.5))
+    time.sleep(source.uniform(0.0, 1.5))
     keg.signal(signal.SIGKILL)
     keg.ended()
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_drain_that_is_killed_over_and_over_loses_nothing(
-    moody_keg: Keg, moody: Moody, tally: Tally, lots: random.Random, part: int, request: pytest.FixtureRequest
+    moody_keg: Keg, moody: Moody, counts: FaultCounts, source: random.Random, part: int, request: pytest.FixtureRequest
 ) -> None:
-    ledger, chance = Ledger(), random.Random(lots.random())
+    ledger, chance = Ledger(), random.Random(source.random())
 
     def sometimes_cuts(connection: Connection, request: Request) -> None:
         drawn = chance.random()
@@ -56,15 +56,15 @@ def test_a_drain_that_is_killed_over_and_over_loses_nothing(
     moody_keg.write_config()
     made: set[str] = set()
     kills = range(part, int(request.config.getoption("--kills")), PARTS)
-    while tally.kills < len(kills):
+    while counts.kills < len(kills):
         if not moody_keg.waiting():
             made |= fill(moody_keg, len(made))
-        kill_at_a_random_moment(moody_keg, lots)
-        tally.kills += 1
+        kill_at_a_random_moment(moody_keg, source)
+        counts.kills += 1
         gone = made - {name.removesuffix(".pour") for name in moody_keg.waiting()}
         assert gone <= ledger.accepted.keys(), "a pour is gone that the server has not accepted"
     moody.mood = ledger.answer
     moody_keg.start()
     wait_for(lambda: not moody_keg.waiting(), limit_s=120)
     assert moody_keg.failed() == []
-    tally.settle(made, ledger)
+    counts.check_delivery(made, ledger)

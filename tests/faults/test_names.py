@@ -7,8 +7,8 @@ from pathlib import Path
 
 import dnslib
 import pytest
-from faults.conftest import Tally
-from faults.ordeal import Ordeal, pours
+from faults.conftest import FaultCounts
+from faults.faulty_server import FaultyServerCase, pours
 from support.keg import Keg
 from support.moody import Moody
 from support.names import NAME, NameServer
@@ -30,11 +30,11 @@ def certificate(run_folder: Path, ca: Certificate) -> Certificate:
 
 
 @pytest.fixture
-def ordeal(moody_keg: Keg, moody: Moody, names: NameServer, tally: Tally) -> Ordeal:
+def case(moody_keg: Keg, moody: Moody, names: NameServer, counts: FaultCounts) -> FaultyServerCase:
     """A client that knows its server by name."""
     moody_keg.parameters["serviceBaseURL"] = f"https://{NAME}:{moody.port}/rest/v2"
     moody_keg.resolv_conf.write_text(f"nameserver {names.address}\nsearch lan\n")
-    return Ordeal(moody_keg, moody, tally)
+    return FaultyServerCase(moody_keg, moody, counts)
 
 
 @pytest.mark.parametrize(
@@ -49,45 +49,45 @@ def ordeal(moody_keg: Keg, moody: Moody, names: NameServer, tally: Tally) -> Ord
     ids=["does not exist", "servers fail", "refused", "silence", "a wrong address"],
 )
 def test_a_name_that_does_not_lead_to_the_server_keeps_the_pour(
-    ordeal: Ordeal, names: NameServer, reply: str | int | None, words: str
+    case: FaultyServerCase, names: NameServer, reply: str | int | None, words: str
 ) -> None:
     names.reply = reply
-    ordeal.is_endured(words)
+    case.check_during_fault(words)
     names.reply = "127.0.0.1"
-    ordeal.is_over()
+    case.check_recovery()
 
 
-def test_silent_name_servers_do_not_hold_up_the_end(ordeal: Ordeal, names: NameServer) -> None:
+def test_silent_name_servers_do_not_hold_up_the_end(case: FaultyServerCase, names: NameServer) -> None:
     names.reply = None
-    ordeal.keg.resolv_conf.write_text(f"nameserver {names.address}\n" * 2 + "search lan home\n")
-    ordeal.keg.start()
+    case.keg.resolv_conf.write_text(f"nameserver {names.address}\n" * 2 + "search lan home\n")
+    case.keg.start()
     wait_for(lambda: names.asked)
-    ordeal.is_left()
-    names.reply, ordeal.server.mood = "127.0.0.1", ordeal.ledger.answer
-    ordeal.keg.start()
-    ordeal.is_settled()
+    case.stop_in_time()
+    names.reply, case.server.mood = "127.0.0.1", case.ledger.answer
+    case.keg.start()
+    case.check_all_sent()
 
 
-def test_a_server_that_moves_is_followed(ordeal: Ordeal, names: NameServer, certificate: Certificate) -> None:
-    ordeal.server.mood = ordeal.ledger.answer
-    ordeal.keg.start()
-    wait_for(lambda: not ordeal.keg.waiting())
-    ordeal.server.leave()
-    ordeal.server.hang_up()
-    moved = Moody(certificate, "127.0.0.2", ordeal.server.port)
-    moved.mood = ordeal.ledger.answer
-    ordeal.made |= pours(ordeal.keg, first=100)
-    ordeal.keg.journal.wait("server unavailable: Connection refused")
+def test_a_server_that_moves_is_followed(case: FaultyServerCase, names: NameServer, certificate: Certificate) -> None:
+    case.server.mood = case.ledger.answer
+    case.keg.start()
+    wait_for(lambda: not case.keg.waiting())
+    case.server.leave()
+    case.server.hang_up()
+    moved = Moody(certificate, "127.0.0.2", case.server.port)
+    moved.mood = case.ledger.answer
+    case.made |= pours(case.keg, first=100)
+    case.keg.journal.wait("server unavailable: Connection refused")
     names.reply = "127.0.0.2"
-    ordeal.is_settled()
+    case.check_all_sent()
     moved.close()
 
 
-def test_other_name_servers_are_taken_over(ordeal: Ordeal, names: NameServer) -> None:
+def test_other_name_servers_are_taken_over(case: FaultyServerCase, names: NameServer) -> None:
     """As they come with another network."""
     names.reply = None
-    ordeal.is_endured("Temporary failure in name resolution")
+    case.check_during_fault("Temporary failure in name resolution")
     others = NameServer()
-    ordeal.keg.resolv_conf.write_text(f"nameserver {others.address}\n")
-    ordeal.is_over()
+    case.keg.resolv_conf.write_text(f"nameserver {others.address}\n")
+    case.check_recovery()
     others.close()

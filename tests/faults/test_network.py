@@ -1,16 +1,26 @@
-"""The network from hell, over real sockets: no pour is lost, nothing hangs, and the client comes back by itself."""
+"""Faults of the network and of the server, on real sockets: no pour is lost, nothing hangs, and the client recovers by itself."""
 
 from __future__ import annotations
 
+import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from faults.conftest import Tally
-from faults.ordeal import GROWTH_KB, Ordeal, peak_kb, pours
-from faults.wreckage import ANSWERS, GREETINGS, ODD_ANSWERS, shows
+from faults.conftest import FaultCounts
+from faults.faulty_server import (
+    GROWTH_KB,
+    NO_CONNECTION,
+    NOT_ACCEPTED,
+    NOT_AUTHORISED,
+    FaultyServerCase,
+    peak_kb,
+    pours,
+)
+from faults.responses import BROKEN_HANDSHAKES, CUT_OFF_ANSWERS, ODD_ANSWERS, UNDECIDED_ANSWERS, resets_after_the_handshake, shows
 from support.keg import Keg
 from support.moody import Connection, Greeting, Mood, Moody, Request, answers
 from support.pki import Certificate, authority, issue
@@ -18,126 +28,211 @@ from support.wait import stays, wait_for
 
 
 @pytest.fixture
-def ordeal(moody_keg: Keg, moody: Moody, tally: Tally) -> Ordeal:
-    return Ordeal(moody_keg, moody, tally)
+def case(moody_keg: Keg, moody: Moody, counts: FaultCounts) -> FaultyServerCase:
+    return FaultyServerCase(moody_keg, moody, counts)
 
 
-@pytest.mark.parametrize(("mood", "words"), ANSWERS.values(), ids=ANSWERS)
-def test_an_answer_that_is_none_keeps_the_pour(ordeal: Ordeal, mood: Mood, words: str) -> None:
-    ordeal.server.mood = mood
-    ordeal.is_endured(words)
-    ordeal.is_over()
+# Answers.
+
+
+@pytest.mark.parametrize(("answer", "pattern"), UNDECIDED_ANSWERS.values(), ids=UNDECIDED_ANSWERS)
+def test_an_answer_without_a_whole_status_line_or_that_is_no_acceptance_keeps_the_pour(
+    case: FaultyServerCase, answer: Mood, pattern: str
+) -> None:
+    case.server.mood = answer
+    case.check_during_fault(pattern)
+    case.check_recovery()
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_of_the_client_keeps_the_pour(case: FaultyServerCase, status: int) -> None:
+    case.kind = NOT_AUTHORISED
+    case.server.mood = answers(status, b"unknown client")
+    case.check_during_fault("unknown client.*fix: give the server's administrator what this prints: .* --setup")
+    case.server.mood = case.ledger.answer
+    case.keg.signal(signal.SIGHUP)
+    case.check_all_sent()
+    assert case.keg.stop() == 0
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_captive_portal_that_takes_anything_takes_no_pour(ordeal: Ordeal, status: int, certificate: Certificate) -> None:
+def test_a_captive_portal_that_accepts_everything_gets_no_pour(case: FaultyServerCase, status: int, certificate: Certificate) -> None:
     portal = Moody(certificate)
-    ordeal.server.mood = answers(status, b"log in", Location=portal.base_url)
-    ordeal.is_endured(f"a redirect to {portal.base_url}")
+    case.server.mood = answers(status, b"log in", Location=portal.base_url)
+    case.check_during_fault(f"a redirect to {portal.base_url}")
     assert not portal.connections
     portal.close()
-    ordeal.is_over()
+    case.check_recovery()
 
 
-@pytest.mark.parametrize(("greeting", "words"), GREETINGS.values(), ids=GREETINGS)
-def test_a_connection_that_goes_wrong_keeps_the_pour(ordeal: Ordeal, greeting: Greeting, words: str) -> None:
-    ordeal.server.greeting = greeting
-    ordeal.is_endured(words)
-    assert not ordeal.server.requests
-    ordeal.is_over()
+@pytest.mark.parametrize("answer", CUT_OFF_ANSWERS.values(), ids=CUT_OFF_ANSWERS)
+def test_a_cut_after_the_status_line_of_an_acceptance_changes_nothing(case: FaultyServerCase, answer: Mood) -> None:
+    def accept(connection: Connection, request: Request) -> None:
+        case.ledger.accept(request)
+        case.server.mood = case.ledger.answer
+        answer(connection, request)
 
-
-@pytest.mark.parametrize("fault", ["untrusted", "expired", "of another name"])
-def test_a_certificate_that_is_not_good_gets_no_message(ordeal: Ordeal, fault: str, tmp_path: Path, ca: Certificate) -> None:
-    certificates = {
-        "untrusted": lambda: issue(authority(tmp_path), tmp_path, "untrusted"),
-        "expired": lambda: issue(ca, tmp_path, "expired", days=0),
-        "of another name": lambda: issue(ca, tmp_path, "other", "DNS:elsewhere.example"),
-    }
-    ordeal.server.greeting = shows(certificates[fault]())
-    ordeal.is_endured("certificate|doesn't match")
-    assert not ordeal.server.requests
-    ordeal.is_over()
-
-
-def test_a_server_that_is_not_there_keeps_the_pour(ordeal: Ordeal) -> None:
-    ordeal.server.leave()
-    ordeal.is_endured("Connection refused")
-    ordeal.server.come_back()
-    ordeal.is_over()
-
-
-@contextmanager
-def _no_room_for_connections(address: tuple[str, int]) -> Iterator[None]:
-    """Listens at `address` with a queue so full that the kernel drops whoever knocks, as a firewall does."""
-    with socket.create_server(address, backlog=0) as listener:
-        knockers = [socket.socket() for _ in range(4)]
-        for knocker in knockers:
-            knocker.setblocking(False)
-            knocker.connect_ex(listener.getsockname())
-        yield
-        for knocker in knockers:
-            knocker.close()
-
-
-def test_a_network_that_swallows_packets_keeps_the_pour(ordeal: Ordeal) -> None:
-    ordeal.server.leave()
-    with _no_room_for_connections(ordeal.server.address):
-        ordeal.keg.start()
-        assert stays(lambda: not ordeal.keg.journal.lines("server unavailable"), 1), "it is still knocking"
-        ordeal.is_left()
-        ordeal.is_endured("does not answer")
-    ordeal.server.come_back()
-    ordeal.is_over()
+    case.server.mood = accept
+    case.keg.start()
+    case.check_all_sent(limit_s=45)
+    assert not case.keg.journal.lines(f"{NO_CONNECTION}|{NOT_ACCEPTED}")
+    assert case.ledger.doubled == 0
+    assert case.keg.stop() == 0
 
 
 @pytest.mark.parametrize("answer", ODD_ANSWERS.values(), ids=ODD_ANSWERS)
-def test_an_odd_acceptance_is_one_and_speaks_for_its_own_pour_alone(ordeal: Ordeal, answer: bytes) -> None:
-    def oddly(connection: Connection, request: Request) -> None:
-        ordeal.ledger.accept(request)
-        ordeal.server.mood = answers(503)
+def test_an_odd_acceptance_accepts_its_own_pour_and_no_other(case: FaultyServerCase, answer: bytes) -> None:
+    def accept_one(connection: Connection, request: Request) -> None:
+        case.ledger.accept(request)
+        case.server.mood = answers(503)
         connection.send(answer)
         if b"Length" not in answer and b"chunked" not in answer:
             connection.cut()
 
-    ordeal.server.mood = oddly
-    ordeal.keg.start()
-    before_kb = peak_kb(ordeal.keg)
-    ordeal.keg.journal.wait("server unavailable: 503")
-    assert len(ordeal.keg.waiting()) == len(ordeal.made) - 1
-    assert peak_kb(ordeal.keg) < before_kb + GROWTH_KB
-    ordeal.is_over()
-    assert ordeal.ledger.doubled == 0
+    case.server.mood = accept_one
+    case.keg.start()
+    before_kb = peak_kb(case.keg)
+    case.keg.journal.wait(f"{NOT_ACCEPTED}503")
+    assert len(case.keg.waiting()) == len(case.made) - 1
+    assert peak_kb(case.keg) < before_kb + GROWTH_KB
+    case.check_recovery()
+    assert case.ledger.doubled == 0
+
+
+@pytest.mark.parametrize("interim", [b"HTTP/1.1 102 Processing\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"], ids=["102", "103"])
+def test_an_answer_after_an_interim_answer_is_not_taken_for_that_of_the_next_pour(case: FaultyServerCase, interim: bytes) -> None:
+    def answer_late(connection: Connection, request: Request) -> None:
+        if request.fields["ts"] == "1":
+            connection.send(interim)
+            time.sleep(0.2)
+            case.ledger.answer(connection, request)
+        else:
+            connection.answer(503)
+
+    case.server.mood = answer_late
+    case.keg.start()
+    case.server.wait_for_requests("/pour", 2)
+    case.keg.journal.wait(NOT_ACCEPTED)
+    assert stays(lambda: len(case.keg.waiting()) >= 2, 1), "only the first pour was accepted"
+    case.server.mood = case.ledger.answer
+    case.check_all_sent(limit_s=60)
+
+
+@pytest.mark.parametrize("pings", [True, False], ids=["pings", "no pings"])
+def test_a_pour_on_which_the_server_always_fails_holds_neither_pings_nor_other_pours(case: FaultyServerCase, pings: bool) -> None:
+    def fail_on_the_first(connection: Connection, request: Request) -> None:
+        if request.fields["ts"] == "1":
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nOK")
+            connection.cut()
+        else:
+            case.ledger.answer(connection, request)
+
+    case.server.mood = fail_on_the_first
+    if pings:
+        del case.keg.parameters["sensor"]
+    case.keg.start(pingInterval=1)
+    wait_for(lambda: len(case.keg.waiting()) == 1)
+    for ts in range(100, 110):
+        sent = len(case.server.paths("/ping"))
+        case.made |= pours(case.keg, 1, first=ts)
+        wait_for(lambda: len(case.keg.waiting()) == 1, 3)
+        if pings:
+            case.server.wait_for_requests("/ping", sent + 1, limit_s=5)
+    case.keg.stop()
+    case.made.remove("1")
+    case.counts.check_delivery(case.made, case.ledger)
+
+
+# Connections.
+
+
+@pytest.mark.parametrize(("handshake", "pattern"), BROKEN_HANDSHAKES.values(), ids=BROKEN_HANDSHAKES)
+def test_a_broken_handshake_keeps_the_pour(case: FaultyServerCase, handshake: Greeting, pattern: str) -> None:
+    case.kind = NO_CONNECTION
+    case.server.greeting = handshake
+    case.check_during_fault(pattern)
+    assert not case.server.requests
+    case.check_recovery()
+
+
+def test_a_connection_reset_before_the_request_is_read_keeps_the_pour(case: FaultyServerCase) -> None:
+    case.server.greeting = resets_after_the_handshake
+    case.check_during_fault("closed|reset")
+    case.check_recovery()
+
+
+@pytest.mark.parametrize("fault", ["untrusted", "expired", "for another name"])
+def test_a_server_with_a_bad_certificate_gets_no_message(case: FaultyServerCase, fault: str, tmp_path: Path, ca: Certificate) -> None:
+    certificates = {
+        "untrusted": lambda: issue(authority(tmp_path), tmp_path, "untrusted"),
+        "expired": lambda: issue(ca, tmp_path, "expired", days=0),
+        "for another name": lambda: issue(ca, tmp_path, "other", "DNS:elsewhere.example"),
+    }
+    case.kind = NO_CONNECTION
+    case.server.greeting = shows(certificates[fault]())
+    case.check_during_fault("certificate trouble: asked for 127.0.0.1, .*fix: ")
+    assert not case.server.requests
+    case.check_recovery()
+
+
+def test_a_server_that_is_not_there_keeps_the_pour(case: FaultyServerCase) -> None:
+    case.kind = NO_CONNECTION
+    case.server.leave()
+    case.check_during_fault("Connection refused")
+    case.server.come_back()
+    case.check_recovery()
+
+
+@contextmanager
+def _full_backlog(address: tuple[str, int]) -> Iterator[None]:
+    """Listens at `address` with a full queue of connections, so that the kernel drops others, as a firewall does."""
+    with socket.create_server(address, backlog=0) as listener:
+        connections = [socket.socket() for _ in range(4)]
+        for connection in connections:
+            connection.setblocking(False)
+            connection.connect_ex(listener.getsockname())
+        yield
+        for connection in connections:
+            connection.close()
+
+
+def test_a_network_that_drops_packets_keeps_the_pour(case: FaultyServerCase) -> None:
+    case.kind = NO_CONNECTION
+    case.server.leave()
+    with _full_backlog(case.server.address):
+        case.keg.start()
+        assert stays(lambda: not case.keg.journal.lines(NO_CONNECTION), 1), "it is still connecting"
+        case.stop_in_time()
+        case.check_during_fault("no answer in time|timed out")
+    case.server.come_back()
+    case.check_recovery()
 
 
 @pytest.mark.parametrize("ending", ["reset", "cut"])
-def test_a_kept_connection_closed_as_the_next_request_goes_out_is_no_outage(ordeal: Ordeal, ending: str) -> None:
+def test_a_kept_connection_closed_as_the_next_request_is_sent_is_no_outage(case: FaultyServerCase, ending: str) -> None:
     def once(connection: Connection, request: Request) -> None:
-        ordeal.ledger.accept(request)
+        case.ledger.accept(request)
         connection.answer(200)
         connection.wait_for_more()
         connection.reset() if ending == "reset" else connection.cut()
 
-    ordeal.server.mood = once
-    ordeal.made |= pours(ordeal.keg, 20, first=100)
-    ordeal.keg.start()
-    wait_for(lambda: not ordeal.keg.waiting())
-    assert ordeal.keg.failed() == []
-    assert not ordeal.keg.journal.lines("server unavailable")
-    assert ordeal.keg.stop() == 0
-    ordeal.tally.settle(ordeal.made, ordeal.ledger)
-    assert ordeal.ledger.doubled == 0
+    case.server.mood = once
+    case.made |= pours(case.keg, 20, first=100)
+    case.keg.start()
+    case.check_all_sent()
+    assert not case.keg.journal.lines(f"{NO_CONNECTION}|{NOT_ACCEPTED}")
+    assert case.keg.stop() == 0
+    assert case.ledger.doubled == 0
 
 
-def test_a_server_that_hangs_up_after_each_answer_is_no_outage(ordeal: Ordeal) -> None:
+def test_a_server_that_closes_the_connection_after_each_answer_is_no_outage(case: FaultyServerCase) -> None:
     def once(connection: Connection, request: Request) -> None:
-        ordeal.ledger.accept(request)
+        case.ledger.accept(request)
         connection.answer(200)
         connection.cut()
 
-    ordeal.server.mood = once
-    ordeal.keg.start()
-    wait_for(lambda: not ordeal.keg.waiting())
-    assert not ordeal.keg.journal.lines("server unavailable")
-    ordeal.tally.settle(ordeal.made, ordeal.ledger)
-    assert ordeal.ledger.doubled == 0
+    case.server.mood = once
+    case.keg.start()
+    case.check_all_sent()
+    assert not case.keg.journal.lines(f"{NO_CONNECTION}|{NOT_ACCEPTED}")
+    assert case.ledger.doubled == 0

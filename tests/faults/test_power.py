@@ -10,8 +10,8 @@ import random
 import subprocess
 from pathlib import Path
 
-from faults.conftest import Tally
-from faults.siege import ext4, mounted, needs_loop_devices
+from faults.conftest import FaultCounts
+from faults.local_fault import ext4, mounted, needs_loop_devices
 from support.keg import Keg
 from support.ledger import Ledger
 from support.moody import Moody
@@ -36,7 +36,7 @@ def accepts(ledger: Ledger, number: int) -> None:
 
 
 def test_a_power_cut_at_any_moment_of_a_drain_loses_nothing(
-    tmp_path: Path, moody_keg: Keg, moody: Moody, tally: Tally, lots: random.Random
+    tmp_path: Path, moody_keg: Keg, moody: Moody, counts: FaultCounts, source: random.Random
 ) -> None:
     needs_loop_devices()
     shelf, ledger = tmp_path / "shelf", Ledger()
@@ -55,11 +55,11 @@ def test_a_power_cut_at_any_moment_of_a_drain_loses_nothing(
             moody_keg.start()
             pictures = []
             for number in range(PICTURES):
-                accepts(ledger, int(lots.uniform(number, number + 1) * POURS / PICTURES))
+                accepts(ledger, int(source.uniform(number, number + 1) * POURS / PICTURES))
                 pictures.append(picture(disk, number, ledger))
             assert moody_keg.stop() == 0
         for taken, accepted in pictures:
-            tally.kills += 1
+            counts.kills += 1
             ledger.accepted = {ts: ledger.accepted[ts][:1] for ts in accepted}
             with mounted(moody_keg.spool, "-o", "loop", taken):
                 kept = {name.partition(".")[0] for name in moody_keg.waiting()}
@@ -68,4 +68,4 @@ def test_a_power_cut_at_any_moment_of_a_drain_loses_nothing(
                 moody_keg.start()
                 wait_for(lambda: not moody_keg.waiting(), 60)
                 assert moody_keg.stop() == 0
-            tally.settle(made, ledger)
+            counts.check_delivery(made, ledger)

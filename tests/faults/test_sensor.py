@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from faults.conftest import Tally
-from faults.ordeal import STOPPED_WITHIN_S
-from faults.sick_probe import SickProbe
-from faults.siege import WITHOUT_PRIVILEGES, Siege, fifo_with_a_writer, runs_under
+from faults.conftest import FaultCounts
+from faults.faulty_server import STOPPED_WITHIN_S
+from faults.fuse_probe import FuseProbe
+from faults.local_fault import WITHOUT_PRIVILEGES, LocalFaultCase, fifo_with_a_writer, runs_under
 from kegnet.server.demo import w1_slave
 from support.keg import PROBE, Keg
 from support.moody import Moody
@@ -43,13 +43,13 @@ LASTING = {"shorted": SHORTED, "too hot": TOO_HOT, "too cold": TOO_COLD, "rubbis
 
 
 @pytest.fixture
-def siege(moody_keg: Keg, moody: Moody, tally: Tally) -> Siege:
-    return Siege(moody_keg, moody, tally)
+def case(moody_keg: Keg, moody: Moody, counts: FaultCounts) -> LocalFaultCase:
+    return LocalFaultCase(moody_keg, moody, counts)
 
 
-def temperatures(siege: Siege) -> list[int]:
+def temperatures(case: LocalFaultCase) -> list[int]:
     """What the server has been told."""
-    return [int(ping.fields["temp"]) for ping in siege.server.paths("/ping")]
+    return [int(ping.fields["temp"]) for ping in case.server.paths("/ping")]
 
 
 def fails(number: int) -> str:
@@ -89,59 +89,59 @@ def status(tmp_path: Path) -> Iterator[Status]:
 
 
 @pytest.mark.parametrize("answer", PASSING.values(), ids=PASSING)
-def test_a_fault_that_passes_is_read_over_and_not_worth_a_word(siege: Siege, answer: str) -> None:
-    siege.keg.start(pingInterval=1)
-    siege.server.wait_for_requests("/ping")
-    probe = SickProbe(siege.keg, lambda _: answer if probe.reads % 3 else w1_slave(4500))
-    wait_for(lambda: temperatures(siege).count(4500) >= 3)
+def test_a_fault_that_passes_is_read_over_and_not_worth_a_word(case: LocalFaultCase, answer: str) -> None:
+    case.keg.start(pingInterval=1)
+    case.server.wait_for_requests("/ping")
+    probe = FuseProbe(case.keg, lambda _: answer if probe.reads % 3 else w1_slave(4500))
+    wait_for(lambda: temperatures(case).count(4500) >= 3)
     assert probe.reads >= 9
-    assert not siege.keg.journal.lines("no temperature")
-    assert set(temperatures(siege)) == {4187, 4500}
-    siege.is_survived()
+    assert not case.keg.journal.lines("no temperature")
+    assert set(temperatures(case)) == {4187, 4500}
+    case.check_survived()
 
 
 @pytest.mark.parametrize("number", [errno.ENODEV, errno.EIO, errno.ENXIO, errno.EAGAIN, errno.EBUSY, errno.ENOMEM, errno.EPERM])
-def test_a_read_that_fails_is_no_reading_and_says_why(siege: Siege, number: int) -> None:
-    siege.keg.start(pingInterval=1)
-    siege.server.wait_for_requests("/ping")
-    probe = SickProbe(siege.keg, lambda _: fails(number))
-    siege.keg.journal.wait(f"no temperature, so no ping: probe {PROBE} .*(unplugged|cannot be read|empty answer)")
-    siege.pour()
-    siege.all_arrive()
-    probe.heal()
-    siege.keg.journal.wait("thermometer found")
-    siege.is_survived()
+def test_a_read_that_fails_is_no_reading_and_says_why(case: LocalFaultCase, number: int) -> None:
+    case.keg.start(pingInterval=1)
+    case.server.wait_for_requests("/ping")
+    probe = FuseProbe(case.keg, lambda _: fails(number))
+    case.keg.journal.wait(f"no temperature, so no ping: probe {PROBE} .*(unplugged|cannot be read|empty answer)")
+    case.pour()
+    case.wait_until_all_accepted()
+    probe.remove()
+    case.keg.journal.wait("thermometer found")
+    case.check_survived()
 
 
-def test_of_good_and_bad_answers_by_lot_only_the_good_are_sent(siege: Siege, lots: random.Random) -> None:
+def test_of_good_and_bad_answers_by_lot_only_the_good_are_sent(case: LocalFaultCase, source: random.Random) -> None:
     bad = [*PASSING.values(), *LASTING.values()]
     good = [w1_slave(millicelsius) for millicelsius in (-55000, -250, 0, 4250, 84500, 125000)]
 
     def answer(_: threading.Event) -> str:
-        return lots.choice(good) if lots.random() < 0.4 else lots.choice(bad)
+        return source.choice(good) if source.random() < 0.4 else source.choice(bad)
 
-    siege.keg.start(pingInterval=1)
-    siege.server.wait_for_requests("/ping")
-    probe = SickProbe(siege.keg, answer)
+    case.keg.start(pingInterval=1)
+    case.server.wait_for_requests("/ping")
+    probe = FuseProbe(case.keg, answer)
     wait_for(lambda: probe.reads >= 30, limit_s=60)
-    assert set(temperatures(siege)) <= {4187, -55000, -250, 0, 4250, 84500, 125000}
-    siege.is_survived()
+    assert set(temperatures(case)) <= {4187, -55000, -250, 0, 4250, 84500, 125000}
+    case.check_survived()
 
 
-def test_a_probe_that_comes_and_goes_fills_no_log_and_the_status_tells_the_truth(siege: Siege, status: Status) -> None:
-    keg, more = siege.keg, LINES_AN_HOUR + 3
+def test_a_probe_that_comes_and_goes_fills_no_log_and_the_status_tells_the_truth(case: LocalFaultCase, status: Status) -> None:
+    keg, more = case.keg, LINES_AN_HOUR + 3
     keg.start(env=status.environment, pingInterval=1)
-    siege.server.wait_for_requests("/ping")
-    probe = SickProbe(keg, lambda _: SHORTED if probe.reads % 2 else w1_slave(4500))
-    wait_for(lambda: temperatures(siege).count(4500) >= more, limit_s=READ_WITHIN_S * 4)
+    case.server.wait_for_requests("/ping")
+    probe = FuseProbe(keg, lambda _: SHORTED if probe.reads % 2 else w1_slave(4500))
+    wait_for(lambda: temperatures(case).count(4500) >= more, limit_s=READ_WITHIN_S * 4)
     probe.answer = lambda _: SHORTED
     wait_for(lambda: status.says("no temperature: the 1-Wire data line is shorted"))
     assert sum("no temperature" in line for line in status.lines) >= more, "each loss is seen in the status"
     lost, found = keg.journal.lines("no temperature, so no ping"), keg.journal.lines("thermometer found")
     assert (len(lost), len(found)) == (LINES_AN_HOUR, LINES_AN_HOUR), "whose loss was not said is not found"
-    probe.heal()
+    probe.remove()
     wait_for(lambda: status.says("4.187 °C"))
-    siege.is_survived()
+    case.check_survived()
     assert len(keg.journal.lines("no temperature|thermometer found")) == 2 * LINES_AN_HOUR
 
 
@@ -149,94 +149,94 @@ def test_a_probe_that_comes_and_goes_fills_no_log_and_the_status_tells_the_truth
 
 
 def stalls(seconds: float, then: str = "") -> Callable[[threading.Event], str]:
-    def answer(called_away: threading.Event) -> str:
-        called_away.wait(seconds)
+    def answer(interrupted: threading.Event) -> str:
+        interrupted.wait(seconds)
         return then
 
     return answer
 
 
 @pytest.mark.parametrize("interruptible", [True, False])
-def test_a_read_that_stalls_for_5_s_delays_pours_and_loses_none(siege: Siege, interruptible: bool) -> None:
-    siege.keg.start(pingInterval=1)
-    siege.server.wait_for_requests("/ping")
-    probe = SickProbe(siege.keg, stalls(5, w1_slave(4500)), interruptible)
+def test_a_read_that_stalls_for_5_s_delays_pours_and_loses_none(case: LocalFaultCase, interruptible: bool) -> None:
+    case.keg.start(pingInterval=1)
+    case.server.wait_for_requests("/ping")
+    probe = FuseProbe(case.keg, stalls(5, w1_slave(4500)), interruptible)
     wait_for(lambda: probe.reads >= 1)
     for _ in range(5):
-        siege.pour()
-    siege.all_arrive()
-    wait_for(lambda: 4500 in temperatures(siege))
-    assert not siege.keg.journal.lines("no temperature")
-    siege.is_survived()
+        case.pour()
+    case.wait_until_all_accepted()
+    wait_for(lambda: 4500 in temperatures(case))
+    assert not case.keg.journal.lines("no temperature")
+    case.check_survived()
 
 
 @pytest.mark.parametrize(("seconds", "interruptible"), [(3600, True), (5, False)])
-def test_sigterm_is_obeyed_while_a_read_stalls(siege: Siege, seconds: float, interruptible: bool) -> None:
-    siege.keg.start(pingInterval=1)
-    siege.server.wait_for_requests("/ping")
-    probe = SickProbe(siege.keg, stalls(seconds, w1_slave(4500)), interruptible)
+def test_sigterm_is_obeyed_while_a_read_stalls(case: LocalFaultCase, seconds: float, interruptible: bool) -> None:
+    case.keg.start(pingInterval=1)
+    case.server.wait_for_requests("/ping")
+    probe = FuseProbe(case.keg, stalls(seconds, w1_slave(4500)), interruptible)
     wait_for(lambda: probe.reads >= 1)
-    siege.pour()
-    siege.keg.signal(signal.SIGTERM)
-    assert siege.keg.ended(STOPPED_WITHIN_S) == 0
-    siege.keg.start()
-    siege.is_survived()
+    case.pour()
+    case.keg.signal(signal.SIGTERM)
+    assert case.keg.ended(STOPPED_WITHIN_S) == 0
+    case.keg.start()
+    case.check_survived()
 
 
-def test_a_read_that_never_ends_is_left_and_pours_go_out_between_two(siege: Siege, status: Status) -> None:
-    siege.keg.start(env=status.environment, pingInterval=1)
-    siege.server.wait_for_requests("/ping")
-    probe = SickProbe(siege.keg, stalls(3600))
+def test_a_read_that_never_ends_is_left_and_pours_go_out_between_two(case: LocalFaultCase, status: Status) -> None:
+    case.keg.start(env=status.environment, pingInterval=1)
+    case.server.wait_for_requests("/ping")
+    probe = FuseProbe(case.keg, stalls(3600))
     wait_for(lambda: probe.reads >= 1)
-    siege.pour()
-    siege.keg.journal.wait("no temperature, so no ping: the thermometer does not answer in time", READ_WITHIN_S)
+    case.pour()
+    case.keg.journal.wait("no temperature, so no ping: the thermometer does not answer in time", READ_WITHIN_S)
     wait_for(lambda: status.says("no temperature: the thermometer does not answer in time"))
-    siege.all_arrive()
+    case.wait_until_all_accepted()
     wait_for(lambda: probe.reads >= 2)
-    siege.pour()
-    siege.all_arrive(READ_WITHIN_S)
-    probe.heal()
-    siege.keg.journal.wait("thermometer found", READ_WITHIN_S)
-    siege.is_survived()
+    case.pour()
+    case.wait_until_all_accepted(READ_WITHIN_S)
+    probe.remove()
+    case.keg.journal.wait("thermometer found", READ_WITHIN_S)
+    case.check_survived()
 
 
 # Which one it is.
 
 
-def test_of_two_probes_the_one_that_is_named_is_read_whatever_becomes_of_the_other(siege: Siege) -> None:
-    keg = siege.keg
+def test_of_two_probes_the_one_that_is_named_is_read_whatever_becomes_of_the_other(case: LocalFaultCase) -> None:
+    keg = case.keg
     keg.answer(w1_slave(20500), FIRST)
     keg.start(pingInterval=1, sensor=PROBE)
-    siege.server.wait_for_requests("/ping")
+    case.server.wait_for_requests("/ping")
     keg.unplug(FIRST)
-    siege.server.wait_for_requests("/ping", len(temperatures(siege)) + 2)
+    case.server.wait_for_requests("/ping", len(temperatures(case)) + 2)
     assert not keg.journal.lines("no temperature|another thermometer")
     keg.answer(w1_slave(20500), FIRST)
     keg.unplug()
     keg.journal.wait(f"no temperature, so no ping: probe {PROBE} is not on the 1-Wire bus; there: {FIRST}")
-    sent = len(temperatures(siege))
-    assert stays(lambda: len(temperatures(siege)) == sent, 3)
-    siege.pour()
-    siege.all_arrive()
+    sent = len(temperatures(case))
+    assert stays(lambda: len(temperatures(case)) == sent, 3)
+    case.pour()
+    case.wait_until_all_accepted()
     keg.temperature(4250)
-    wait_for(lambda: 4250 in temperatures(siege))
-    assert set(temperatures(siege)) == {4187, 4250}
-    siege.is_survived()
+    wait_for(lambda: 4250 in temperatures(case))
+    assert set(temperatures(case)) == {4187, 4250}
+    case.check_survived()
 
 
-def test_where_none_is_named_and_the_first_is_gone_the_next_is_read_and_that_is_said(siege: Siege) -> None:
-    keg = siege.keg
+def test_where_none_is_named_and_the_first_is_gone_the_next_is_read_and_that_is_said(case: LocalFaultCase) -> None:
+    keg = case.keg
     keg.answer(w1_slave(20500), FIRST)
     keg.start(pingInterval=1)
-    wait_for(lambda: 20500 in temperatures(siege))
+    wait_for(lambda: 20500 in temperatures(case))
     assert not keg.journal.lines("another thermometer")
     keg.unplug(FIRST)
-    wait_for(lambda: 4187 in temperatures(siege))
+    wait_for(lambda: 4187 in temperatures(case))
     said = keg.journal.wait("another thermometer is read now")
     assert f"{PROBE} instead of {FIRST}; the parameter sensor pins one" in said
-    siege.server.wait_for_requests("/ping", len(temperatures(siege)) + 2)
+    case.server.wait_for_requests("/ping", len(temperatures(case)) + 2)
     assert len(keg.journal.lines("another thermometer")) == 1
-    siege.is_survived()
+    case.check_survived()
 
 
 # What lies where it should be.
@@ -259,26 +259,26 @@ INSTEAD: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("lay", INSTEAD.values(), ids=INSTEAD)
 def test_what_is_no_answer_of_the_driver_is_no_reading(
-    siege: Siege, monkeypatch: pytest.MonkeyPatch, lay: Callable[[Path], object]
+    case: LocalFaultCase, monkeypatch: pytest.MonkeyPatch, lay: Callable[[Path], object]
 ) -> None:
-    keg = siege.keg
+    keg = case.keg
     runs_under(keg, monkeypatch, *WITHOUT_PRIVILEGES)
     file = keg.devices / PROBE / "w1_slave"
     file.unlink()
     lay(file)
     keg.start(pingInterval=1)
     keg.journal.wait(f"no temperature, so no ping: probe {PROBE}")
-    siege.pour()
-    siege.all_arrive()
-    assert temperatures(siege) == []
+    case.pour()
+    case.wait_until_all_accepted()
+    assert temperatures(case) == []
     shutil.rmtree(keg.devices / PROBE)
     keg.temperature(4250)
     keg.journal.wait("thermometer found")
-    siege.is_survived()
+    case.check_survived()
 
 
-def test_a_probe_is_found_among_rubbish(siege: Siege) -> None:
-    devices = siege.keg.devices
+def test_a_probe_is_found_among_rubbish(case: LocalFaultCase) -> None:
+    devices = case.keg.devices
     (devices / FIRST).mkdir()
     (devices / "10-000000000002").write_text(w1_slave(20500))
     (devices / "10-000000000003").symlink_to("10-000000000003")
@@ -287,17 +287,17 @@ def test_a_probe_is_found_among_rubbish(siege: Siege) -> None:
     for name in (b"28-" + b"0" * 252, b"28-\xff\xfe\n", b"28-00000000000G", b"w1_bus_master1", b"\n28-0000054c9f10", b"28-0000054c9f10\n"):
         os.mkdir(os.path.join(os.fsencode(devices), name))
         (Path(os.fsdecode(os.path.join(os.fsencode(devices), name))) / "w1_slave").write_text(w1_slave(20500))
-    siege.keg.answer(SHORTED, "00-400000000000")
-    siege.keg.start(pingInterval=1)
-    siege.server.wait_for_requests("/ping", 2)
-    assert set(temperatures(siege)) == {4187}
-    assert not siege.keg.journal.lines("no temperature|another")
-    siege.is_survived()
+    case.keg.answer(SHORTED, "00-400000000000")
+    case.keg.start(pingInterval=1)
+    case.server.wait_for_requests("/ping", 2)
+    assert set(temperatures(case)) == {4187}
+    assert not case.keg.journal.lines("no temperature|another")
+    case.check_survived()
 
 
 @pytest.mark.parametrize("what", ["a file", "a link to itself", "nothing"])
-def test_what_is_no_bus_is_named_and_once_it_is_one_it_is_read(siege: Siege, what: str) -> None:
-    keg = siege.keg
+def test_what_is_no_bus_is_named_and_once_it_is_one_it_is_read(case: LocalFaultCase, what: str) -> None:
+    keg = case.keg
     elsewhere = keg.devices.rename(keg.folder / "elsewhere")
     if what == "a file":
         keg.devices.write_text("")
@@ -305,10 +305,10 @@ def test_what_is_no_bus_is_named_and_once_it_is_one_it_is_read(siege: Siege, wha
         keg.devices.symlink_to(keg.devices)
     keg.start(pingInterval=1)
     keg.journal.wait("no temperature, so no ping: no 1-Wire bus at .*/w1 ")
-    siege.pour()
-    siege.all_arrive()
+    case.pour()
+    case.wait_until_all_accepted()
     if what != "nothing":
         keg.devices.unlink()
     elsewhere.rename(keg.devices)
-    siege.server.wait_for_requests("/ping")
-    siege.is_survived()
+    case.server.wait_for_requests("/ping")
+    case.check_survived()

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from faults.conftest import Tally
-from faults.wreckage import cut, reset, says
+from faults.conftest import FaultCounts
+from faults.responses import cut, reset, says
 from kegnet.transport import SYSTEM_CA_BUNDLE
 from support.keg import Keg
 from support.ledger import Ledger
@@ -56,9 +56,9 @@ class Sample(NamedTuple):
 class Bar:
     """People who pour, a server with moods, a flow meter with a bad day, and a thermometer with a loose contact."""
 
-    def __init__(self, keg: Keg, server: Moody, lots: random.Random) -> None:
+    def __init__(self, keg: Keg, server: Moody, source: random.Random) -> None:
         self.keg = keg
-        self.lots = lots
+        self.source = source
         self.ledger = Ledger()
         self.made: set[str] = set()
         server.mood = self.answer
@@ -66,8 +66,8 @@ class Bar:
 
     def answer(self, connection: Connection, request: Request) -> None:
         """Mostly well; else badly, sometimes when the message has been taken already."""
-        mood = self.lots.choice(BAD_ANSWERS) if self.lots.randrange(GOOD_ANSWERS) == 0 else answers(200)
-        if self.lots.randrange(GOOD_ANSWERS * 5) == 0:
+        mood = self.source.choice(BAD_ANSWERS) if self.source.randrange(GOOD_ANSWERS) == 0 else answers(200)
+        if self.source.randrange(GOOD_ANSWERS * 5) == 0:
             mood = HALF_AN_ANSWER
         if request.path.endswith("/pour") and (mood is HALF_AN_ANSWER or mood not in BAD_ANSWERS):
             self.ledger.accept(request)
@@ -75,7 +75,7 @@ class Bar:
 
     def something_happens(self) -> None:
         """One of the things that happen in a bar."""
-        self.lots.choices(
+        self.source.choices(
             (self.pour, self.litter, self.sensor_trouble, self.reload, self.move_spool), weights=(60, 10, 10, 1, 1)
         )[0]()  # fmt: skip
 
@@ -86,7 +86,7 @@ class Bar:
 
     def litter(self) -> None:
         name = f"litter{time.monotonic_ns()}"
-        kind = self.lots.randrange(4)
+        kind = self.source.randrange(4)
         if kind == 0:
             os.utime(self.keg.pour("no pour", f"{name}.pour"), (1, 1))
         elif kind == 1:
@@ -97,13 +97,13 @@ class Bar:
             (self.keg.spool / f"{name}\n\x1b.tmp").write_text("")
 
     def sensor_trouble(self) -> None:
-        kind = self.lots.randrange(4)
+        kind = self.source.randrange(4)
         if kind == 0:
             self.keg.answer("")
         elif kind == 1:
             self.keg.answer("00 " * 9 + ": crc=00 YES\n" + "00 " * 9 + "t=0\n")
         else:
-            self.keg.temperature(self.lots.randrange(-20_000, 20_000))
+            self.keg.temperature(self.source.randrange(-20_000, 20_000))
 
     def reload(self) -> None:
         self.keg.signal(signal.SIGHUP)
@@ -143,15 +143,15 @@ def as_large_as_the_systems(keg: Keg, ca: Certificate) -> Path:
 
 
 def test_mixed_work_and_faults_for_hours_leave_the_client_as_it_was(
-    moody_keg: Keg, moody: Moody, tally: Tally, lots: random.Random, ca: Certificate, request: pytest.FixtureRequest
+    moody_keg: Keg, moody: Moody, counts: FaultCounts, source: random.Random, ca: Certificate, request: pytest.FixtureRequest
 ) -> None:
-    bar = Bar(moody_keg, moody, lots)
+    bar = Bar(moody_keg, moody, source)
     moody_keg.start(pingInterval=1, caBundle=as_large_as_the_systems(moody_keg, ca))
     samples = list(soaked(bar, request.config.getoption("--hours") * 3600))
     quarter = len(samples) // 4
     early, late = samples[quarter : 2 * quarter], samples[-quarter:]
-    tally.growth_kb = int(statistics.median(s.memory_kb for s in late) - statistics.median(s.memory_kb for s in early))
-    assert tally.growth_kb < GROWTH_KB
+    counts.growth_kb = int(statistics.median(s.memory_kb for s in late) - statistics.median(s.memory_kb for s in early))
+    assert counts.growth_kb < GROWTH_KB
     # One more or less is a connection; one that is lost for good raises the fewest.
     assert min(s.descriptors for s in late) <= min(s.descriptors for s in early)
     assert {s.threads for s in samples} == {1}
@@ -160,4 +160,4 @@ def test_mixed_work_and_faults_for_hours_leave_the_client_as_it_was(
     wait_for(lambda: not moody_keg.waiting(), limit_s=120)
     bar.clean_up()
     assert moody_keg.stop() == 0
-    tally.settle(bar.made, bar.ledger, bar.set_aside())
+    counts.check_delivery(bar.made, bar.ledger, bar.set_aside())

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from faults.conftest import Tally
-from faults.ordeal import GROWTH_KB, STOPPED_WITHIN_S, peak_kb
-from faults.siege import WITHOUT_PRIVILEGES, Siege, ext4, fifo_with_a_writer, mounted, runs_under
+from faults.conftest import FaultCounts
+from faults.faulty_server import GROWTH_KB, STOPPED_WITHIN_S, peak_kb
+from faults.local_fault import WITHOUT_PRIVILEGES, LocalFaultCase, ext4, fifo_with_a_writer, mounted, runs_under
 from support.keg import Keg
 from support.moody import Connection, Moody, Request
 from support.wait import stays, wait_for
@@ -36,8 +36,8 @@ def ticks(keg: Keg) -> int:
 
 
 @pytest.fixture
-def siege(moody_keg: Keg, moody: Moody, tally: Tally) -> Siege:
-    return Siege(moody_keg, moody, tally)
+def case(moody_keg: Keg, moody: Moody, counts: FaultCounts) -> LocalFaultCase:
+    return LocalFaultCase(moody_keg, moody, counts)
 
 
 # What lies in it.
@@ -60,25 +60,25 @@ TRAPS: dict[str, Callable[[Path, Path], None]] = {
 
 @pytest.mark.parametrize("trap", TRAPS.values(), ids=TRAPS)
 def test_what_is_no_file_stays_as_it_is_wherever_it_comes_from_and_takes_turns_with_pours(
-    siege: Siege, key: Path, trap: Callable[[Path, Path], None]
+    case: LocalFaultCase, key: Path, trap: Callable[[Path, Path], None]
 ) -> None:
-    keg = siege.keg
+    keg = case.keg
     (keg.spool / "real.txt").write_text("0,9,9,9\n")
     trap(keg.spool / "before.pour", key)
-    siege.pour()
+    case.pour()
     keg.start()
     trap(keg.spool / "trap", key)
     (keg.spool / "trap").rename(keg.spool / "after.pour")
-    siege.pour()
-    siege.all_arrive()
+    case.pour()
+    case.wait_until_all_accepted()
     before = [os.lstat(keg.spool / name) for name in ("before.pour", "after.pour")]
-    siege.is_survived()
+    case.check_survived()
     assert [os.lstat(keg.spool / name) for name in ("before.pour", "after.pour")] == before
     assert keg.failed() == []
 
 
-def test_a_hard_link_to_the_key_is_neither_told_nor_sent_nor_harmed(siege: Siege, key: Path) -> None:
-    keg = siege.keg
+def test_a_hard_link_to_the_key_is_neither_told_nor_sent_nor_harmed(case: LocalFaultCase, key: Path) -> None:
+    keg = case.keg
     private = keg.folder / "privkey.pem"
     private.write_bytes(key.read_bytes())
     private.chmod(0o600)
@@ -86,57 +86,57 @@ def test_a_hard_link_to_the_key_is_neither_told_nor_sent_nor_harmed(siege: Siege
     os.link(private, keg.spool / "link.tmp")
     (keg.spool / "link.tmp").rename(keg.spool / "link.pour")
     keg.journal.wait("link.pour is set aside as link.pour.fail: it is longer than any pour", limit_s=20)
-    siege.is_survived()
+    case.check_survived()
     assert private.read_bytes() == key.read_bytes()
     assert private.stat().st_mode & 0o777 == 0o600
-    told = [*keg.journal.datagrams, *(value for request in siege.server.requests for value in request.fields.values())]
+    told = [*keg.journal.datagrams, *(value for request in case.server.requests for value in request.fields.values())]
     assert not [line for line in key.read_text().split("\n") if line and any(line in text for text in told)]
 
 
-def test_a_hard_link_to_a_pour_is_a_pour_and_what_is_linked_elsewhere_stays(siege: Siege) -> None:
-    keg = siege.keg
+def test_a_hard_link_to_a_pour_is_a_pour_and_what_is_linked_elsewhere_stays(case: LocalFaultCase) -> None:
+    keg = case.keg
     keg.start()
-    (keg.folder / "kept").write_text(siege.line())
+    (keg.folder / "kept").write_text(case.line())
     for name in ("one", "two"):
         os.link(keg.folder / "kept", keg.spool / name)
         (keg.spool / name).rename(keg.spool / f"{name}.pour")
     wait_for(lambda: not keg.waiting())
-    assert len(siege.server.paths("/pour")) == 2
-    siege.is_survived()
+    assert len(case.server.paths("/pour")) == 2
+    case.check_survived()
     assert (keg.folder / "kept").read_text() == "0,586,8213,1\n"
 
 
-def _name(lots: random.Random) -> bytes:
+def _name(source: random.Random) -> bytes:
     """A name that a file system takes, and hardly anybody else."""
     alphabets = (bytes(range(1, 32)), b"\x80\xc3\xff\xed\xa0", "äß\u202e😀\u2028".encode(), b"ab %s{}\\;$`'\"\n.")
-    letters = lots.choice(alphabets).replace(b"/", b"")
-    length = lots.choice((1, 20, 250))
-    return bytes(lots.choice(letters) for _ in range(length)) + b".pour"
+    letters = source.choice(alphabets).replace(b"/", b"")
+    length = source.choice((1, 20, 250))
+    return bytes(source.choice(letters) for _ in range(length)) + b".pour"
 
 
-def test_names_by_lot_are_sent_or_set_aside_and_forge_no_line(siege: Siege, lots: random.Random) -> None:
-    keg = siege.keg
+def test_names_by_lot_are_sent_or_set_aside_and_forge_no_line(case: LocalFaultCase, source: random.Random) -> None:
+    keg = case.keg
     spool = os.fsencode(keg.spool)
-    names = {_name(lots) for _ in range(300)}
-    rubbish = sorted(lots.sample(sorted(names), 100))
+    names = {_name(source) for _ in range(300)}
+    rubbish = sorted(source.sample(sorted(names), 100))
     for running in (False, True):
         for name in sorted(names)[running::2]:
-            (keg.spool / "temporary").write_bytes(name if name in rubbish else siege.line().encode())
-            os.utime(keg.spool / "temporary", ns=(0, lots.choice((-(10**18), 0, 10**18))))
+            (keg.spool / "temporary").write_bytes(name if name in rubbish else case.line().encode())
+            os.utime(keg.spool / "temporary", ns=(0, source.choice((-(10**18), 0, 10**18))))
             os.rename(keg.spool / "temporary", os.path.join(spool, name))
         if not running:
             keg.start()
-    siege.all_arrive(limit_s=30)
+    case.wait_until_all_accepted(limit_s=30)
     wait_for(lambda: not keg.waiting())
     aside = os.listdir(spool)
     assert all(name.endswith(b".pour.fail") for name in aside)
     assert sorted(Path(os.fsdecode(os.path.join(spool, name))).read_bytes() for name in aside) == rubbish
-    siege.is_survived()
+    case.check_survived()
     assert all(line.isprintable() for line in keg.journal.datagrams)
 
 
-def test_names_that_only_differ_where_fail_must_stand_are_all_set_aside(siege: Siege) -> None:
-    keg = siege.keg
+def test_names_that_only_differ_where_fail_must_stand_are_all_set_aside(case: LocalFaultCase) -> None:
+    keg = case.keg
     keg.start()
     rubbish = {f"rubbish {lot}" for lot in range(40)}
     for lot, line in enumerate(sorted(rubbish)):
@@ -145,14 +145,14 @@ def test_names_that_only_differ_where_fail_must_stand_are_all_set_aside(siege: S
         (keg.spool / "temporary").rename(keg.spool / ("x" * 247 + f"{lot:03}.pour"))
     wait_for(lambda: len(keg.failed()) == len(rubbish))
     assert {(keg.spool / name).read_text() for name in keg.failed()} == rubbish
-    siege.is_survived()
+    case.check_survived()
 
 
 @pytest.mark.parametrize("what", ["FIFOs", "unreadable files"])
 def test_thousands_that_cannot_be_sent_hide_no_pour_behind_them_and_fill_no_log(
-    siege: Siege, monkeypatch: pytest.MonkeyPatch, what: str
+    case: LocalFaultCase, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    keg = siege.keg
+    keg = case.keg
     runs_under(keg, monkeypatch, *WITHOUT_PRIVILEGES)
     for number in range(TOO_MANY):
         path = keg.spool / f"{number}.pour"
@@ -161,27 +161,27 @@ def test_thousands_that_cannot_be_sent_hide_no_pour_behind_them_and_fill_no_log(
         else:
             path.touch(mode=0)
         os.utime(path, (number, number))
-    siege.pour("behind.pour")
+    case.pour("behind.pour")
     keg.start()
-    siege.all_arrive(limit_s=30)
-    siege.pour("later.pour")
-    siege.pour("old.pour", mtime_s=1)
-    siege.all_arrive(AT_ONCE_S)
+    case.wait_until_all_accepted(limit_s=30)
+    case.pour("later.pour")
+    case.pour("old.pour", mtime_s=1)
+    case.wait_until_all_accepted(AT_ONCE_S)
     wait_for(lambda: len(keg.waiting()) == TOO_MANY)
     assert 0 < len(keg.journal.lines("left alone|cannot be read")) <= A_FEW_LINES
     before = ticks(keg)
     assert stays(lambda: True, 2)
     assert ticks(keg) - before < os.sysconf("SC_CLK_TCK"), "it does not look at them again and again"
-    siege.is_survived()
+    case.check_survived()
 
 
-def test_what_cannot_be_read_is_kept_and_sent_once_it_can_be(siege: Siege, monkeypatch: pytest.MonkeyPatch) -> None:
-    keg = siege.keg
+def test_what_cannot_be_read_is_kept_and_sent_once_it_can_be(case: LocalFaultCase, monkeypatch: pytest.MonkeyPatch) -> None:
+    keg = case.keg
     runs_under(keg, monkeypatch, *WITHOUT_PRIVILEGES)
-    locked = [siege.pour() for _ in range(30)]
+    locked = [case.pour() for _ in range(30)]
     for path in locked:
         path.chmod(0)
-    siege.pour()
+    case.pour()
     keg.start()
     keg.journal.wait("is kept: it cannot be read .Permission denied.; trying again")
     wait_for(lambda: len(keg.waiting()) == len(locked))
@@ -189,8 +189,8 @@ def test_what_cannot_be_read_is_kept_and_sent_once_it_can_be(siege: Siege, monke
     for path in locked:
         path.chmod(0o600)
         path.open("r+").close()
-    siege.all_arrive()
-    siege.is_survived()
+    case.wait_until_all_accepted()
+    case.check_survived()
 
 
 # What happens to it while the client works.
@@ -218,39 +218,39 @@ def ts_of(line: str) -> str:
     return line.strip().rpartition(",")[2]
 
 
-def test_a_pour_that_takes_anothers_name_at_the_last_moment_is_sent(siege: Siege, lots: random.Random) -> None:
-    keg = siege.keg
+def test_a_pour_that_takes_anothers_name_at_the_last_moment_is_sent(case: LocalFaultCase, source: random.Random) -> None:
+    keg = case.keg
     path, fresh = keg.spool / "x.pour", keg.spool / "fresh"
     overwritten: set[str] = set()
 
     def accept_and_replace(connection: Connection, request: Request) -> None:
-        if len(siege.made) == 1000:
-            siege.ledger.answer(connection, request)
+        if len(case.made) == 1000:
+            case.ledger.answer(connection, request)
             return
-        fresh.write_text(siege.line())
-        siege.ledger.answer(connection, request)
-        spin(lots.uniform(0, 0.001))
+        fresh.write_text(case.line())
+        case.ledger.answer(connection, request)
+        spin(source.uniform(0, 0.001))
         if exchange(fresh, path):
             overwritten.add(ts_of(fresh.read_text()))
         else:
             fresh.rename(path)
 
-    siege.server.mood = accept_and_replace
+    case.server.mood = accept_and_replace
     keg.start()
-    siege.pour("x.pour")
-    wait_for(lambda: len(siege.made) == 1000 and not keg.waiting(), limit_s=90)
-    siege.server.mood = siege.ledger.answer
-    siege.is_survived(kept=overwritten)
+    case.pour("x.pour")
+    wait_for(lambda: len(case.made) == 1000 and not keg.waiting(), limit_s=90)
+    case.server.mood = case.ledger.answer
+    case.check_survived(kept=overwritten)
 
 
-def test_a_pour_that_is_withdrawn_at_any_moment_is_sent_or_was_withdrawn(siege: Siege, lots: random.Random) -> None:
-    keg = siege.keg
+def test_a_pour_that_is_withdrawn_at_any_moment_is_sent_or_was_withdrawn(case: LocalFaultCase, source: random.Random) -> None:
+    keg = case.keg
     keg.start()
     withdrawn: set[str] = set()
     for _ in range(500):
-        path = siege.pour("x.pour")
-        ts = str(len(siege.made))
-        spin(lots.uniform(0, 0.01))
+        path = case.pour("x.pour")
+        ts = str(len(case.made))
+        spin(source.uniform(0, 0.01))
         try:
             path.unlink()
             withdrawn.add(ts)
@@ -258,82 +258,82 @@ def test_a_pour_that_is_withdrawn_at_any_moment_is_sent_or_was_withdrawn(siege: 
             continue
     wait_for(lambda: not keg.waiting())
     assert keg.failed() == []
-    assert siege.ledger.accepted, "the client was quicker now and then"
-    siege.is_survived(kept=withdrawn)
+    assert case.ledger.accepted, "the client was quicker now and then"
+    case.check_survived(kept=withdrawn)
 
 
-def test_a_pour_written_over_another_of_its_size_and_time_while_that_is_sent_is_sent_too(siege: Siege) -> None:
-    keg = siege.keg
+def test_a_pour_written_over_another_of_its_size_and_time_while_that_is_sent_is_sent_too(case: LocalFaultCase) -> None:
+    keg = case.keg
     path = keg.spool / "x.pour"
 
     def accept_and_write_over(connection: Connection, request: Request) -> None:
-        siege.server.mood = siege.ledger.answer
+        case.server.mood = case.ledger.answer
         before = path.stat()
         with path.open("r+") as file:
-            file.write(siege.line())
+            file.write(case.line())
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-        siege.ledger.answer(connection, request)
+        case.ledger.answer(connection, request)
 
-    siege.server.mood = accept_and_write_over
+    case.server.mood = accept_and_write_over
     keg.start()
-    siege.pour("x.pour")
-    wait_for(lambda: len(siege.made) == 2)
-    siege.all_arrive()
-    siege.is_survived()
+    case.pour("x.pour")
+    wait_for(lambda: len(case.made) == 2)
+    case.wait_until_all_accepted()
+    case.check_survived()
 
 
 @pytest.mark.parametrize("mode", ["w", "r+"])
-def test_a_pour_that_is_written_anew_in_pieces_over_and_over_is_never_sent_torn(siege: Siege, lots: random.Random, mode: str) -> None:
-    keg = siege.keg
+def test_a_pour_that_is_written_anew_in_pieces_over_and_over_is_never_sent_torn(case: LocalFaultCase, source: random.Random, mode: str) -> None:
+    keg = case.keg
     path = keg.spool / "x.pour"
     keg.start()
     path.touch()
     for number in range(10**6, 10**6 + 500):
-        line = f"{number},{2 * number},{3 * number},{5 * number}" + lots.choice(("", "\n"))
-        siege.made.add(str(5 * number))
+        line = f"{number},{2 * number},{3 * number},{5 * number}" + source.choice(("", "\n"))
+        case.made.add(str(5 * number))
         with open(path, mode, opener=lambda name, flags: os.open(name, flags | os.O_CREAT)) as file:
-            cut = lots.randrange(len(line))
+            cut = source.randrange(len(line))
             file.write(line[:cut])
             file.flush()
-            spin(lots.choice((0, 0.001, 0.01)))
+            spin(source.choice((0, 0.001, 0.01)))
             file.write(line[cut:])
             file.truncate()
     last = str(5 * number)
-    wait_for(lambda: last in siege.ledger.accepted)
-    sent = [[int(request.fields[name]) for name in ("pin", "pulses", "et", "ts")] for request in siege.server.paths("/pour")]
+    wait_for(lambda: last in case.ledger.accepted)
+    sent = [[int(request.fields[name]) for name in ("pin", "pulses", "et", "ts")] for request in case.server.paths("/pour")]
     assert [numbers for numbers in sent if numbers != [numbers[0] * factor for factor in (1, 2, 3, 5)]] == [], "torn"
-    siege.is_survived(kept=siege.made - {last})
+    case.check_survived(kept=case.made - {last})
 
 
 # What becomes of it.
 
 
-def test_a_hundred_thousand_at_once_go_out_oldest_first_and_cost_no_memory(siege: Siege, lots: random.Random) -> None:
-    keg = siege.keg
+def test_a_hundred_thousand_at_once_go_out_oldest_first_and_cost_no_memory(case: LocalFaultCase, source: random.Random) -> None:
+    keg = case.keg
     ages, copies = 100, 1000
     sibling = keg.folder / "sibling"
     sibling.mkdir()
     for age in range(1, ages + 1):
-        first = siege.pour(f"{lots.getrandbits(64):016x}.pour", into=sibling, mtime_s=age)
+        first = case.pour(f"{source.getrandbits(64):016x}.pour", into=sibling, mtime_s=age)
         for _ in range(copies - 1):
-            os.link(first, sibling / f"{lots.getrandbits(64):016x}.pour")
+            os.link(first, sibling / f"{source.getrandbits(64):016x}.pour")
     keg.start()
     before_kb = peak_kb(keg)
     sibling.rename(keg.spool)
-    order = [int(request.fields["ts"]) for request in siege.server.wait_for_requests("/pour", 2500, limit_s=60)]
+    order = [int(request.fields["ts"]) for request in case.server.wait_for_requests("/pour", 2500, limit_s=60)]
     assert order == sorted(order)
-    siege.pour("older.pour", mtime_s=0)
-    wait_for(lambda: str(ages + 1) in siege.ledger.accepted, limit_s=60)
-    siege.tally.growth_kb = peak_kb(keg) - before_kb
-    assert siege.tally.growth_kb < GROWTH_KB
+    case.pour("older.pour", mtime_s=0)
+    wait_for(lambda: str(ages + 1) in case.ledger.accepted, limit_s=60)
+    case.counts.growth_kb = peak_kb(keg) - before_kb
+    assert case.counts.growth_kb < GROWTH_KB
     keg.signal(signal.SIGTERM)
     assert keg.ended(STOPPED_WITHIN_S) == 0
-    siege.tally.sent = ages * copies + 1
-    assert len(siege.server.paths("/pour")) + len(keg.waiting()) == siege.tally.sent
+    case.counts.sent = ages * copies + 1
+    assert len(case.server.paths("/pour")) + len(keg.waiting()) == case.counts.sent
 
 
-def test_nothing_is_missed_where_the_kernel_had_too_much_to_tell(siege: Siege) -> None:
-    keg = siege.keg
+def test_nothing_is_missed_where_the_kernel_had_too_much_to_tell(case: LocalFaultCase) -> None:
+    keg = case.keg
     keg.start()
     events = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     keg.signal(signal.SIGSTOP)
@@ -346,30 +346,30 @@ def test_nothing_is_missed_where_the_kernel_had_too_much_to_tell(siege: Siege) -
     shutil.rmtree(keg.spool)
     keg.spool.mkdir()
     for mtime_s in (3, 2, 1):
-        siege.pour(mtime_s=mtime_s)
+        case.pour(mtime_s=mtime_s)
     keg.signal(signal.SIGCONT)
-    siege.all_arrive(AT_ONCE_S)
-    siege.pour()
-    siege.all_arrive(AT_ONCE_S)
-    siege.is_survived(limit_s=AT_ONCE_S)
+    case.wait_until_all_accepted(AT_ONCE_S)
+    case.pour()
+    case.wait_until_all_accepted(AT_ONCE_S)
+    case.check_survived(limit_s=AT_ONCE_S)
 
 
 @pytest.mark.parametrize("limit", ["max_inotify_watches", "max_inotify_instances"])
 def test_without_a_watch_to_be_had_it_looks_every_few_seconds_and_says_so_once(
-    siege: Siege, monkeypatch: pytest.MonkeyPatch, limit: str
+    case: LocalFaultCase, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    keg = siege.keg
+    keg = case.keg
     runs_under(keg, monkeypatch, "unshare", "--user", "--map-root-user", "sh", "-c", f'echo 0 >/proc/sys/user/{limit}; exec "$@"', "sh")
     keg.start()
     keg.journal.wait("spool .* cannot be watched .*: looking every 5 s")
     for _ in range(2):
-        siege.pour()
-        siege.all_arrive()
+        case.pour()
+        case.wait_until_all_accepted()
     assert len(keg.journal.lines("cannot be watched")) == 1
     enter = ["nsenter", "--target", str(keg.pid), "--user", "--preserve-credentials"]
     subprocess.run([*enter, "sh", "-c", f"echo 100 >/proc/sys/user/{limit}"], check=True)
     keg.journal.wait("spool .* is watched again")
-    siege.is_survived(limit_s=AT_ONCE_S)
+    case.check_survived(limit_s=AT_ONCE_S)
 
 
 PROCS = {
@@ -380,56 +380,56 @@ PROCS = {
 
 @pytest.mark.parametrize("proc", PROCS.values(), ids=PROCS)
 def test_another_directory_mounted_over_it_and_taken_away_is_noticed_at_once(
-    siege: Siege, monkeypatch: pytest.MonkeyPatch, proc: str
+    case: LocalFaultCase, monkeypatch: pytest.MonkeyPatch, proc: str
 ) -> None:
-    keg = siege.keg
+    keg = case.keg
     runs_under(keg, monkeypatch, "sh", "-c", f'{proc}exec "$@"', "sh")
     keg.start()
-    siege.pour()
-    siege.all_arrive()
+    case.pour()
+    case.wait_until_all_accepted()
     over = keg.folder / "over"
     over.mkdir()
-    siege.pour(into=over)
+    case.pour(into=over)
     for _ in range(2):
         keg.in_its_namespace("mount", "--bind", over, keg.spool)
-        siege.all_arrive(AT_ONCE_S)
-        siege.pour(into=over)
-        siege.all_arrive(AT_ONCE_S)
-        siege.pour()
+        case.wait_until_all_accepted(AT_ONCE_S)
+        case.pour(into=over)
+        case.wait_until_all_accepted(AT_ONCE_S)
+        case.pour()
         wait_for(lambda: not list(over.iterdir()))  # The client is at nothing there that would keep it busy.
         keg.in_its_namespace("umount", keg.spool)
-        siege.all_arrive(AT_ONCE_S)
-        siege.pour(into=over)
+        case.wait_until_all_accepted(AT_ONCE_S)
+        case.pour(into=over)
     keg.in_its_namespace("mount", "--bind", over, keg.spool)
     keg.in_its_namespace("umount", "--lazy", keg.spool)
-    siege.pour()
-    siege.is_survived(kept={str(len(siege.made) - 1)})
+    case.pour()
+    case.check_survived(kept={str(len(case.made) - 1)})
 
 
-def test_without_proc_it_works_all_the_same(siege: Siege, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs_under(siege.keg, monkeypatch, "sh", "-c", 'mount -t tmpfs tmpfs /proc; exec "$@"', "sh")
-    siege.keg.start()
-    siege.is_survived(limit_s=AT_ONCE_S)
+def test_without_proc_it_works_all_the_same(case: LocalFaultCase, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs_under(case.keg, monkeypatch, "sh", "-c", 'mount -t tmpfs tmpfs /proc; exec "$@"', "sh")
+    case.keg.start()
+    case.check_survived(limit_s=AT_ONCE_S)
 
 
 # What becomes of its disk.
 
 
-def drop_all_sorts(siege: Siege) -> int:
+def drop_all_sorts(case: LocalFaultCase) -> int:
     """Pours that the server accepts, pours that it refuses, and rubbish; how many of them are to be set aside."""
 
     def picky(connection: Connection, request: Request) -> None:
         if request.fields["pulses"] == "400":
             connection.answer(400)
         else:
-            siege.ledger.answer(connection, request)
+            case.ledger.answer(connection, request)
 
-    siege.server.mood = picky
+    case.server.mood = picky
     for number in range(5):
-        siege.keg.pour("0,400,0,0\n", f"refused-{number}.pour")
-        os.utime(siege.keg.pour("rubbish\n", f"rubbish-{number}.pour"), (1, 1))
+        case.keg.pour("0,400,0,0\n", f"refused-{number}.pour")
+        os.utime(case.keg.pour("rubbish\n", f"rubbish-{number}.pour"), (1, 1))
     for _ in range(20):
-        siege.pour()
+        case.pour()
     return 10
 
 
@@ -444,50 +444,50 @@ DISKS = {"no bytes left": ("size=400k", 4096), "no inodes left": ("size=4m,nr_in
 
 
 @pytest.mark.parametrize(("options", "bytes_each"), DISKS.values(), ids=DISKS)
-def test_a_full_disk_keeps_no_pour_from_leaving(siege: Siege, options: str, bytes_each: int) -> None:
-    keg = siege.keg
+def test_a_full_disk_keeps_no_pour_from_leaving(case: LocalFaultCase, options: str, bytes_each: int) -> None:
+    keg = case.keg
     with mounted(keg.spool, "-t", "tmpfs", "-o", options, "tmpfs"):
-        aside = drop_all_sorts(siege)
+        aside = drop_all_sorts(case)
         fill(keg.spool, bytes_each)
         keg.start()
-        siege.all_arrive()
+        case.wait_until_all_accepted()
         wait_for(lambda: not keg.waiting())
         assert len(keg.failed()) == aside
         assert not keg.journal.lines("does not let it go|Traceback")
-        siege.is_survived()
+        case.check_survived()
 
 
-def test_a_directory_without_room_for_another_name_lets_pours_go(siege: Siege) -> None:
-    keg = siege.keg
+def test_a_directory_without_room_for_another_name_lets_pours_go(case: LocalFaultCase) -> None:
+    keg = case.keg
     with mounted(keg.spool, "-o", "loop", ext4(keg.folder / "image", kilobytes=1500, inodes=1600)):
-        aside = drop_all_sorts(siege)
+        aside = drop_all_sorts(case)
         with pytest.raises(OSError, match="No space left"):
             while True:
-                siege.pour()
-        siege.made.remove(str(len(siege.made)))
+                case.pour()
+        case.made.remove(str(len(case.made)))
         fill(keg.spool, bytes_each=0)
         keg.start()
-        siege.all_arrive(limit_s=60)
-        wait_for(lambda: not set(keg.waiting()) & {f"{ts}.pour" for ts in siege.made})
+        case.wait_until_all_accepted(limit_s=60)
+        wait_for(lambda: not set(keg.waiting()) & {f"{ts}.pour" for ts in case.made})
         for name in keg.waiting():
             (keg.spool / name).open("r+").close()
         wait_for(lambda: len(keg.failed()) == aside)
         assert keg.waiting() == []
-        siege.is_survived()
+        case.check_survived()
 
 
-def test_a_file_of_which_a_tired_disk_knows_nothing_hides_no_other(siege: Siege) -> None:
-    keg = siege.keg
+def test_a_file_of_which_a_tired_disk_knows_nothing_hides_no_other(case: LocalFaultCase) -> None:
+    keg = case.keg
     image = ext4(keg.folder / "image", kilobytes=4096, inodes=100)
     with mounted(keg.spool, "-o", "loop", image):
         for name in ("a.pour", "sick.pour", "z.pour"):
-            siege.pour(name)
+            case.pour(name)
     subprocess.run(["debugfs", "-w", "-R", "clri /sick.pour", image], check=True, capture_output=True)
     with mounted(keg.spool, "-o", "loop", image):
         keg.start()
-        wait_for(lambda: siege.ledger.accepted.keys() == {"1", "3"})
+        wait_for(lambda: case.ledger.accepted.keys() == {"1", "3"})
         (keg.spool / "touched.pour").symlink_to("sick.pour")
-        siege.is_survived(kept={"2"})
+        case.check_survived(kept={"2"})
         assert "sick.pour" in keg.waiting()
 
 
@@ -505,20 +505,20 @@ def another_users_in_a_sticky_directory(path: Path) -> Callable[[], object]:
 
 @pytest.mark.parametrize("hold", [immutable, another_users_in_a_sticky_directory])
 def test_a_pour_that_cannot_be_removed_is_sent_once_and_holds_up_no_other(
-    siege: Siege, monkeypatch: pytest.MonkeyPatch, hold: Callable[[Path], Callable[[], object]]
+    case: LocalFaultCase, monkeypatch: pytest.MonkeyPatch, hold: Callable[[Path], Callable[[], object]]
 ) -> None:
-    keg = siege.keg
+    keg = case.keg
     runs_under(keg, monkeypatch, *WITHOUT_PRIVILEGES)
     with mounted(keg.spool, "-o", "loop", ext4(keg.folder / "image", kilobytes=4096, inodes=100)):
-        held = siege.pour("held.pour")
+        held = case.pour("held.pour")
         let_go = hold(held)
         keg.start()
         keg.journal.wait("held.pour was to be removed, but the spool does not let it go")
-        siege.pour()
-        siege.all_arrive()
+        case.pour()
+        case.wait_until_all_accepted()
         wait_for(lambda: keg.waiting() == ["held.pour"])
         let_go()
         held.open("r+").close()
         wait_for(lambda: not held.exists())
-        assert siege.ledger.doubled == 0
-        siege.is_survived()
+        assert case.ledger.doubled == 0
+        case.check_survived()

@@ -1,7 +1,6 @@
-"""A probe's `w1_slave` behind which a program of ours sits, as the kernel's driver sits behind the real one.
+"""A `w1_slave` reading reads are answered by a test, as the kernel's driver answers those of a real probe.
 
-FUSE, spoken without a library: the file system is one file, so a handful of requests are all that the kernel asks (fuse(4),
-and the structures of linux/fuse.h).
+It is a FUSE file system of one file, so a handful of requests are enough: fuse(4), and the structures of linux/fuse.h.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ _REPLY = struct.Struct("<IiQ")
 _DIRECT_IO = 1
 
 Answer = Callable[[threading.Event], str]
-"""What one read answers, or an OSError. It may take its time; where the event is set, the reader has been called away."""
+"""Returns what one read returns, or raises OSError. It may take long; the event is set once the reader was interrupted."""
 
 
-class SickProbe:
-    """Mounted over the `w1_slave` that the client `keg` sees. Each read asks `answer`, in a thread of its own."""
+class FuseProbe:
+    """Mounted over the `w1_slave` of the client `keg`. Each read calls `answer` in a thread of its own."""
 
     def __init__(self, keg: Keg, answer: Answer, interruptible: bool = True) -> None:
         self.answer = answer
@@ -37,15 +36,15 @@ class SickProbe:
         self._keg = keg
         self._file = keg.devices / PROBE / "w1_slave"
         if not os.path.exists("/dev/fuse"):
-            pytest.skip("there is no FUSE here")
+            pytest.skip("no FUSE")
         self._device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
         options = f"fd={self._device},rootmode=100444,user_id=0,group_id=0,allow_other"
         enter = ["nsenter", "--target", str(keg.pid), "--mount"]
-        subprocess.run([*enter, "mount", "-i", "-t", "fuse", "-o", options, "sick", self._file], check=True, pass_fds=[self._device])
+        subprocess.run([*enter, "mount", "-i", "-t", "fuse", "-o", options, "probe", self._file], check=True, pass_fds=[self._device])
         threading.Thread(target=self._serve, daemon=True).start()
 
-    def heal(self) -> None:
-        """Takes it away: what lies under it is there again."""
+    def remove(self) -> None:
+        """Unmounts it: the file below is visible again."""
         self._keg.in_its_namespace("umount", "--lazy", self._file)
 
     def _serve(self) -> None:
@@ -58,7 +57,7 @@ class SickProbe:
 
     def _handle(self, opcode: int, unique: int, body: bytes) -> None:
         if opcode == INIT:
-            # Protocol 7.31, no flags, and the sizes that the kernel takes where none are named.
+            # Protocol 7.31, no flags, and the default sizes.
             self._reply(unique, struct.pack("<IIIIHHIIHHI28x", 7, 31, 0, 0, 0, 0, 4096, 1, 0, 0, 0))
         elif opcode == GETATTR:
             self._reply(
@@ -70,9 +69,9 @@ class SickProbe:
             self._reading[unique] = threading.Event()
             threading.Thread(target=self._read, args=(unique,), daemon=True).start()
         elif opcode == INTERRUPT:
-            (whose,) = struct.unpack_from("<Q", body)
-            if self._interruptible and whose in self._reading:
-                self._reading[whose].set()
+            (reading,) = struct.unpack_from("<Q", body)
+            if self._interruptible and reading in self._reading:
+                self._reading[reading].set()
         elif opcode in (RELEASE, FLUSH):
             self._reply(unique)
         else:
@@ -80,15 +79,15 @@ class SickProbe:
 
     def _read(self, unique: int) -> None:
         self.reads += 1
-        called_away = self._reading[unique]
+        interrupted = self._reading[unique]
         text, error = "", 0
         try:
-            text = self.answer(called_away)
+            text = self.answer(interrupted)
         except OSError as failure:
             error = failure.errno or errno.EIO
         del self._reading[unique]
         with contextlib.suppress(OSError):
-            self._reply(unique, text.encode(), errno.EINTR if called_away.is_set() else error)
+            self._reply(unique, text.encode(), errno.EINTR if interrupted.is_set() else error)
 
     def _reply(self, unique: int, data: bytes = b"", error: int = 0) -> None:
         os.write(self._device, _REPLY.pack(_REPLY.size + (0 if error else len(data)), -error, unique) + (b"" if error else data))

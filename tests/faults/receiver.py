@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs in the guest: a server that writes each message that it accepts to a file, one a line: [seconds of uptime, path, fields].
 
-usage: bar.py HOST PORT FILE [CERTIFICATE KEY]      plain HTTP without a certificate
+usage: receiver.py HOST PORT FILE [CERTIFICATE KEY]      plain HTTP without a certificate
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def main() -> None:
     certificate = Certificate(*map(Path, tls_files)) if tls_files else None
 
     def accept(connection: Connection, request: Request) -> None:
-        with Path(file).open("a") as book:
-            book.write(json.dumps([time.monotonic(), request.path, request.fields]) + "\n")
+        with Path(file).open("a") as record:
+            record.write(json.dumps([time.monotonic(), request.path, request.fields]) + "\n")
         connection.answer(200)
 
     server = Moody(certificate, host, int(port))
