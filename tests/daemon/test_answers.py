@@ -166,7 +166,9 @@ def test_a_certificate_of_an_unknown_authority_gets_no_message(moody_keg: Keg, m
     bundle = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
     moody_keg.start(caBundle=bundle)
     moody_keg.pour()
-    assert "name the certificate of the authority" in moody_keg.journal.wait("server unavailable: certificate trouble: asked for 127.0.0.1, ")
+    assert "name the certificate of the authority" in moody_keg.journal.wait(
+        "server unavailable: certificate trouble: asked for 127.0.0.1, "
+    )
     assert not moody.requests
 
 

@@ -10,7 +10,7 @@ from ..core.syslog_handler import HourlyLimit, escape_name
 from .outcome import Fate, Outcome, Result
 from .rest_api import RestApi
 from .retry import Retry
-from .spool import Content, Entry, FileError, NotAFileError, Spool
+from .spool import Content, Entry, NotAFileError, Spool
 
 INVALID_REPORTED_S = 10.0
 """How long an invalid file that inotify reported as finished stays as it is before it is set aside: it may be written again."""
@@ -66,10 +66,10 @@ class Uploader:
         except NotAFileError as error:
             if self._ignored_limit.allows(entry.name, now):
                 log.warning("%s is ignored: it is %s", escape_name(entry.name), error)
-            self._spool.ignore(entry.name)
-        except FileError as error:
-            if self._unreadable_limit.allows(f"{entry.name}: {error}", now):
-                log.warning("%s is kept: %s; it is tried again", escape_name(entry.name), error)
+            self._spool.put_off(entry.name)
+        except OSError as error:
+            if self._unreadable_limit.allows(entry.name, now):
+                log.warning("%s is kept: it cannot be read (%s); it is tried again", escape_name(entry.name), error.strerror)
             self._spool.put_off(entry.name, now + UNREADABLE_S)
         else:
             return self._process(entry, content, now)
