@@ -294,3 +294,12 @@ def test_after_a_reload_the_next_outage_is_logged(moody_keg: Keg, moody: Moody) 
     moody_keg.signal(signal.SIGHUP)
     moody_keg.journal.wait("reloaded")
     moody_keg.journal.wait("pours are not accepted")
+
+
+def test_an_update_of_the_trusted_certificates_counts_from_the_next_connection_on(moody_keg: Keg, moody: Moody, ca: Certificate) -> None:
+    bundle = moody_keg.folder / "bundle.pem"
+    bundle.write_bytes(Path("/etc/ssl/certs/ca-certificates.crt").read_bytes())
+    moody_keg.start(caBundle=bundle, pingInterval=86_400)
+    moody_keg.journal.wait("server unavailable: certificate trouble")
+    bundle.write_bytes(ca.certificate.read_bytes())
+    moody.wait_for_requests("/ping", limit_s=40)

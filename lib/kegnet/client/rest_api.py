@@ -32,9 +32,10 @@ CONNECT_TIMEOUT_S = 4.0
 IDLE_CONNECTION_S = 60.0
 """A connection that was unused for longer is not used again: routers forget it silently, and the request would hang."""
 RESPONSE_LIMIT_BYTES = 16 * 1024
-INTERRUPTED_LIMIT = 50
-"""How many interrupted sessions a process keeps; then it has to be started again."""
+INTERRUPTED_LIMIT = 20
+"""How many interrupted sessions a process keeps, up to 1 MB each; then it has to be started again."""
 SYSTEM_STORE = Path("/etc/ssl/certs/ca-certificates.crt")
+"""Debian's; elsewhere it is where OpenSSL was built to look."""
 
 _CLOSED_BY_SERVER = Retry(total=1, connect=0, read=1, status=0, redirect=0, other=0, allowed_methods=None, respect_retry_after_header=False)
 """A server may close a kept connection just as the next request is sent (RFC 9112 §9.3.1): then it is sent once more."""
@@ -55,7 +56,7 @@ class RestApi:
         self._client_id = config.uuid
         self._key = key
         # A path, not True: requests then reads the file for each new connection, so that an update of the store counts.
-        self._store = str(config.ca_bundle or SYSTEM_STORE)
+        self._store = str(config.ca_bundle or _system_store())
         try:
             ssl.create_default_context(cafile=config.ca_bundle)
         except OSError as error:
@@ -105,6 +106,12 @@ class RestApi:
 def must_restart() -> bool:
     """Whether so many requests were interrupted that the process should end and be started again."""
     return len(_interrupted) >= INTERRUPTED_LIMIT
+
+
+def _system_store() -> Path | str:
+    if SYSTEM_STORE.is_file():
+        return SYSTEM_STORE
+    return ssl.get_default_verify_paths().cafile or SYSTEM_STORE
 
 
 def _new_session() -> requests.Session:
