@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 
 from ..core.messages import LINE_LIMIT_BYTES, Pour, PourError
 from ..core.syslog_handler import HourlyLimit, escape_name
@@ -95,6 +96,9 @@ class Uploader:
             log.info("pour accepted: %s (pin %d, %d pulses in %d)", escape_name(entry.name), pour.pin, pour.pulses, pour.et)
         reason = f"the server rejected it ({result.reason}); --requeue sends it again"
         self._spool.apply(entry.name, content, fate, attempts, reason, now)
+        if result.outcome is Outcome.FAILED:
+            # The server may fail on this pour alone: name it.
+            return replace(result, reason=f"{result.reason} ({escape_name(entry.name)})")
         return result
 
 
