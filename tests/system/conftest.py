@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kegnet import __version__
 from support.keg import REPOSITORY
 from support.pki import Certificate
 from support.standin import StandIn
-from system.container import CLIENT_PACKAGES, Machine, root_file_system
+from system.container import CLIENT_PACKAGES, Machine, copy_source, root_file_system
 from system.kegerator import Site
 
 HERE = Path(__file__).parent
@@ -30,6 +31,17 @@ def build_package(source: Path, folder: Path) -> Path:
     """The Debian package of the project in `source`."""
     said = subprocess.run([source / "service/build-deb", folder], check=True, capture_output=True, text=True).stdout
     return Path(said.splitlines()[-1])
+
+
+def newer_package(folder: Path) -> Path:
+    """The package of a later version, with another client.conf."""
+    source = folder / "source"
+    copy_source(source)
+    changelog = source / "service/debian/changelog"
+    changelog.write_text(changelog.read_text().replace(f"({__version__})", f"({__version__}+later)"))
+    template = source / "conf/client.conf"
+    template.write_text(template.read_text() + "\n# Something new.\n")
+    return build_package(source, folder)
 
 
 @pytest.fixture(scope="module", params=SUITES)

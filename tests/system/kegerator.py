@@ -72,3 +72,15 @@ class Site:
         self.edit_two_lines()
         self.machine.sh("rm -rf /etc/systemd/system/kegnet-client.service.d && systemctl daemon-reload")
         self.machine.run("systemctl", "restart", "kegnet-client")
+
+
+def with_another_python3_in_path(site: Site) -> None:
+    """Asserts that the service and the command work where the first python3 in PATH does not."""
+    machine = site.machine
+    (machine.share / "python3").write_text("#!/bin/sh\nexit 1\n")
+    machine.sh("install -m 755 /share/python3 /usr/local/bin/python3")
+    pings = len(site.kegnet.messages_of("ping", site.client_id))
+    machine.run("systemctl", "restart", "kegnet-client")
+    site.wait_for_messages("ping", pings + 1)
+    assert machine.run("kegnet-client", "--version").startswith("kegnet-client ")
+    machine.run("rm", "/usr/local/bin/python3")

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from kegnet import __version__
 from support.wait import wait_for
-from system.conftest import build_package
-from system.container import copy_source
-from system.kegerator import CONF, SPOOL, Site
+from system.conftest import newer_package
+from system.kegerator import CONF, SPOOL, Site, with_another_python3_in_path
 
 ETC = "/etc/kegnet-client"
 
@@ -46,17 +45,7 @@ def test_it_installs_enables_and_waits_to_be_set_up(ready: Site, package: Path) 
     wait_for(lambda: not ready.waiting())
     machine.wait_for_log("pour accepted: x.pour")
     machine.run("test", "-f", "/usr/share/bash-completion/completions/kegnet-client")
-
-
-def newer(folder: Path) -> Path:
-    """The package of a later version, with another client.conf."""
-    source = folder / "source"
-    copy_source(source)
-    changelog = source / "service/debian/changelog"
-    changelog.write_text(changelog.read_text().replace(f"({__version__})", f"({__version__}+later)"))
-    template = source / "conf/client.conf"
-    template.write_text(template.read_text() + "\n# Something new.\n")
-    return build_package(source, folder)
+    with_another_python3_in_path(ready)
 
 
 def test_an_upgrade_keeps_what_is_the_owners_and_starts_anew_what_ran(ready: Site, package: Path, tmp_path: Path) -> None:
@@ -71,7 +60,7 @@ def test_an_upgrade_keeps_what_is_the_owners_and_starts_anew_what_ran(ready: Sit
     machine.sh(f"echo 0,2,2,2 > {SPOOL}/aside.pour.fail")
     kept = f"sha256sum {ETC}/client.conf {ETC}/privkey.pem {SPOOL}/*"
     before, pid = machine.sh(kept), machine.property("MainPID")
-    later = newer(tmp_path / "newer")
+    later = newer_package(tmp_path / "newer")
     shutil.copy(later, machine.share)
     # As an owner has it who keeps what is asked about: dpkg asks, for both have changed the file.
     machine.sh(f"apt-get -q -y -o Dpkg::Options::=--force-confold install /share/{later.name} </dev/null")
