@@ -22,7 +22,9 @@ PACKAGES = (
     "python3", "python3-m2crypto", "python3-flask", "gunicorn", "python3-flask-limiter", "python3-sqlalchemy", "python3-alembic",
     "python3-pygal", "python3-prometheus-client", "python3-paho-mqtt", "openssl",
 )  # fmt: skip
-README = (REPOSITORY / "README.md").read_text().split("## A KegNet of your own\n")[1].split("\n## ")[0]
+README_COMMANDS = re.findall(
+    r"^    (sudo (?:service/install-server|kegnet-server) ?.*)$", (REPOSITORY / "README.md").read_text(), re.MULTILINE
+)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def test_it_is_installed_and_configured_and_serves_by_the_readmes_commands(machi
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-    install, *configure = [line.strip() for line in README.splitlines() if line.startswith("    sudo ")]
+    install, *configure = README_COMMANDS
     machine.sh(f"cd /share/source && {install} && sed -i s/0.0.0.0:8080/127.0.0.1:{port}/ /etc/kegnet-server.conf")
     assert len(configure) == 3
     for command in configure:

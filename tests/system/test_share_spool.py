@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from support.keg import REPOSITORY
-from support.wait import wait_for
 
 SCRIPT = REPOSITORY / "service/share_spool.py"
 NOBODY = 65534
