@@ -6,8 +6,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
-from typing import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from kegnet.client import deadline

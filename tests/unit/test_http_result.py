@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kegnet.client.http_result import RETRY_AFTER_LIMIT_S, judge, judge_failure, retry_after_s
 from kegnet.client.outcome import Outcome
 from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError, ReadTimeoutError
+from urllib3.exceptions import InvalidHeader, MaxRetryError, NewConnectionError, ProtocolError, ReadTimeoutError
 
 NOW_S = 1_800_000_000.0
 BUSY = (408, 425, 429, 503)
@@ -45,6 +45,7 @@ def test_a_status_line_without_its_end_is_no_answer() -> None:
         assert judge(200, phrase, {}, b"", NOW_S).outcome is Outcome.FAILED
     assert judge(200, "OK", {}, b"", NOW_S).outcome is Outcome.ACCEPTED
     assert judge(200, "", {"Content-Length": "0"}, b"", NOW_S).outcome is Outcome.ACCEPTED
+    assert judge(503, "Later", {}, b"", NOW_S).outcome is Outcome.BUSY
 
 
 def test_a_redirect_names_its_target() -> None:
@@ -91,8 +92,13 @@ def test_what_fails_before_there_is_a_connection_says_nothing_of_the_message() -
 
 
 @pytest.mark.parametrize(
-    "error", [ProtocolError("x", ConnectionResetError(104, "Connection reset by peer")), ReadTimeoutError(None, "", "x")]
-)  # type: ignore[arg-type]
+    "error",
+    [
+        ProtocolError("x", ConnectionResetError(104, "Connection reset by peer")),
+        ReadTimeoutError(None, "", "x"),  # type: ignore[arg-type]
+        InvalidHeader("Content-Length contained multiple unmatching values (2, 3)"),
+    ],
+)
 def test_what_fails_on_a_connection_is_about_the_message(error: Exception) -> None:
     assert judge_failure(wrapped(error), "k.example").outcome is Outcome.FAILED
 
@@ -103,3 +109,8 @@ def test_certificate_trouble_names_the_host_and_the_fix() -> None:
     result = judge_failure(wrapped(error), "k.example")
     assert result.reason == "certificate trouble: asked for k.example, certificate has expired"
     assert "renew" in result.fix
+
+
+def test_a_missing_file_of_trusted_certificates_is_no_connection() -> None:
+    result = judge_failure(OSError("Could not find a suitable TLS CA certificate bundle, invalid path: /x"), "k.example")
+    assert result.outcome is Outcome.NO_CONNECTION

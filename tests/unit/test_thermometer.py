@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kegnet.server.demo import w1_slave
 from kegnet.client.thermometer import FAMILIES, Reading, SensorError, Thermometer, judge
+from kegnet.server.demo import w1_slave
 
 PROBE = "28-0000054c9f11"
 

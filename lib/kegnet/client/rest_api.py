@@ -100,6 +100,9 @@ class RestApi:
                 self._session = _new_session()
         if response is None:
             return Result(Outcome.FAILED, f"no answer within {REQUEST_LIMIT_S:.0f} s")
+        if response.status_code < 200:
+            # An interim response. The final one would be taken for the answer to the next message.
+            self._session.close()
         return judge(response.status_code, response.reason or "", response.headers, bytes(body), time.time())
 
 
