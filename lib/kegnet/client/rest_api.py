@@ -37,8 +37,11 @@ INTERRUPTED_LIMIT = 20
 SYSTEM_STORE = Path("/etc/ssl/certs/ca-certificates.crt")
 """Debian's; elsewhere it is where OpenSSL was built to look."""
 
-_CLOSED_BY_SERVER = Retry(total=1, connect=0, read=1, status=0, redirect=0, other=0, allowed_methods=None, respect_retry_after_header=False)
-"""A server may close a kept connection just as the next request is sent (RFC 9112 §9.3.1): then it is sent once more."""
+_CLOSED_BY_SERVER = Retry(
+    total=1, connect=0, read=1, status=0, redirect=0, other=1, allowed_methods=None, respect_retry_after_header=False
+)
+"""A server may close a kept connection just as the next request is sent (RFC 9112 §9.3.1): then it is sent once more.
+urllib3 counts this as `read` or, where TLS notices it first, as `other`."""
 _FAILURES = (requests.RequestException, HTTPError, OSError, ValueError)
 """All that a request may raise, besides DeadlineExceeded."""
 
