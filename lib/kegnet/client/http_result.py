@@ -81,7 +81,7 @@ def judge_failure(error: BaseException, host: str) -> Result:
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             fix = _CERTIFICATE_FIXES.get(cause.verify_code, _UNKNOWN_AUTHORITY_FIX)
-            return Result(Outcome.NO_CONNECTION, f"certificate trouble: asked for {host}, {cause.verify_message}", fix=fix)
+            return Result(Outcome.NO_CONNECTION, f"certificate trouble: asked for {host}, {cause.verify_message}", fix=fix, untrusted=True)
     return Result(outcome, escape_name(_describe(causes[-1])))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ from urllib3.util import Retry
 
 from .. import __version__
 from ..core.messages import Message, canonical_text
-from ..core.signing import SigningKey
+from ..core.signing import CertificateFacts, SigningKey, certificate_facts
 from .config import Config
 from .deadline import DeadlineExceeded, time_limit
 from .http_result import judge, judge_failure
@@ -53,6 +54,54 @@ class RestApi:
         self._base_url = config.base_url
         self._client_id = config.uuid
         self._key = key
+        self._connection = _Connection(config)
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
+
+    def post(self, message: Message) -> Result:
+        """Signs `message` and posts it once. Takes `REQUEST_LIMIT_S` at most, and name resolution. Raises nothing."""
+        fields = message.fields(self._client_id)
+        fields["sig"] = self._key.sign(canonical_text(fields))
+        answer = self._connection.request("POST", f"{self._base_url}/{message.endpoint}", fields)
+        if isinstance(answer, Result):
+            return answer
+        return judge(answer.status, answer.phrase, answer.headers, answer.body, time.time())
+
+
+def probe(config: Config) -> Result:
+    """Sends a GET for the base URL. Every HTTP response is ACCEPTED: it shows that there is a connection. Raises ConfigError."""
+    connection = _Connection(config)
+    answer = connection.request("GET", config.base_url)
+    connection.close()
+    return answer if isinstance(answer, Result) else Result(Outcome.ACCEPTED, f"{answer.status} {answer.phrase}".rstrip())
+
+
+def server_certificate(host: str, port: int) -> CertificateFacts | None:
+    """What the certificate that the server shows contains, trusted or not; None where it shows none in time."""
+    try:
+        with time_limit(2 * CONNECT_TIMEOUT_S):
+            return certificate_facts(ssl.get_server_certificate((host, port), timeout=CONNECT_TIMEOUT_S))
+    except (DeadlineExceeded, OSError, ValueError):
+        return None
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """An HTTP response."""
+
+    status: int
+    phrase: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class _Connection:
+    """A session with the server, which is replaced after an interruption."""
+
+    def __init__(self, config: Config) -> None:
+        """Raises ConfigError if `caBundle` cannot be used."""
         # A path, not True: requests then reads the file for each new connection, so that an update of the store counts.
         self._store = str(config.ca_bundle or SYSTEM_STORE)
         try:
@@ -64,29 +113,27 @@ class RestApi:
         self._last_used = float("-inf")
 
     def close(self) -> None:
-        """Closes the connection."""
         self._session.close()
 
-    def post(self, message: Message) -> Result:
-        """Signs `message` and posts it once. Takes `REQUEST_LIMIT_S` at most, and name resolution. Raises nothing."""
-        fields = message.fields(self._client_id)
-        fields["sig"] = self._key.sign(canonical_text(fields))
+    def request(self, method: str, url: str, fields: Mapping[str, str] | None = None) -> _Answer | Result:
+        """The response to one request, or what it means that there is none."""
         if time.monotonic() - self._last_used > IDLE_CONNECTION_S:
             self._session.close()
-        result = self._post(f"{self._base_url}/{message.endpoint}", fields)
+        answer = self._request(method, url, fields)
         self._last_used = time.monotonic()
-        return result
+        return answer
 
-    def _post(self, url: str, fields: Mapping[str, str]) -> Result:
+    def _request(self, method: str, url: str, fields: Mapping[str, str] | None) -> _Answer | Result:
         response: requests.Response | None = None
         body = bytearray()
         interruption: BaseException | None = None
         limit = time_limit(REQUEST_LIMIT_S)
         try:
             with limit:
-                response = self._session.post(
-                    url, data=fields, verify=self._store, timeout=(CONNECT_TIMEOUT_S, REQUEST_LIMIT_S), allow_redirects=False, stream=True
-                )
+                response = self._session.request(
+                    method, url, data=fields, verify=self._store, timeout=(CONNECT_TIMEOUT_S, REQUEST_LIMIT_S),
+                    allow_redirects=False, stream=True,
+                )  # fmt: skip
                 _read_body(response, body)
         except DeadlineExceeded as error:
             interruption = error
@@ -98,7 +145,7 @@ class RestApi:
                 self._session = _new_session()
         if response is None:
             return Result(Outcome.FAILED, f"no answer within {REQUEST_LIMIT_S:.0f} s")
-        return judge(response.status_code, response.reason or "", response.headers, bytes(body), time.time())
+        return _Answer(response.status_code, response.reason or "", response.headers, bytes(body))
 
 
 def must_restart() -> bool:
