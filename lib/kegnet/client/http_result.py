@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from http.client import BadStatusLine, RemoteDisconnected
 
-from urllib3.exceptions import ProtocolError, ReadTimeoutError
+from urllib3.exceptions import ProtocolError, ReadTimeoutError, SSLError
 
 from ..core.syslog_handler import escape_name
 from .outcome import Outcome, Result
@@ -19,10 +19,11 @@ RETRY_AFTER_LIMIT_S = 3600.0
 
 _BUSY = (408, 425, 429, 503)
 _NOT_THE_API = (404, 405, 407, 421, 426)
+_HOSTNAME_MISMATCH = 62
 _CERTIFICATE_FIXES = {
     9: "set this machine's clock: timedatectl set-ntp true",
     10: "ask the server's administrator to renew it, unless this machine's clock is wrong",
-    62: "use the name that the certificate is for in serviceBaseURL",
+    _HOSTNAME_MISMATCH: "use the name that the certificate is for in serviceBaseURL",
     64: "use the name that the certificate is for in serviceBaseURL",
 }
 """By the codes X509_V_ERR_* of openssl-verification-options(1)."""
@@ -80,9 +81,17 @@ def judge_failure(error: BaseException, host: str) -> Result:
     outcome = Outcome.FAILED if connected else Outcome.NO_CONNECTION
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            fix = _CERTIFICATE_FIXES.get(cause.verify_code, _UNKNOWN_AUTHORITY_FIX)
-            return Result(Outcome.NO_CONNECTION, f"certificate trouble: asked for {host}, {cause.verify_message}", fix=fix, untrusted=True)
+            return _untrusted(host, cause.verify_message, cause.verify_code)
+        if isinstance(cause, SSLError) and isinstance(causes[-1], ValueError) and not isinstance(causes[-1], OSError):
+            # urllib3 before 2.0 compares the names itself, and has an error of its own for that.
+            return _untrusted(host, str(causes[-1]), _HOSTNAME_MISMATCH)
     return Result(outcome, escape_name(_describe(causes[-1])))
+
+
+def _untrusted(host: str, problem: str, verify_code: int) -> Result:
+    fix = _CERTIFICATE_FIXES.get(verify_code, _UNKNOWN_AUTHORITY_FIX)
+    reason = f"certificate trouble: asked for {host}, {escape_name(problem)}"
+    return Result(Outcome.NO_CONNECTION, reason, fix=fix, untrusted=True)
 
 
 def _standard_phrase(status: int) -> str:
