@@ -29,6 +29,8 @@ REQUEST_LIMIT_S = 30.0
 """Over everything but name resolution, which no signal interrupts: connect, TLS, send, answer."""
 CONNECT_TIMEOUT_S = 4.0
 """For each address of a name: four dead ones leave time for the fifth."""
+CERTIFICATE_LIMIT_S = 8.0
+"""Over fetching the server's certificate."""
 IDLE_CONNECTION_S = 60.0
 """A connection that was unused for longer is not used again: routers forget it silently, and the request would hang."""
 RESPONSE_LIMIT_BYTES = 16 * 1024
@@ -78,10 +80,10 @@ def probe(config: Config) -> Result:
     return answer if isinstance(answer, Result) else Result(Outcome.ACCEPTED, f"{answer.status} {answer.phrase}".rstrip())
 
 
-def server_certificate(host: str, port: int) -> CertificateFacts | None:
+def server_certificate(host: str, port: int, limit_s: float = CERTIFICATE_LIMIT_S) -> CertificateFacts | None:
     """What the certificate that the server shows contains, trusted or not; None where it shows none in time."""
     try:
-        with time_limit(2 * CONNECT_TIMEOUT_S):
+        with time_limit(limit_s):
             return certificate_facts(ssl.get_server_certificate((host, port), timeout=CONNECT_TIMEOUT_S))
     except (DeadlineExceeded, OSError, ValueError):
         return None
