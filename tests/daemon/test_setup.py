@@ -125,10 +125,8 @@ def test_a_server_other_than_the_one_in_the_file_is_refused(keg: Keg) -> None:
     keg.write_config()
     before = files(keg.config.parent)
     line = complaint(keg.by_hand("--setup", "--server", SERVER))
-    assert (
-        f"{keg.config}: serviceBaseURL = {keg.parameters['serviceBaseURL']}: has a value already, and --setup overwrites nothing; fix: edit the file"
-        in line
-    )
+    old = keg.parameters["serviceBaseURL"]
+    assert f"{keg.config}: serviceBaseURL = {old}: has a value already, and --setup overwrites nothing; fix: edit the file" in line
     assert files(keg.config.parent) == before
 
 

@@ -14,7 +14,7 @@ from ..config import DEFAULT_PATH
 
 PROGRAM = "kegnet-client"
 
-_HELP = """\
+HELP = """\
 From a new machine to the first ping:
   sudo kegnet-client --setup            makes a key, a UUID and client.conf, and prints what the server needs
   sudo kegnet-client --check            examines everything, and prints a fix for what is wrong
@@ -34,7 +34,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Sends a kegerator's temperature and pours to the KegNet REST API, in the foreground until SIGTERM. Modes:",
-        epilog=_HELP,
+        epilog=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
