@@ -19,12 +19,12 @@ RETRY_AFTER_LIMIT_S = 3600.0
 
 _BUSY = (408, 425, 429, 503)
 _NOT_THE_API = (404, 405, 407, 421, 426)
-_WRONG_NAME_FIX = "use the name that the certificate is for in serviceBaseURL"
+_HOSTNAME_MISMATCH = 62
 _CERTIFICATE_FIXES = {
     9: "set this machine's clock: timedatectl set-ntp true",
     10: "ask the server's administrator to renew it, unless this machine's clock is wrong",
-    62: _WRONG_NAME_FIX,
-    64: _WRONG_NAME_FIX,
+    _HOSTNAME_MISMATCH: "use the name that the certificate is for in serviceBaseURL",
+    64: "use the name that the certificate is for in serviceBaseURL",
 }
 """By the codes X509_V_ERR_* of openssl-verification-options(1)."""
 _UNKNOWN_AUTHORITY_FIX = "name the certificate of the authority that signed it in caBundle"
@@ -83,14 +83,19 @@ def judge_failure(error: BaseException, host: str) -> Result:
     causes = list(_causes(error))
     inner = causes[-1]
     if isinstance(inner, ssl.SSLCertVerificationError):
-        fix = _CERTIFICATE_FIXES.get(inner.verify_code, _UNKNOWN_AUTHORITY_FIX)
-        return Result(Outcome.NO_CONNECTION, f"certificate trouble: asked for {host}, {inner.verify_message}", fix=fix)
-    if isinstance(inner, ValueError) and any(isinstance(cause, SSLError) for cause in causes):
-        # urllib3's own comparison of the host with the names in the certificate.
-        return Result(Outcome.NO_CONNECTION, f"certificate trouble: asked for {host}, {escape_name(str(inner))}", fix=_WRONG_NAME_FIX)
+        return _untrusted(host, inner.verify_message, inner.verify_code)
+    if isinstance(inner, ValueError) and not isinstance(inner, OSError) and any(isinstance(cause, SSLError) for cause in causes):
+        # urllib3 before 2.0 compares the names itself, and has an error of its own for that.
+        return _untrusted(host, str(inner), _HOSTNAME_MISMATCH)
     # An OSError on its own is about a file, such as the trusted certificates.
     unconnected = any(isinstance(cause, _BEFORE_CONNECTION) for cause in causes) or (inner is error and isinstance(error, OSError))
     return Result(Outcome.NO_CONNECTION if unconnected else Outcome.FAILED, escape_name(_describe(inner)))
+
+
+def _untrusted(host: str, problem: str, verify_code: int) -> Result:
+    fix = _CERTIFICATE_FIXES.get(verify_code, _UNKNOWN_AUTHORITY_FIX)
+    reason = f"certificate trouble: asked for {host}, {escape_name(problem)}"
+    return Result(Outcome.NO_CONNECTION, reason, fix=fix, untrusted=True)
 
 
 def _standard_phrase(status: int) -> str:
