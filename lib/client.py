@@ -35,10 +35,8 @@ from kegnet.core.ini import ConfigError
 from kegnet.core.signing import KeyFileError, SigningKey
 from kegnet.core.systemd import ServiceManager
 
-POLL_WHILE_BUSY_S = 0.1
-"""How often new events are read and the status is updated while a backlog is sent."""
-CLOCK_NOT_SET_S = 5.0
-"""How often the wall clock is read while it has not been set."""
+POLL_WHILE_BUSY_S = 0.1  # How often new events are read and the status is updated while a backlog is sent.
+CLOCK_NOT_SET_S = 5.0  # How often the wall clock is read while it has not been set.
 
 log = logging.getLogger("kegnet.client")
 
@@ -208,8 +206,7 @@ def run_daemon(path: Path) -> int:
 def main() -> None:
     """Runs the client, or a mode of its command line, and ends the process."""
     parsed = arguments.parse()
-    if arguments.is_mode(parsed):
-        # The daemon does without what the modes import.
+    if arguments.is_mode(parsed):  # The daemon does without what the modes import.
         from kegnet.client.commands import modes
 
         status = modes.run(parsed)

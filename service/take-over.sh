@@ -1,63 +1,104 @@
 # shellcheck shell=sh disable=SC2154
-# What an older installation leaves to its successor, the client of 2013 above all: read by service/install, and by the
-# maintainer scripts of the package. Each step may be done again, and none deletes a pour, a key or a configuration.
-# Takes: home, the installation's root; conf, where its configuration lies.
+# How an older installation is taken over, mainly the client of 2013. service/install, service/uninstall and the package's
+# maintainer scripts read this file. Every step can be repeated, and no step deletes a pour, a key or a configuration.
+# Uses: home, the root of the installation; conf, the directory of its configuration.
 
-# The client of 2013 trusted no authority but the one in ca.crt; and so it goes on, until somebody says otherwise.
+# In a directory that another user can write to, that user can replace any name by a link between two of our commands.
+# Call this before the first command that uses a name below $home. Only root can write to the parent of $home.
+close_its_directories() {
+    for directory in "$home" "$conf" "$home/bin" "$home/lib" "$home/service"; do
+        if [ -L "$directory" ] || ! [ -d "$directory" ]; then continue; fi
+        if [ -n "$(find "$directory" -maxdepth 0 \( ! -user 0 -o -perm /022 \))" ]; then
+            chown root "$directory"
+            chmod go-w "$directory"
+            echo "Closed: $directory was writable by other users than root."
+        fi
+    done
+}
+
+# The client of 2013 trusted only the authority in ca.crt. Keep that until the owner changes caBundle.
 name_its_authorities() {
     if [ -d "$home/lib/kegnet" ] || ! [ -e "$home/bin/client.sh" ]; then return 0; fi
     if ! [ -f "$conf/client.conf" ] || grep -qi '^[[:space:]]*caBundle' "$conf/client.conf"; then return 0; fi
     if grep -qs 'BEGIN CERTIFICATE' "$conf/ca.crt"; then
-        cp -p "$conf/client.conf" "$conf/client.conf.new"
-        sed 's/^\([[:space:]]*\[KegNet\].*\)$/\1\ncaBundle = ca.crt/' "$conf/client.conf" >"$conf/client.conf.new"
+        cp -p --remove-destination "$conf/client.conf" "$conf/client.conf.new"
+        sed -i 's/^\([[:space:]]*\[KegNet\].*\)$/\1\ncaBundle = ca.crt/' "$conf/client.conf.new"
         sync "$conf/client.conf.new"
-        mv "$conf/client.conf.new" "$conf/client.conf"
+        mv -T "$conf/client.conf.new" "$conf/client.conf"
         grep -q '^caBundle' "$conf/client.conf" || return 0
-        echo "Kept: the server's certificate must be by an authority in $conf/ca.crt, as before (caBundle in client.conf)."
+        echo "Kept: only an authority in $conf/ca.crt can certify the server, as before (caBundle in client.conf)."
     fi
 }
 
-# It came with a key that everybody could read.
+# The key of 2013 was readable by every user. A link or a second hard link can lead to a file that is not ours: chown and
+# chmod would change that file.
 close_its_key() {
-    [ -f "$conf/privkey.pem" ] || return 0
-    case $(stat -L -c '%u %a' "$conf/privkey.pem") in
+    key=$conf/privkey.pem
+    [ -f "$key" ] || return 0
+    case $(stat -L -c '%u %a' "$key") in
     "0 "[0-7]00) return 0 ;;
     esac
-    if chown root:root "$conf/privkey.pem" && chmod 600 "$conf/privkey.pem"; then
-        echo "Closed: $conf/privkey.pem could be read by others than root."
+    if ! [ -L "$key" ] && [ "$(stat -c %h "$key")" = 1 ] && chown root:root "$key" && chmod 600 "$key"; then
+        echo "Closed: $key was readable by other users than root."
     else
-        echo "$conf/privkey.pem can be read by others than root; put it where it can be closed to them." >&2
+        echo "$key is readable by other users than root; move it to a file that only root can read." >&2
     fi
 }
 
-# A unit in /etc goes before every other one of its name. One that was masked stays so.
-set_its_unit_aside() {
+# A unit in /etc has priority over a unit of the same name elsewhere. A masked unit stays masked.
+move_its_unit_away() {
     unit=/etc/systemd/system/kegnet-client.service
     case $(readlink "$unit" || true) in
     "$home/service/kegnet-client.service" | /dev/null) return 0 ;;
     esac
     if [ -e "$unit" ] || [ -L "$unit" ]; then
         mv --backup=numbered "$unit" "$unit.before"
-        echo "Set aside: the old unit, as $unit.before"
+        echo "Renamed: the old unit, to $unit.before"
     fi
 }
 
-# Which links of the service Debian's helper has made, and would take away with the package, whoever's they are by then.
+# Debian's helper records which links it made for the service, and removes them with the package, even if they are ours by then.
 forget_debians_links() {
     rm -f /var/lib/systemd/deb-systemd-helper-enabled/kegnet-client.service.dsh-also \
         /var/lib/systemd/deb-systemd-helper-enabled/multi-user.target.wants/kegnet-client.service
 }
 
-# Whoever is of the group may drop pours, and what is dropped belongs to the group. The directory's owner stays who it is.
-open_its_spool() {
-    chgrp kegnet "$home/spool/"
-    chmod g+rwxs "$home/spool/"
-    # Those that were there before, the client must be able to read.
-    # One may go while this looks.
-    find "$home/spool/" -maxdepth 1 -type f -name '*.pour*' ! -group kegnet -exec chgrp kegnet {} \; -exec chmod g+r {} \; 2>/dev/null || true
+# Removes the program of any version. The flow-meter daemon of 2013, pourd, is in the same folders, with a script for the GPIO
+# pins: they stay, and continue to run.
+remove_its_program() {
+    for part in start-kegnet-client stop-kegnet-client README.md LICENSE; do
+        rm -rf "${home:?}/$part" "$home/$part.new" "$home/$part.old"
+    done
+    # service/ is the last: service/uninstall can be repeated until then.
+    for folder in bin lib service; do
+        rm -rf "$home/$folder.new" "$home/$folder.old"
+        if [ -d "$home/$folder" ] && ! [ -L "$home/$folder" ]; then
+            find "$home/$folder" -mindepth 1 -maxdepth 1 ! -name 'pourd*' ! -name '*gpio*' -exec rm -rf {} +
+            rmdir --ignore-fail-on-non-empty "$home/$folder"
+        else
+            rm -rf "${home:?}/$folder"
+        fi
+    done
 }
 
-# A configuration of somebody's own is no template for others.
-is_blank() {
+# Members of the group can write pours, and the client can read them. The owner of the directory stays the same.
+share_its_spool() {
+    /usr/bin/python3 -I "$1" "$home/spool" kegnet
+}
+
+# Whether a file is the template, without a client's UUID.
+is_template() {
     ! grep -Eqi '^[[:space:]]*uuid[[:space:]]*[=:][[:space:]]*[^[:space:]]' "$1"
+}
+
+# The configuration of one client must not become the template of others.
+require_template() {
+    if is_template "$1/conf/client.conf"; then return 0; fi
+    echo "$1/conf/client.conf contains the configuration of a client, and must be the template here." >&2
+    if [ -e "$1/.git" ]; then
+        echo "Move it away, and get the template back with: git -C $1 checkout conf" >&2
+    else
+        echo "Use a fresh copy of the source." >&2
+    fi
+    exit 1
 }

@@ -166,7 +166,9 @@ def test_a_certificate_of_an_unknown_authority_gets_no_message(moody_keg: Keg, m
     bundle = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
     moody_keg.start(caBundle=bundle)
     moody_keg.pour()
-    assert "name the certificate of the authority" in moody_keg.journal.wait("server unavailable: certificate trouble: asked for 127.0.0.1, ")
+    assert "name the certificate of the authority" in moody_keg.journal.wait(
+        "server unavailable: certificate trouble: asked for 127.0.0.1, "
+    )
     assert not moody.requests
 
 
@@ -292,3 +294,29 @@ def test_after_a_reload_the_next_outage_is_logged(moody_keg: Keg, moody: Moody) 
     moody_keg.signal(signal.SIGHUP)
     moody_keg.journal.wait("reloaded")
     moody_keg.journal.wait("pours are not accepted")
+
+
+def test_an_update_of_the_trusted_certificates_counts_from_the_next_connection_on(moody_keg: Keg, moody: Moody, ca: Certificate) -> None:
+    bundle = moody_keg.folder / "bundle.pem"
+    bundle.write_bytes(Path("/etc/ssl/certs/ca-certificates.crt").read_bytes())
+    moody_keg.start(caBundle=bundle, pingInterval=86_400)
+    moody_keg.journal.wait("server unavailable: certificate trouble")
+    bundle.write_bytes(ca.certificate.read_bytes())
+    moody.wait_for_requests("/ping", limit_s=40)
+
+
+def test_an_answer_that_comes_after_an_interim_one_is_not_taken_for_the_next_messages_answer(moody_keg: Keg, moody: Moody) -> None:
+    def early_hints_then(connection: Connection, request: Request) -> None:
+        if request.fields["pulses"] == "1":
+            connection.send(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+            stays(lambda: True, 0.5)
+            connection.answer(200)
+        else:
+            connection.answer(500)
+
+    moody.mood = early_hints_then
+    moody_keg.pour("0,1,1,1\n", "a.pour")
+    moody_keg.pour("0,2,2,2\n", "b.pour")
+    moody_keg.start()
+    moody.wait_for_requests("/pour", 2)
+    assert stays(lambda: moody_keg.waiting() == ["a.pour", "b.pour"], 1.5)

@@ -1,11 +1,12 @@
-"""--check: what it finds, the mend that it names, and how it says so."""
+"""--check: what it finds, the fix that it names, and how it prints both."""
 
 from __future__ import annotations
 
 import json
 import os
-import pty
+import socket
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,152 +16,288 @@ from support.moody import Moody, answers
 from support.pki import Certificate, issue, openssl
 from support.standin import StandIn
 
+OTHER_ID = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
+
 
 def findings(keg: Keg, **parameters: object) -> list[dict[str, str]]:
-    """What it finds, once client.conf has been written."""
+    """What it finds after client.conf has been written."""
     keg.write_config(**parameters)
     done = keg.by_hand("--check", "--json")
     assert done.stderr == ""
-    said = json.loads(done.stdout)
-    assert said["ok"] == (done.returncode == 0) == all(found["level"] != "failure" for found in said["findings"])
-    return list(said["findings"])
+    report = json.loads(done.stdout)
+    assert set(report) == {"ok", "findings"}
+    assert all(set(found) == {"what", "level", "text", "fix"} for found in report["findings"])
+    assert report["ok"] == (done.returncode == 0) == all(found["level"] != "failure" for found in report["findings"])
+    return list(report["findings"])
+
+
+def of(found: list[dict[str, str]], what: str, level: str) -> dict[str, str]:
+    """The only finding about `what` with this level."""
+    (one,) = [one for one in found if (one["what"], one["level"]) == (what, level)]
+    return one
 
 
 def failure(keg: Keg, what: str, **parameters: object) -> str:
-    """The line of the only failure about `what`."""
-    (found,) = [found for found in findings(keg, **parameters) if (found["what"], found["level"]) == (what, "failure")]
-    assert found["mend"]
-    return f"{found['text']}; mend: {found['mend']}".replace(f" --config {keg.config}", "")
+    """The only failure about `what`, as one text. It has a fix."""
+    found = of(findings(keg, **parameters), what, "failure")
+    assert found["fix"]
+    return f"{found['text']}; fix: {found['fix']}"
 
 
 def levels(found: list[dict[str, str]]) -> Mapping[str, str]:
     return {one["what"]: one["level"] for one in found}
 
 
-def test_a_good_keg_has_no_failure_and_the_server_has_a_ping_more(keg: Keg, kegnet: StandIn) -> None:
+def test_a_good_keg_has_no_failure_and_the_server_has_one_more_ping(keg: Keg, kegnet: StandIn) -> None:
     keg.pour()
     found = findings(keg)
     assert {what for what, level in levels(found).items() if level == "ok"} >= {
         "configuration", "key", "spool", "set aside", "1-Wire", "server", "certificate", "ping",
     }  # fmt: skip
     text = {one["what"]: one["text"] for one in found}
-    assert text["1-Wire"] == "probe 28-0000054c9f11 reads 4.187 °C, which is sent"
-    assert text["ping"] == "the server has taken one, with 4.187 °C"
+    assert text["1-Wire"] == "probe 28-0000054c9f11 reads 4.187 °C; pings have this temperature"
+    assert text["ping"] == "the server accepted one, with 4.187 °C"
     assert "1 pour waits" in text["spool"]
     assert [ping["temp"] for ping in kegnet.messages("ping", keg)] == [4187]
-    assert len(keg.waiting()) == 1, "a doctor does not pour"
+    assert len(keg.waiting()) == 1, "it sends no pours"
+
+
+def test_a_text_line_is_level_subject_finding_and_fix(keg: Keg) -> None:
+    keg.write_config(privateKey="nowhere.pem")
+    lines = keg.by_hand("--check").stdout.splitlines()
+    missing = keg.config.parent / "nowhere.pem"
+    assert f"failure  key: {missing}: it is missing; fix: make one with sudo kegnet-client --config {keg.config} --setup" in lines
+    assert "ok       set aside: no pours" in lines
+
+
+# The server.
 
 
 def test_a_server_that_does_not_know_the_client(keg: Keg) -> None:
-    keg.client_id = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
-    said = failure(keg, "ping", uuid=keg.client_id)
-    assert "the server refused one (40" in said
-    assert "give the server's keeper what this shows: sudo kegnet-client --setup" in said
+    keg.client_id = OTHER_ID
+    text = failure(keg, "ping", uuid=keg.client_id)
+    assert "the server does not know this client, or knows it with another key (40" in text
+    assert f"fix: give the server's administrator what this prints: sudo kegnet-client --config {keg.config} --setup" in text
 
 
 @pytest.mark.parametrize(
-    ("status", "said"),
-    [(404, "refused one (404 Not Found)"), (302, "could not take one (302 Found, a redirect to "), (503, "could not take one (503 ")],
+    ("status", "expected"),
+    [
+        (
+            401,
+            "the server does not know this client, or knows it with another key (401 Unauthorized); fix: give the server's administrator",
+        ),
+        (400, "the server rejected it as invalid (400 Bad Request); fix: check serviceBaseURL and uuid"),
+        (404, "the server did not process it (404 Not Found); fix: check serviceBaseURL"),
+        (
+            302,
+            "the server did not process it (302 Found, a redirect to https://portal.example/, not followed); fix: check serviceBaseURL, or",
+        ),
+        (500, "the server did not process it (500 Internal Server Error); fix: check serviceBaseURL, or ask the server's administrator"),
+        (503, "the server is busy (503 Service Unavailable); fix: run this again in 7 s"),
+    ],
 )
-def test_a_server_that_answers_otherwise(moody_keg: Keg, moody: Moody, status: int, said: str) -> None:
-    moody.ping_mood = answers(status, Location="https://portal.example/")
-    assert said in failure(moody_keg, "ping")
+def test_each_kind_of_answer_has_its_words_and_its_fix(moody_keg: Keg, moody: Moody, status: int, expected: str) -> None:
+    moody.ping_mood = answers(status, Location="https://portal.example/", Retry_After="7")
+    assert failure(moody_keg, "ping").startswith(expected)
 
 
-def test_a_server_that_is_not_there(keg: Keg) -> None:
-    said = failure(keg, "server", serviceBaseURL="https://127.0.0.1:9/rest/v2")
-    assert "127.0.0.1 takes no connection on port 9 (Connection refused); mend: check serviceBaseURL" in said
+def test_a_server_that_does_not_run(keg: Keg) -> None:
+    text = failure(keg, "server", serviceBaseURL="https://127.0.0.1:9/rest/v2")
+    assert "no connection to 127.0.0.1, port 9 (Connection refused); fix: check serviceBaseURL" in text
+
+
+def refuse_tls(_: Moody, plain: socket.socket) -> socket.socket:
+    """What a web server answers to a TLS handshake on its http port."""
+    plain.recv(4096)
+    plain.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    return plain
+
+
+def test_a_server_that_speaks_no_tls(keg: Keg) -> None:
+    server = Moody(None)
+    server.greeting = refuse_tls
+    text = failure(keg, "server", serviceBaseURL=server.base_url.replace("http:", "https:"))
+    server.close()
+    assert "the server does not use TLS" in text
 
 
 def test_a_name_that_does_not_resolve(keg: Keg) -> None:
-    said = failure(keg, "server name", serviceBaseURL="https://kegnet.invalid/rest/v2")
-    assert said.startswith("kegnet.invalid does not resolve (")
-    assert "getent hosts kegnet.invalid" in said
+    text = failure(keg, "server name", serviceBaseURL="https://kegnet.invalid/rest/v2")
+    assert text.startswith("kegnet.invalid does not resolve (")
+    assert "getent hosts kegnet.invalid" in text
 
 
-def test_certificates_that_are_not_good_and_one_that_soon_is_not(keg: Keg, ca: Certificate, tmp_path: Path) -> None:
-    for name, host, days, said in (
-        ("old", "IP:127.0.0.1", 0, "certificate has expired; mend: its keeper has to renew it"),
-        ("other", "IP:127.0.0.2", 2, "mend: serviceBaseURL takes the name that the certificate is for"),
+def test_an_untrusted_certificate_is_named_with_the_name_that_was_asked_for(keg: Keg, ca: Certificate, tmp_path: Path) -> None:
+    for name, host, days, expected in (
+        ("old", "IP:127.0.0.1", 0, "certificate has expired; it is for IP Address:127.0.0.1, and expires on 20"),
+        ("other", "DNS:kegnet.example,IP:127.0.0.2", 2, "it is for DNS:kegnet.example, IP Address:127.0.0.2, and expires on 20"),
     ):
         server = Moody(issue(ca, tmp_path, name, host, days))
-        assert said in failure(keg, "certificate", serviceBaseURL=server.base_url)
-        assert not server.requests
+        text = failure(keg, "certificate", serviceBaseURL=server.base_url)
         server.close()
+        assert "asked for 127.0.0.1, " in text
+        assert expected in text
+        assert not server.requests
+    assert text.endswith("fix: use the name that the certificate is for in serviceBaseURL")
+
+
+def test_a_certificate_of_an_unknown_authority_needs_ca_bundle(keg: Keg, ca: Certificate, tmp_path: Path) -> None:
+    keg.parameters.pop("caBundle")
+    server = Moody(issue(ca, tmp_path, "strange"))
+    text = failure(keg, "certificate", serviceBaseURL=server.base_url)
+    server.close()
+    assert text.endswith("fix: name the certificate of the authority that signed it in caBundle")
+
+
+def test_a_certificate_that_expires_soon_is_a_warning(keg: Keg, ca: Certificate, tmp_path: Path) -> None:
     server = Moody(issue(ca, tmp_path, "soon", days=2))
     found = findings(keg, serviceBaseURL=server.base_url)
     server.close()
-    assert levels(found)["certificate"] == "warning"
-    keg.parameters.pop("caBundle")
-    server = Moody(issue(ca, tmp_path, "strange"))
-    assert "mend: name the certificate of the authority that signed it in caBundle" in failure(
-        keg, "certificate", serviceBaseURL=server.base_url
-    )
-    server.close()
+    assert of(found, "certificate", "warning")["fix"] == "ask the server's administrator to renew it before then"
+    assert levels(found)["ping"] == "ok"
 
 
-def test_plain_http_has_no_certificate(keg: Keg) -> None:
+def test_without_a_reading_connection_and_certificate_are_judged_all_the_same(moody_keg: Keg, moody: Moody) -> None:
+    moody.mood = answers(404)
+    moody_keg.unplug()
+    found = findings(moody_keg)
+    assert (levels(found)["server"], levels(found)["certificate"], levels(found)["ping"]) == ("ok", "ok", "warning")
+    assert [request.path for request in moody.requests] == ["/rest/v2"]
+
+
+def test_a_keg_without_a_probe_is_all_right_and_sends_no_ping(moody_keg: Keg, moody: Moody) -> None:
+    moody_keg.unplug()
+    found = findings(moody_keg, sensor="none")
+    assert of(found, "1-Wire", "ok")["text"] == "sensor = none: this keg has no probe, and no pings are sent"
+    assert "ping" not in levels(found)
+    assert (levels(found)["server"], levels(found)["certificate"]) == ("ok", "ok")
+    assert moody.paths("/ping") == []
+
+
+def test_http_has_no_certificate_and_is_no_warning_on_this_machine(keg: Keg) -> None:
     server = Moody(None)
     found = findings(keg, serviceBaseURL=server.base_url)
     server.close()
     assert "certificate" not in levels(found)
-    assert levels(found)["ping"] == "ok"
+    assert (levels(found)["configuration"], levels(found)["ping"]) == ("ok", "ok")
 
 
-def test_a_key_that_everybody_can_read_and_keys_of_other_kinds(keg: Keg, key: Path) -> None:
+def test_http_to_a_machine_elsewhere_is_a_warning(keg: Keg) -> None:
+    warning = of(findings(keg, serviceBaseURL="http://kegnet.invalid/rest/v2"), "configuration", "warning")
+    assert "http can be read and changed by anyone on the way" in warning["text"]
+
+
+def drip(server: Moody, plain: socket.socket) -> socket.socket:
+    """A TLS record that never ends."""
+    plain.sendall(b"\x16\x03\x03\x40\x00")
+    while not server.over.wait(0.2):
+        plain.sendall(b"\0")
+    return plain
+
+
+def test_a_server_that_drips_in_the_handshake_does_not_hold_it(moody_keg: Keg, moody: Moody) -> None:
+    moody.greeting = drip
+    begun = time.monotonic()
+    assert "no answer in time" in failure(moody_keg, "ping")
+    assert time.monotonic() - begun < 25
+
+
+# The configuration and the key.
+
+
+def test_a_key_that_others_can_read_is_a_failure_and_no_second_warning(keg: Keg, key: Path) -> None:
     other = keg.config.parent / "privkey.pem"
     other.write_bytes(key.read_bytes())
     other.chmod(0o644)
-    assert f"open to everybody (mode 0644), who could then speak for this keg; mend: chmod 600 {other}" in failure(
-        keg, "key", privateKey=other
-    )
+    found = findings(keg, privateKey=other)
+    assert "everybody can read or change it (mode 0644)" in of(found, "key", "failure")["text"]
+    assert of(found, "key", "failure")["fix"] == f"chmod 600 {other}"
+    assert [one["level"] for one in found if one["what"] == "configuration"] == ["ok"]
     other.chmod(0o640)
-    assert "open to its group" in failure(keg, "key")
+    assert "its group can read or change it (mode 0640)" in failure(keg, "key")
+
+
+def test_a_key_that_cannot_be_used_and_one_that_is_missing(keg: Keg) -> None:
+    other = keg.config.parent / "privkey.pem"
     openssl("genpkey", "-algorithm", "ed25519", "-out", other)
-    assert "it is a private key, but not an RSA key; mend: move it away, and make another with: sudo kegnet-client --setup" in failure(
-        keg, "key"
+    setup = f"sudo kegnet-client --config {keg.config} --setup"
+    assert failure(keg, "key", privateKey=other).endswith(
+        f"it is a private key, but not an RSA key; fix: move the file away and make another key with {setup}"
     )
     other.unlink()
-    assert "it is missing; mend: make one with: sudo kegnet-client --setup" in failure(keg, "key")
+    assert failure(keg, "key").endswith(f"it is missing; fix: make one with {setup}")
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("[KegNet]\nserviceBaseURL = https://k.example/rest/v2\n", "uuid is missing; it takes the client's UUID"),
-        ("[KegNet]\nuuid =\nserviceBaseURL = https://k.example/rest/v2\n", "uuid = (empty): it takes the client's UUID"),
-        ("[KegNet]\nuuid = 6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11\n", "serviceBaseURL is missing"),
-        (None, "is not there"),
+        ("[KegNet]\nuuid =\nserviceBaseURL = https://k.example/rest/v2\n", "uuid = (empty): this value is not valid"),
+        (f"[KegNet]\nuuid = {OTHER_ID}\n", "serviceBaseURL is missing"),
+        (None, "does not exist"),
     ],
 )
-def test_a_configuration_that_cannot_serve_and_all_else_is_looked_at_all_the_same(keg: Keg, text: str | None, said: str) -> None:
+def test_with_a_bad_configuration_everything_else_is_examined(keg: Keg, text: str | None, expected: str) -> None:
     if text is not None:
         keg.config.write_text(text)
     done = keg.by_hand("--check")
     assert done.returncode == 1
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("failure  configuration: ")]
-    assert said in line
-    assert f"kegnet-client --config {keg.config} --setup" in line.partition("; mend: ")[2]
+    assert expected in line
+    assert f"sudo kegnet-client --config {keg.config} --setup" in line.partition("; fix: ")[2]
     assert "ok       spool: " in done.stdout
 
 
-def test_an_odd_parameter_is_a_warning(keg: Keg) -> None:
-    found = findings(keg, pingIntervall=5)
-    (warning,) = [one for one in found if (one["what"], one["level"]) == ("configuration", "warning")]
-    assert "pingIntervall is not known" in warning["text"]
+def test_a_comment_behind_a_value_is_explained(keg: Keg) -> None:
+    found = of(findings(keg, pingInterval="600 ; ten minutes"), "configuration", "failure")
+    assert "pingInterval = 600 ; ten minutes: this value is not valid" in found["text"]
+    assert found["fix"] == "use whole seconds, from 1 to 86400; a comment needs a line of its own, it cannot follow a value"
 
 
-def test_the_spool_and_what_is_set_aside_there(keg: Keg) -> None:
+def test_a_misspelt_parameter_is_a_warning(keg: Keg) -> None:
+    warning = of(findings(keg, pingIntervall=5), "configuration", "warning")
+    assert "pingIntervall is unknown" in warning["text"]
+    assert warning["fix"] == f"edit {keg.config}"
+
+
+def test_a_bad_ca_bundle_is_one_failure(keg: Keg) -> None:
+    text = failure(keg, "configuration", caBundle="nowhere.pem")
+    assert "caBundle = " in text
+    assert "; fix: use the path of CA certificates in PEM form" in text
+
+
+# The spool and the sensor.
+
+
+def test_pours_that_are_set_aside_are_listed_and_what_is_no_file_is_not(keg: Keg) -> None:
     for number in range(12):
         (keg.spool / f"{number:02}.pour.fail").write_text("" if number == 0 else "0,1,2,3")
+    (keg.spool / "directory.pour.fail").mkdir()
+    os.mkfifo(keg.spool / "fifo.pour.fail")
+    (keg.spool / "link.pour.fail").symlink_to(keg.key)
     found = [one for one in findings(keg) if one["what"] == "set aside"]
     assert [one["level"] for one in found] == ["warning"] * 11
-    assert found[0]["text"] == "00.pour.fail: it is empty"
+    assert found[0]["text"] == "00.pour.fail: the file is empty"
     assert found[1]["text"].startswith("01.pour.fail: pin 0, 1 pulses in 2, at 3; ")
     assert found[10]["text"] == "and 2 more"
-    assert all("--requeue" in one["mend"] for one in found)
-    assert "is not there; mend: install -d" in failure(keg, "spool", spool="nowhere")
-    assert "is no directory; mend: move it away, and: install -d" in failure(keg, "spool", spool="client.conf")
+    assert all(f"sudo kegnet-client --config {keg.config} --requeue" in one["fix"] for one in found)
+
+
+def test_only_things_that_are_no_files_are_no_pours(keg: Keg) -> None:
+    (keg.spool / "directory.pour.fail").mkdir()
+    assert of(findings(keg), "set aside", "ok")["text"] == "no pours"
+
+
+def test_a_spool_that_does_not_exist_or_is_a_file(keg: Keg) -> None:
+    assert "does not exist; fix: install -d" in failure(keg, "spool", spool="nowhere")
+    assert "is not a directory; fix: move it away, then install -d" in failure(keg, "spool", spool="client.conf")
+
+
+def test_the_spool_of_a_running_client_is_all_right(keg: Keg) -> None:
+    keg.start()
+    keg.journal.wait("ping accepted")
+    assert levels(findings(keg))["spool"] == "ok"
 
 
 def test_thermometers(keg: Keg) -> None:
@@ -168,51 +305,31 @@ def test_thermometers(keg: Keg) -> None:
     keg.answer((keg.devices / "28-0000054c9f11/w1_slave").read_text(), other)
     found = [one for one in findings(keg) if one["what"] == "1-Wire"]
     assert [(one["level"], one["text"]) for one in found] == [
-        ("ok", f"probe {other} reads 4.187 °C, which is sent"),
+        ("ok", f"probe {other} reads 4.187 °C; pings have this temperature"),
         ("ok", "probe 28-0000054c9f11 reads 4.187 °C"),
     ]
-    assert f"probe 28-0000000000ff is not on the 1-Wire bus; there: {other}, 28-0000054c9f11; mend: check its cable" in failure(
-        keg, "1-Wire", sensor="28-0000000000ff"
-    )
+    assert (
+        f"probe 28-0000000000ff is not on the 1-Wire bus; found: {other}, 28-0000054c9f11; fix: check its cable, or the parameter sensor"
+    ) in failure(keg, "1-Wire", sensor="28-0000000000ff")
     keg.parameters.pop("sensor")
     keg.unplug()
     keg.unplug(other)
-    assert "no thermometer on the 1-Wire bus; mend: check its cable and the 4.7 kOhm pull-up resistor" in failure(keg, "1-Wire")
+    assert "no thermometer on the 1-Wire bus; fix: check its cable and the 4.7 kOhm pull-up resistor" in failure(keg, "1-Wire")
     keg.devices.rmdir()
-    assert "no 1-Wire bus at" in failure(keg, "1-Wire")
-    assert "mend: check the parameter w1Devices" in failure(keg, "1-Wire")
+    text = failure(keg, "1-Wire")
+    assert "no 1-Wire bus at" in text
+    assert "fix: check the parameter w1Devices" in text
 
 
-def at_a_terminal(keg: Keg, **env: str) -> str:
-    terminal, theirs = pty.openpty()
-    command: list[str | Path] = [PYTHON, "-B", keg.program, "--config", keg.config, "--check"]
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env={"PATH": os.environ["PATH"], **env})
-    os.close(theirs)
-    said = b""
-    try:
-        while chunk := os.read(terminal, 65536):
-            said += chunk
-    except OSError:  # Linux says EIO where the other end has been closed.
-        pass
-    os.close(terminal)
-    process.wait()
-    return said.decode()
-
-
-def test_colours_on_a_terminal_only_and_not_where_nobody_wants_them(keg: Keg) -> None:
-    keg.write_config()
-    assert "\033[32mok       \033[0mkey: " in at_a_terminal(keg)
-    assert "\033" not in at_a_terminal(keg, NO_COLOR="1")
-    assert "\033[" in at_a_terminal(keg, NO_COLOR=""), "empty is as good as not set, see no-color.org"
-    assert "\033" not in keg.by_hand("--check").stdout
+# The output.
 
 
 def test_what_comes_from_outside_forges_no_line(keg: Keg) -> None:
     (keg.spool / "a\nok       spool: fine\033[31m.pour.fail").write_text("0,1,2,3")
     keg.write_config()
-    said = keg.by_hand("--check").stdout
-    assert "\nok       spool: fine" not in said
-    assert "\033" not in said
+    out = keg.by_hand("--check").stdout
+    assert "\nok       spool: fine" not in out
+    assert "\033" not in out
 
 
 def test_a_reader_who_has_seen_enough_gets_no_traceback(keg: Keg) -> None:
@@ -223,9 +340,9 @@ def test_a_reader_who_has_seen_enough_gets_no_traceback(keg: Keg) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">/dev/full", "| true"])
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">/dev/full", "2>/dev/full", "| true"])
 @pytest.mark.parametrize("mode", ["--setup", "--check", "--requeue"])
-def test_whatever_its_streams_lead_to_there_is_no_traceback(keg: Keg, mode: str, closed: str) -> None:
+def test_there_is_no_traceback_whatever_the_streams_lead_to(keg: Keg, mode: str, closed: str) -> None:
     keg.write_config(privateKey="privkey.pem")
     (keg.spool / "a.pour.fail").write_text("0,1,2,3")
     command = f"{PYTHON} -B {keg.program} --config {keg.config} {mode} {closed}"

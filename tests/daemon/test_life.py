@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -228,3 +230,36 @@ def test_idle_it_sleeps(moody_keg: Keg, moody: Moody) -> None:
 def test_the_command_knows_its_version() -> None:
     said = subprocess.run([PYTHON, "-B", CLIENT, "--version"], check=True, capture_output=True, text=True).stdout
     assert said.startswith("kegnet-client 0.")
+
+
+def test_a_spool_that_does_not_exist_yet_is_waited_for(moody_keg: Keg, moody: Moody) -> None:
+    moody_keg.spool.rmdir()
+    moody_keg.start()
+    moody_keg.journal.wait("spool .* does not exist; make it with: mkdir -p")
+    moody_keg.spool.mkdir()
+    moody_keg.pour()
+    moody.wait_for_requests("/pour", limit_s=10)
+
+
+def test_a_key_that_others_can_read_and_plain_http_to_another_machine_are_warnings(moody_keg: Keg, key: Path) -> None:
+    (moody_keg.config.parent / "open.pem").write_bytes(key.read_bytes())
+    (moody_keg.config.parent / "open.pem").chmod(0o644)
+    moody_keg.start(privateKey="open.pem", serviceBaseURL="http://kegnet.invalid/rest/v2")
+    moody_keg.journal.wait("other users can read or change the private key")
+    moody_keg.journal.wait("http can be read and changed by anyone on the way; use https")
+
+
+def test_a_crash_is_logged_with_the_exception_first(moody_keg: Keg) -> None:
+    broken = moody_keg.folder / "lib"
+    shutil.copytree(CLIENT.parent, broken)
+    file = broken / "kegnet/client/pinger.py"
+    file.write_text(
+        file.read_text().replace(
+            "    def turn(self)", "    def turn(self, /) -> None:\n        raise KeyError('x' * 50)\n\n    def _turn(self)"
+        )
+    )
+    moody_keg.program = broken / "client.py"
+    moody_keg.start()
+    line = moody_keg.journal.wait("stopped by an unexpected error")
+    assert "error: KeyError: 'xxx" in line
+    assert moody_keg.ended() == os.EX_SOFTWARE

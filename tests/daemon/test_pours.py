@@ -114,7 +114,10 @@ def test_a_file_of_200_megabytes_is_set_aside_unread(moody_keg: Keg) -> None:
     assert peak_kb < 100_000
 
 
-@pytest.mark.parametrize("content", ["", "\n", "0,1,2\n", "0,1,2,3,4\n", "a,b,c,d\n", "0,1,2,3\n0,1,2,3\n", "0;1;2;3\n", "0,1.5,2,3\n", "0,-1,2,3\n", "+0,1,2,3\n"])
+@pytest.mark.parametrize(
+    "content",
+    ["", "\n", "0,1,2\n", "0,1,2,3,4\n", "a,b,c,d\n", "0,1,2,3\n0,1,2,3\n", "0;1;2;3\n", "0,1.5,2,3\n", "0,-1,2,3\n", "+0,1,2,3\n"],
+)
 def test_an_invalid_pour_is_set_aside_10_seconds_after_it_was_reported_and_not_sent(moody_keg: Keg, moody: Moody, content: str) -> None:
     moody_keg.start()
     moody_keg.pour(content, "x.pour")

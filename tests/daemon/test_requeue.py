@@ -1,12 +1,11 @@
-"""--requeue: what was set aside goes back into the line, and nothing is lost on the way."""
+"""--requeue: what was set aside is queued again, and nothing is lost on the way."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+import re
 
-from kegnet.messages import Pour
-from kegnet.set_aside import SetAside, find
+import pytest
 from support.keg import Keg
 from support.moody import Moody, answers
 from support.wait import wait_for
@@ -14,8 +13,8 @@ from support.wait import wait_for
 FIRST, SECOND = "0,586,8213,1372686435017\n", "1,12,345,1372686499999\n"
 
 
-def test_refused_pours_go_out_again_while_the_client_runs(moody_keg: Keg, moody: Moody) -> None:
-    moody.mood = answers(403)
+def test_rejected_pours_are_sent_again_while_the_client_runs(moody_keg: Keg, moody: Moody) -> None:
+    moody.mood = answers(400)
     moody_keg.start()
     moody_keg.pour(FIRST, "a.pour")
     moody_keg.pour(SECOND, "b.pour")
@@ -24,14 +23,24 @@ def test_refused_pours_go_out_again_while_the_client_runs(moody_keg: Keg, moody:
     done = moody_keg.by_hand("--requeue")
     assert done.returncode == 0, done.stderr
     assert "a.pour.fail: pin 0, 586 pulses in 8213, at 1372686435017; " in done.stdout
-    assert "a.pour waits: it is sent again\n" in done.stdout
+    assert "a.pour is queued again\n" in done.stdout
     wait_for(lambda: len(moody.paths("/pour")) == 4)
     wait_for(lambda: moody_keg.waiting() == [] == moody_keg.failed())
     sent = [request.fields for request in moody.paths("/pour")]
     assert sorted(sent[2:], key=lambda fields: fields["pin"]) == sorted(sent[:2], key=lambda fields: fields["pin"]), "to the letter"
 
 
-def test_only_those_named_go_back(keg: Keg) -> None:
+def test_the_log_names_the_file_as_it_is_called_then(moody_keg: Keg, moody: Moody) -> None:
+    moody_keg.start()
+    for body in (b"bad pulses", b"unknown pin"):
+        moody.mood = answers(400, body)
+        moody_keg.pour(FIRST, "a.pour")
+        wait_for(lambda: moody_keg.waiting() == [])
+    moody_keg.journal.wait(r"a\.pour is set aside as a\.pour\.fail: .*bad pulses")
+    moody_keg.journal.wait(r"a\.pour is set aside as a\.2\.pour\.fail: .*unknown pin")
+
+
+def test_only_those_named_are_queued_again(keg: Keg) -> None:
     keg.write_config()
     for name in ("a", "b", "c"):
         (keg.spool / f"{name}.pour.fail").write_text(FIRST)
@@ -39,19 +48,20 @@ def test_only_those_named_go_back(keg: Keg) -> None:
     assert (keg.waiting(), keg.failed()) == (["a.pour", "b.pour"], ["c.pour.fail"])
 
 
-def test_a_name_that_is_not_set_aside_is_named_and_the_others_go_back(keg: Keg) -> None:
+def test_a_name_that_is_not_set_aside_is_reported_and_the_others_are_queued_again(keg: Keg) -> None:
     keg.write_config()
     (keg.spool / "a.pour.fail").write_text(FIRST)
     (keg.folder / "x.pour.fail").write_text(FIRST)
-    done = keg.by_hand("--requeue", "a.pour.fail", "../x.pour.fail", "y.pour.fail")
+    done = keg.by_hand("--requeue", "a.pour.fail", "../x.pour.fail", "y.pour.fail", "y.\n.fail")
     assert done.returncode == 1
     assert f"../x.pour.fail: is not set aside in {keg.spool}; name a file there" in done.stderr
     assert f"y.pour.fail: is not set aside in {keg.spool}; name a file there" in done.stderr
+    assert len(done.stderr.splitlines()) == 3
     assert keg.waiting() == ["a.pour"]
     assert (keg.folder / "x.pour.fail").exists()
 
 
-def test_a_pour_that_waits_under_the_name_stays_and_the_other_takes_another_name(keg: Keg) -> None:
+def test_a_pour_that_waits_under_the_name_stays_and_the_other_gets_another_name(keg: Keg) -> None:
     keg.write_config()
     (keg.spool / "a.pour").write_text(FIRST)
     (keg.spool / "a.pour.fail").write_text(SECOND)
@@ -60,54 +70,51 @@ def test_a_pour_that_waits_under_the_name_stays_and_the_other_takes_another_name
     assert keg.failed() == []
 
 
-def test_what_is_no_file_is_left_where_it_is(keg: Keg) -> None:
-    keg.write_config()
+def add_what_is_no_file(keg: Keg) -> list[str]:
     os.mkfifo(keg.spool / "a.pour.fail")
     (keg.spool / "b.pour.fail").symlink_to(keg.key)
     (keg.spool / "c.pour.fail").mkdir()
+    return keg.failed()
+
+
+@pytest.mark.parametrize("with_pour", [False, True])
+def test_what_is_no_file_is_ignored(keg: Keg, with_pour: bool) -> None:
+    keg.write_config()
+    ignored = add_what_is_no_file(keg)
+    if with_pour:
+        (keg.spool / "d.pour.fail").write_text(FIRST)
     done = keg.by_hand("--requeue")
-    assert done.returncode == 1
-    assert done.stderr.count("is left where it is: it is ") == 3
+    assert (done.returncode, done.stderr) == (0, "")
     assert "PRIVATE" not in done.stdout
-    assert (keg.waiting(), keg.failed()) == ([], ["a.pour.fail", "b.pour.fail", "c.pour.fail"])
+    assert (keg.waiting(), keg.failed()) == (["d.pour"] if with_pour else [], ignored)
 
 
-def test_what_is_no_pour_goes_back_and_says_so(keg: Keg) -> None:
+def test_the_daemon_does_not_count_what_is_no_file(keg: Keg) -> None:
+    add_what_is_no_file(keg)
+    keg.start()
+    started = next(line for line in keg.journal.datagrams if "started: " in line)
+    assert re.search("no pours wait$", started.rstrip()), started
+
+
+def test_a_file_that_is_no_pour_is_queued_again_with_a_warning(keg: Keg) -> None:
     keg.write_config()
     (keg.spool / "a.pour.fail").write_text("")
     done = keg.by_hand("--requeue")
-    assert done.stdout.splitlines() == ["a.pour.fail: it is empty", "a.pour waits: it is no pour as it is, and will be set aside again"]
+    assert done.stdout.splitlines() == [
+        "a.pour.fail: the file is empty",
+        "a.pour is queued again, but it is not a pour, and will be set aside again",
+    ]
 
 
-def test_where_nothing_is_set_aside_it_says_so(keg: Keg) -> None:
+def test_with_nothing_set_aside_it_reports_that(keg: Keg) -> None:
     keg.write_config()
     done = keg.by_hand("--requeue")
     assert (done.returncode, done.stdout) == (0, f"no pours are set aside in {keg.spool}\n")
 
 
-def test_a_spool_that_is_not_there_is_one_line(keg: Keg) -> None:
+def test_a_spool_that_does_not_exist_is_one_line(keg: Keg) -> None:
     keg.write_config(spool="nowhere")
     done = keg.by_hand("--requeue")
     assert done.returncode == 1
     assert done.stderr.startswith(f"kegnet-client: {keg.config.parent}/nowhere: cannot be read (No such file or directory); ")
     assert len(done.stderr.splitlines()) == 1
-
-
-def test_the_reason_is_the_latest_that_the_log_gives(tmp_path: Path) -> None:
-    spool = tmp_path / "spool"
-    spool.mkdir()
-    for name in ("a", "b", "e\n", "with a blank"):
-        (spool / f"{name}.pour.fail").write_text(FIRST)
-    said = "{0}.pour is set aside as {0}.pour.fail: the server refused it ({1}); renamed back, it is sent again\n"
-    line = "2026-11-24T11:00:00+00:00 keg kegnet-client[7]: " + said
-    (tmp_path / "user.log.1").write_text(line.format("a", "403 Forbidden") + line.format("b", "404 Not Found"))
-    (tmp_path / "user.log").write_text(
-        "other\n" + line.format("a", "400 Bad Request: ; ha") + line.format("e\\n", "410 Gone") + line.format("with a blank", "418 x")
-    )
-    pour = Pour(0, 586, 8213, 1372686435017)
-    assert find(spool, (tmp_path / "user.log", tmp_path / "user.log.1", tmp_path / "missing")) == [
-        SetAside("a.pour.fail", pour, "the server refused it (400 Bad Request: ; ha)"),
-        SetAside("b.pour.fail", pour, "the server refused it (404 Not Found)"),
-        SetAside("e\n.pour.fail", pour, "the server refused it (410 Gone)"),
-        SetAside("with a blank.pour.fail", pour, "the server refused it (418 x)"),
-    ]

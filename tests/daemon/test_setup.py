@@ -1,4 +1,4 @@
-"""--setup: makes what is missing, overwrites nothing, and says what to do with it."""
+"""--setup: makes what is missing, overwrites nothing, and prints what the server needs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from kegnet.config import load
+from kegnet.client.config import load
 from support.keg import PYTHON, REPOSITORY, Keg
 from support.pki import openssl
 from support.standin import StandIn
@@ -61,6 +61,13 @@ def test_what_it_makes(keg: Keg) -> None:
     assert done.stderr.splitlines() == [f"made {keg.config}", f"made {made.private_key}"]
 
 
+def test_it_prints_commands_for_the_same_configuration(keg: Keg) -> None:
+    out = keg.by_hand("--setup", "--server", SERVER).stdout
+    assert f"    sudo kegnet-client --config {keg.config} --check\n" in out
+    assert "systemctl" not in out, "the service has another configuration"
+    assert f"Give both to the administrator of the server {SERVER}\n" in out
+
+
 def test_another_run_changes_nothing_and_prints_the_same(keg: Keg) -> None:
     first = keg.by_hand("--setup", "--server", SERVER)
     before = files(keg.config.parent)
@@ -93,7 +100,7 @@ def test_only_what_is_missing_is_filled_into_the_template(keg: Keg) -> None:
     ],
     ids=["head", "no newline", "crlf and mark", "other section first", "other section after", "comments"],
 )
-def test_any_good_file_gets_what_it_lacks_and_keeps_the_rest(keg: Keg, text: str) -> None:
+def test_any_good_file_gets_what_is_missing_and_keeps_the_rest(keg: Keg, text: str) -> None:
     keg.config.write_bytes(text.encode())
     done = keg.by_hand("--setup", "--server", SERVER)
     assert done.returncode == 0, done.stderr
@@ -105,7 +112,7 @@ def test_any_good_file_gets_what_it_lacks_and_keeps_the_rest(keg: Keg, text: str
     assert ("\r\n" in new) == ("\r\n" in text)
 
 
-def test_what_is_there_already_stays(keg: Keg, key: Path) -> None:
+def test_what_exists_already_stays(keg: Keg, key: Path) -> None:
     keg.write_config()
     before = keg.config.read_bytes()
     done = keg.by_hand("--setup")
@@ -114,21 +121,22 @@ def test_what_is_there_already_stays(keg: Keg, key: Path) -> None:
     assert keg.config.read_bytes() == before
 
 
-def test_another_server_than_the_one_that_is_there_is_refused(keg: Keg) -> None:
+def test_a_server_other_than_the_one_in_the_file_is_refused(keg: Keg) -> None:
     keg.write_config()
     before = files(keg.config.parent)
     line = complaint(keg.by_hand("--setup", "--server", SERVER))
-    assert f"{keg.config}: serviceBaseURL = {keg.parameters['serviceBaseURL']}: is there already" in line
+    old = keg.parameters["serviceBaseURL"]
+    assert f"{keg.config}: serviceBaseURL = {old}: has a value already, and --setup overwrites nothing; fix: edit the file" in line
     assert files(keg.config.parent) == before
 
 
 @pytest.mark.parametrize(
     "bad", [b"", b"-----BEGIN RSA PRIVATE KEY-----\nnonsense\n-----END RSA PRIVATE KEY-----\n"], ids=["empty", "damaged"]
 )
-def test_a_key_that_cannot_serve_is_not_overwritten(keg: Keg, bad: bytes) -> None:
+def test_a_key_that_cannot_be_used_is_not_overwritten(keg: Keg, bad: bytes) -> None:
     (keg.config.parent / "privkey.pem").write_bytes(bad)
     line = complaint_after_making(keg)
-    assert "move it away, and make another with: sudo kegnet-client --setup" in line
+    assert f"move the file away and make another key with sudo kegnet-client --config {keg.config} --setup" in line
     assert (keg.config.parent / "privkey.pem").read_bytes() == bad
 
 
@@ -139,19 +147,19 @@ def complaint_after_making(keg: Keg) -> str:
 
 
 def test_without_a_terminal_it_asks_for_the_option_and_makes_nothing(keg: Keg) -> None:
-    assert "kegnet-client --setup --server https://" in complaint(keg.by_hand("--setup"))
+    assert f"sudo kegnet-client --config {keg.config} --setup --server https://" in complaint(keg.by_hand("--setup"))
     assert files(keg.config.parent) == {}
 
 
 @pytest.mark.parametrize("server", ["kegnet.example", "ftp://kegnet.example/", "https://me:secret@kegnet.example/rest/v2", ""])
 def test_a_wrong_address_is_refused_before_anything_is_made(keg: Keg, server: str) -> None:
-    assert "it takes the REST API's address, e.g. https://" in complaint(keg.by_hand("--setup", "--server", server))
+    assert "; fix: use the REST API's address, e.g. https://" in complaint(keg.by_hand("--setup", "--server", server))
     assert files(keg.config.parent) == {}
 
 
-def test_a_folder_that_is_not_there_is_named(keg: Keg) -> None:
+def test_a_directory_that_does_not_exist_is_named(keg: Keg) -> None:
     keg.config = keg.folder / "nowhere/client.conf"
-    assert f"{keg.config}: cannot be made (No such file or directory); see whether its folder is there" in complaint(
+    assert f"{keg.config}: cannot be made (No such file or directory); fix: make sure that its directory exists" in complaint(
         keg.by_hand("--setup", "--server", SERVER)
     )
 
@@ -187,7 +195,7 @@ def test_on_a_terminal_it_asks_until_the_address_is_one(keg: Keg) -> None:
     owner = AtATerminal(keg)
     owner.hears("serviceBaseURL = ")
     owner.types("kegnet.example\n")
-    owner.hears("it takes the REST API's address")
+    owner.hears("; use the REST API's address")
     owner.hears("serviceBaseURL = ")
     owner.types(f"{SERVER}\n")
     assert owner.ended() == 0
@@ -199,7 +207,7 @@ def test_what_is_typed_may_be_anything(keg: Keg) -> None:
     owner = AtATerminal(keg)
     owner.hears("serviceBaseURL = ")
     os.write(owner.terminal, b"https://k\xff.example/rest/v2\n")
-    owner.hears("it takes the REST API's address")
+    owner.hears("; use the REST API's address")
     owner.types("\x04")
     assert owner.ended() == EX_CONFIG
     assert "Traceback" not in owner.said
@@ -211,12 +219,15 @@ def test_a_link_that_leads_nowhere_is_named_and_stays(keg: Keg, name: str) -> No
     link.symlink_to("/nowhere/at/all")
     done = keg.by_hand("--setup", "--server", SERVER)
     assert done.returncode == EX_CONFIG
-    assert "is a link that leads nowhere; mount or make /nowhere/at/all, or remove the link" in done.stderr.splitlines()[-1]
+    assert (
+        "is a symbolic link to /nowhere/at/all, which does not exist; fix: mount or make /nowhere/at/all, or remove the link"
+        in done.stderr.splitlines()[-1]
+    )
     assert link.is_symlink()
 
 
 @pytest.mark.parametrize("end", ["end of input", "interrupt"])
-def test_who_leaves_the_question_open_leaves_nothing_behind(keg: Keg, end: str) -> None:
+def test_an_unanswered_question_leaves_nothing_behind(keg: Keg, end: str) -> None:
     owner = AtATerminal(keg)
     owner.hears("serviceBaseURL = ")
     if end == "interrupt":
@@ -230,7 +241,7 @@ def test_who_leaves_the_question_open_leaves_nothing_behind(keg: Keg, end: str) 
 
 
 @pytest.mark.parametrize("words", [["--setup", "--check"], ["--json"], ["--server", SERVER], ["--check", "--server", SERVER], ["x"]])
-def test_modes_and_options_that_do_not_go_together_are_a_wrong_command_line(keg: Keg, words: list[str]) -> None:
+def test_modes_and_options_that_exclude_each_other_are_a_wrong_command_line(keg: Keg, words: list[str]) -> None:
     done = keg.by_hand(*words)
     assert done.returncode == 2
     assert "usage: kegnet-client" in done.stderr

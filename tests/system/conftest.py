@@ -1,4 +1,4 @@
-"""What the system tests share: fresh and installed Debian machines, and a KegNet whose certificate they trust."""
+"""Fixtures of the system tests: fresh and installed Debian machines, and a KegNet server whose certificate they trust."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kegnet import __version__
 from support.keg import REPOSITORY
 from support.pki import Certificate
 from support.standin import StandIn
-from system.container import CLIENT_PACKAGES, Machine, root_file_system
+from system.container import CLIENT_PACKAGES, Machine, copy_source, root_file_system
 from system.kegerator import Site
 
 HERE = Path(__file__).parent
@@ -19,7 +20,7 @@ SUITES = ("bookworm", "trixie")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests that share a machine run one after the other, in one process; and never two guests beside each other."""
+    """Tests that share a machine run one after the other, in one process; two guests never run at the same time."""
     for item in (item for item in items if HERE in item.path.parents and not item.get_closest_marker("xdist_group")):
         parameters = getattr(item, "callspec", None)
         suite = parameters.params.get("suite", "") if parameters else ""
@@ -28,8 +29,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def build_package(source: Path, folder: Path) -> Path:
     """The Debian package of the project in `source`."""
-    said = subprocess.run([source / "service/build-deb", folder], check=True, capture_output=True, text=True).stdout
-    return Path(said.splitlines()[-1])
+    output = subprocess.run([source / "service/build-deb", folder], check=True, capture_output=True, text=True).stdout
+    return Path(output.splitlines()[-1])
+
+
+def newer_package(folder: Path) -> Path:
+    """The package of a later version, with another client.conf."""
+    source = folder / "source"
+    copy_source(source)
+    changelog = source / "service/debian/changelog"
+    changelog.write_text(changelog.read_text().replace(f"({__version__})", f"({__version__}+later)"))
+    template = source / "conf/client.conf"
+    template.write_text(template.read_text() + "\n# Something new.\n")
+    return build_package(source, folder)
 
 
 @pytest.fixture(scope="module", params=SUITES)
@@ -45,7 +57,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ready(suite: str, tmp_path: Path, kegnet: StandIn, ca: Certificate) -> Iterator[Site]:
-    """A Debian that has what the client needs, but not the client."""
+    """A Debian with the packages that the client needs, but without the client."""
     machine = Machine(root_file_system(suite, *CLIENT_PACKAGES, name="ready"), tmp_path)
     yield Site(machine, kegnet, ca)
     machine.scrap()
@@ -53,7 +65,7 @@ def ready(suite: str, tmp_path: Path, kegnet: StandIn, ca: Certificate) -> Itera
 
 @pytest.fixture
 def fresh(suite: str, tmp_path: Path, kegnet: StandIn, ca: Certificate) -> Iterator[Site]:
-    """A fresh Debian: nothing of what the client needs is there."""
+    """A fresh Debian, without the packages that the client needs."""
     machine = Machine(root_file_system(suite, name="fresh"), tmp_path)
     yield Site(machine, kegnet, ca)
     machine.scrap()

@@ -26,7 +26,7 @@ def root_file_system(suite: str, *packages: str, name: str) -> Path:
 
 
 def built_once(name: str, builder: str, *words: str) -> Path:
-    """What `builder`, a script of the lab, makes under `name`: once a machine, however many ask for it at a time."""
+    """The result of `builder`, a script of lab/, under `name`: built once on this machine, also if several processes ask for it."""
     made = CACHE / name
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{name}.lock").open("w") as lock:
@@ -37,7 +37,7 @@ def built_once(name: str, builder: str, *words: str) -> Path:
 
 
 def copy_source(target: Path) -> None:
-    """The project as a clone of the working tree would have it, without the repository itself."""
+    """Copies the files that a clone of the working tree has, without .git."""
     names = subprocess.run(
         ["git", "-C", REPOSITORY, "ls-files", "-z", "--cached", "--others", "--exclude-standard"], check=True, capture_output=True
     ).stdout.split(b"\0")
@@ -49,7 +49,7 @@ def copy_source(target: Path) -> None:
 
 
 class Machine:
-    """Boots `root`. `folder/share` is `/share` there, with the project in `/share/source`, and a probe shows 4.187 °C."""
+    """Boots `root`. `folder/share` is `/share` in it, with the project in `/share/source`; a probe reads 4.187 °C."""
 
     def __init__(self, root: Path, folder: Path) -> None:
         self.root = root
@@ -63,12 +63,12 @@ class Machine:
         self.boot()
 
     def temperature(self, millicelsius: int) -> None:
-        """The probe shows `millicelsius`."""
+        """Sets the temperature that the probe reads."""
         (self.devices / PROBE).mkdir(exist_ok=True)
         (self.devices / PROBE / "w1_slave").write_text(w1_slave(millicelsius))
 
     def boot(self) -> None:
-        """Boots, and waits until systemd has started all there is."""
+        """Boots, and waits until systemd has started everything."""
         with (self.folder / "console").open("a") as console:
             self._outer = subprocess.Popen(
                 [LAB / "boot", self.root, self.folder / "upper", self.share, self.devices], stdout=console, stderr=console
@@ -81,7 +81,7 @@ class Machine:
         children = Path(f"/proc/{self._outer.pid}/task/{self._outer.pid}/children").read_text().split()
         try:
             name = Path(f"/proc/{children[0]}/comm").read_text() if children else ""
-        except (FileNotFoundError, ProcessLookupError):  # One of those that came before it, and has gone.
+        except (FileNotFoundError, ProcessLookupError):  # An earlier child, which has ended.
             return 0
         return int(children[0]) if name == "systemd\n" else 0
 
@@ -91,7 +91,7 @@ class Machine:
         return [*enter, "env", "-i", f"PATH={PATH}", "HOME=/root", "LANG=C.UTF-8", *map(str, command)]
 
     def run(self, *command: str | Path, check: bool = True) -> str:
-        """Runs `command` inside; what it prints on both streams."""
+        """Runs `command` inside; its output on both streams."""
         done = subprocess.run(self.command(*command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert not check or done.returncode == 0, f"{command} ended with {done.returncode}: {done.stdout}"
         return done.stdout
@@ -105,15 +105,15 @@ class Machine:
         return self.run("systemctl", "show", "--value", "--property", name, unit).strip()
 
     def log(self) -> str:
-        """What /var/log/user.log has."""
+        """The content of /var/log/user.log."""
         return self.sh("cat /var/log/user.log 2>/dev/null || true")
 
     def wait_for_log(self, text: str, limit_s: float = 20) -> None:
-        """Waits until user.log has `text`."""
+        """Waits until user.log contains `text`."""
         wait_for(lambda: text in self.log(), limit_s)
 
     def power_off(self) -> None:
-        """Ends it at once, as a container's `poweroff -f`."""
+        """Ends it at once, like `poweroff -f` of a container."""
         cgroup = Path(next(line.split()[1] for line in Path("/proc/mounts").read_text().splitlines() if line.split()[2] == "cgroup2"))
         cgroup /= f"kegnet-{self._outer.pid}"
         with contextlib.suppress(ProcessLookupError):
@@ -128,6 +128,6 @@ class Machine:
             Path(folder).rmdir()
 
     def scrap(self) -> None:
-        """Ends it for good: what it has written goes, too."""
+        """Ends it, and deletes what it has written."""
         self.power_off()
         shutil.rmtree(self.folder / "upper")

@@ -1,4 +1,4 @@
-"""A Debian machine in QEMU, with Debian's own kernel, by software emulation: for what a container cannot show."""
+"""A Debian machine in QEMU, with Debian's own kernel, by software emulation: for tests that a container cannot do."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from support.wait import wait_for
 from system.container import CLIENT_PACKAGES, LAB, built_once, copy_source, root_file_system
 
 ONE_AT_A_TIME = pytest.mark.xdist_group("guest")
-"""Tests in a guest: emulation takes a whole processor, and two at a time would be slow enough to fail."""
+"""Tests in a guest. Emulation needs a whole processor; two guests at a time are so slow that tests fail."""
 HOST = "10.0.2.2"
-"""The machine that runs QEMU, its loopback services included, as the guest sees it."""
+"""The address at which the guest reaches the machine that runs QEMU, and the services on its loopback."""
 
 
 class Guest:
@@ -52,27 +52,27 @@ class Guest:
         self.sh("ip link set eth0 up && ip addr add 10.0.2.15/24 dev eth0", check=False)
 
     def sh(self, script: str, check: bool = True) -> str:
-        """Runs a shell script inside; what it prints on both streams."""
+        """Runs a shell script inside; its output on both streams."""
         self._port.sendall(json.dumps(script).encode() + b"\n")
-        status, said = json.loads(self._answers.readline())
-        assert not check or status == 0, f"{script} ended with {status}: {said}"
-        return str(said)
+        status, output = json.loads(self._answers.readline())
+        assert not check or status == 0, f"{script} ended with {status}: {output}"
+        return str(output)
 
     def property(self, name: str) -> str:
         """A property of the service, as `systemctl show` gives it."""
         return self.sh(f"systemctl show --value --property {name} kegnet-client").strip()
 
     def log(self) -> str:
-        """What /var/log/user.log has."""
+        """The content of /var/log/user.log."""
         return self.sh("cat /var/log/user.log 2>/dev/null || true")
 
     def wait_for_log(self, text: str, limit_s: float = 90) -> str:
-        """Waits until user.log has `text`; the line."""
+        """Waits until user.log contains `text`; the line."""
         wait_for(lambda: text in self.log(), limit_s, every_s=0.5)
         return next(line for line in self.log().splitlines() if text in line)
 
     def close(self) -> None:
-        """Pulls the plug."""
+        """Ends QEMU at once, like a power cut."""
         self._process.kill()
         self._process.wait()
         self._answers.close()

@@ -6,22 +6,22 @@ from pathlib import Path
 
 from support.keg import REPOSITORY
 from support.wait import wait_for
-from system.kegerator import CONF, SPOOL, Site
+from system.kegerator import CONF, SPOOL, Site, with_another_python3_in_path
 
 HOME = "/usr/share/kegnet-client"
 
 
 def test_install_set_up_and_start_on_a_fresh_debian(fresh: Site) -> None:
-    said = fresh.install()
-    assert "python3-m2crypto" in said
-    assert said.endswith("Installed. Next: sudo kegnet-client --setup\n")
+    output = fresh.install()
+    assert "python3-m2crypto" in output
+    assert output.endswith("Installed. Next: sudo kegnet-client --setup\n")
     fresh.set_up()
     fresh.machine.run("systemctl", "start", "kegnet-client")
     assert fresh.wait_for_messages("ping")[0]["temp"] == 4187
     fresh.machine.wait_for_log("ping accepted: 4.187 °C")
 
 
-def test_the_service_is_linked_from_where_it_lies(site: Site) -> None:
+def test_the_unit_is_a_link_to_the_installed_file(site: Site) -> None:
     machine = site.machine
     assert machine.run("readlink", "/etc/systemd/system/multi-user.target.wants/kegnet-client.service").strip() in (
         f"{HOME}/service/kegnet-client.service",
@@ -62,7 +62,7 @@ def test_an_upgrade_keeps_conf_and_waiting_pours_and_restarts_the_service(site: 
     machine.sh(f"rm {SPOOL}/aside.pour.fail")
 
 
-def test_an_installation_that_was_interrupted_is_made_good_by_the_next(site: Site) -> None:
+def test_the_next_installation_completes_an_interrupted_one(site: Site) -> None:
     machine = site.machine
     machine.sh(f"cd {HOME} && mv lib lib.old && mkdir lib.new && rm start-kegnet-client && rm -rf service")
     pings = len(site.wait_for_messages("ping"))
@@ -80,37 +80,65 @@ def test_the_command_its_manuals_and_its_completion_are_found(site: Site) -> Non
     assert "complete -F" in machine.sh("cat /usr/local/share/bash-completion/completions/kegnet-client")
 
 
-def test_another_user_than_root_is_told_so(site: Site) -> None:
+def test_another_user_than_root_gets_an_error(site: Site) -> None:
     assert "needs root: sudo service/install" in site.machine.sh(
         "runuser -u nobody -- sh -c 'cd /share/source && service/install'", check=False
     )
 
 
-def test_with_root_it_only_lays_files_out(site: Site) -> None:
-    said = site.machine.sh("cd /share/source && service/install --root /tmp/image && find /tmp/image -newer /share/ca.crt -maxdepth 4")
-    assert "nothing else was touched" in said
+def test_with_root_it_only_copies_files(site: Site) -> None:
+    output = site.machine.sh("cd /share/source && service/install --root /tmp/image && find /tmp/image -newer /share/ca.crt -maxdepth 4")
+    assert "nothing else was changed" in output
     for name in ("lib", "conf", "service", "spool"):
-        assert f"/tmp/image/usr/share/kegnet-client/{name}\n" in said
+        assert f"/tmp/image/usr/share/kegnet-client/{name}\n" in output
 
 
-def test_uninstall_takes_all_but_conf_and_pours_and_says_where_they_are(site: Site) -> None:
+def test_another_python3_in_path_changes_neither_the_service_nor_the_command(site: Site) -> None:
+    with_another_python3_in_path(site)
+
+
+def test_a_source_with_a_clients_configuration_is_refused_with_advice_that_fits(site: Site) -> None:
+    machine = site.machine
+    machine.sh(f"cp -R /share/source /root/source && cp {CONF} /root/source/conf/client.conf")
+    output = machine.sh("/root/source/service/install", check=False)
+    assert "must be the template here" in output
+    assert "git" not in output
+    assert "git -C /root/source checkout conf" in machine.sh("mkdir /root/source/.git && /root/source/service/install", check=False)
+    machine.sh("rm -r /root/source")
+
+
+def test_uninstall_keeps_conf_and_pours_and_the_users_who_own_files(site: Site) -> None:
     machine = site.machine
     machine.run("systemctl", "stop", "kegnet-client")
     site.drop_pour("0,1,1,1", "left")
-    said = machine.run(f"{HOME}/service/uninstall")
-    assert f"1 pours that wait or are set aside are still in {SPOOL}" in said
-    assert f"still in {HOME}/conf" in said
+    machine.sh("useradd --system kegnet-server && install -D -o kegnet-server /dev/null /var/lib/kegnet-server/kegnet.sqlite")
+    output = machine.run(f"{HOME}/service/uninstall")
+    assert f"1 pours that are not sent are still in {SPOOL}" in output
+    assert f"still in {HOME}/conf" in output
     assert machine.sh(f"ls {HOME}").split() == ["conf", "spool"]
     left = machine.sh(
         "find / -xdev -path /share -prune -o -path /tmp -prune -o -name 'systemd-private-*' -prune -o -name '*kegnet*' -print"
     )
-    assert left.split() == [HOME]
+    assert sorted(left.split()) == [HOME, "/var/lib/kegnet-server", "/var/lib/kegnet-server/kegnet.sqlite"]
     assert machine.property("LoadState") == "not-found"
-    assert "no such user" in machine.sh("id kegnet", check=False)
-    assert "Uninstalled" in machine.run("/share/source/service/uninstall"), "a second time does no harm"
+    for user in ("kegnet", "kegnet-server"):
+        assert output.count(f"The user {user} stays, because files belong to it") == 1
+        machine.run("id", user)
     site.install()
     machine.run("systemctl", "start", "kegnet-client")
     wait_for(lambda: not site.waiting())
+
+
+def test_uninstall_removes_the_users_who_own_no_file(site: Site) -> None:
+    machine = site.machine
+    machine.sh("rm /var/lib/kegnet-server/kegnet.sqlite")
+    output = machine.run(f"{HOME}/service/uninstall")
+    assert "stays" not in output
+    for user in ("kegnet", "kegnet-server"):
+        assert "no such user" in machine.sh(f"id {user}", check=False)
+    assert "Uninstalled" in machine.run("/share/source/service/uninstall"), "another run is possible"
+    site.install()
+    machine.run("systemctl", "start", "kegnet-client")
 
 
 def test_the_unit_is_what_is_in_the_repository(site: Site) -> None:

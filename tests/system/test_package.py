@@ -1,4 +1,4 @@
-"""The Debian package's life: install, upgrade, remove, purge, and what service/install makes of it."""
+"""The Debian package: install, upgrade, remove, purge, and the change from and to service/install."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from pathlib import Path
 
 from kegnet import __version__
 from support.wait import wait_for
-from system.conftest import build_package
-from system.container import copy_source
-from system.kegerator import CONF, SPOOL, Site
+from system.conftest import newer_package
+from system.kegerator import CONF, SPOOL, Site, with_another_python3_in_path
 
 ETC = "/etc/kegnet-client"
 
@@ -22,14 +21,14 @@ def test_lintian_finds_no_error(package: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_it_is_of_the_version_that_the_program_is_of(package: Path) -> None:
+def test_it_has_the_version_of_the_program(package: Path) -> None:
     assert package.name == f"kegnet-client_{__version__}_all.deb"
 
 
-def test_it_installs_enables_and_waits_to_be_set_up(ready: Site, package: Path) -> None:
+def test_it_is_installed_and_enabled_and_starts_after_the_set_up(ready: Site, package: Path) -> None:
     machine = ready.machine
-    said = ready.install_package(package)
-    assert "Next: sudo kegnet-client --setup\n" in said
+    output = ready.install_package(package)
+    assert "Next: sudo kegnet-client --setup\n" in output
     assert machine.property("UnitFileState") == "enabled"
     assert machine.property("ActiveState") == "inactive"
     assert machine.property("FragmentPath").endswith("/lib/systemd/system/kegnet-client.service")
@@ -46,20 +45,10 @@ def test_it_installs_enables_and_waits_to_be_set_up(ready: Site, package: Path) 
     wait_for(lambda: not ready.waiting())
     machine.wait_for_log("pour accepted: x.pour")
     machine.run("test", "-f", "/usr/share/bash-completion/completions/kegnet-client")
+    with_another_python3_in_path(ready)
 
 
-def newer(folder: Path) -> Path:
-    """The package of a later version, with another client.conf."""
-    source = folder / "source"
-    copy_source(source)
-    changelog = source / "service/debian/changelog"
-    changelog.write_text(changelog.read_text().replace(f"({__version__})", f"({__version__}+later)"))
-    template = source / "conf/client.conf"
-    template.write_text(template.read_text() + "\n# Something new.\n")
-    return build_package(source, folder)
-
-
-def test_an_upgrade_keeps_what_is_the_owners_and_starts_anew_what_ran(ready: Site, package: Path, tmp_path: Path) -> None:
+def test_an_upgrade_keeps_the_owners_files_and_restarts_a_running_service(ready: Site, package: Path, tmp_path: Path) -> None:
     machine = ready.machine
     ready.install_package(package)
     ready.set_up()
@@ -71,9 +60,9 @@ def test_an_upgrade_keeps_what_is_the_owners_and_starts_anew_what_ran(ready: Sit
     machine.sh(f"echo 0,2,2,2 > {SPOOL}/aside.pour.fail")
     kept = f"sha256sum {ETC}/client.conf {ETC}/privkey.pem {SPOOL}/*"
     before, pid = machine.sh(kept), machine.property("MainPID")
-    later = newer(tmp_path / "newer")
+    later = newer_package(tmp_path / "newer")
     shutil.copy(later, machine.share)
-    # As an owner has it who keeps what is asked about: dpkg asks, for both have changed the file.
+    # Both have changed the file, so dpkg asks; this is the answer of an owner who keeps it.
     machine.sh(f"apt-get -q -y -o Dpkg::Options::=--force-confold install /share/{later.name} </dev/null")
     assert machine.sh(kept) == before
     assert machine.property("ActiveState") == "active"
@@ -83,17 +72,17 @@ def test_an_upgrade_keeps_what_is_the_owners_and_starts_anew_what_ran(ready: Sit
     assert ready.wait_for_messages("pour")[-1]["pulses"] == 1
 
 
-def test_another_installation_of_it_starts_nothing_that_was_stopped(ready: Site, package: Path) -> None:
+def test_a_second_installation_does_not_start_a_stopped_service(ready: Site, package: Path) -> None:
     ready.install_package(package)
     ready.set_up()
     ready.machine.run("dpkg", "-i", f"/share/{package.name}")
     assert ready.machine.property("ActiveState") == "inactive"
 
 
-def test_removed_it_stops_and_keeps_the_identity_and_the_pours_and_purged_the_pours(ready: Site, package: Path) -> None:
+def test_removal_keeps_the_identity_and_the_pours_and_purging_keeps_the_pours(ready: Site, package: Path) -> None:
     machine = ready.machine
     ready.install_package(package)
-    said = ready.set_up()
+    output = ready.set_up()
     machine.run("systemctl", "start", "kegnet-client")
     pings = len(ready.wait_for_messages("ping"))
     machine.run("sed", "-i", "s|^serviceBaseURL =.*|serviceBaseURL = https://127.0.0.1:9/rest/v2|", CONF)
@@ -107,7 +96,7 @@ def test_removed_it_stops_and_keeps_the_identity_and_the_pours_and_purged_the_po
     ready.install_package(package)
     assert machine.property("UnitFileState") == "enabled"
     ready.edit_two_lines()
-    assert ready.set_up() == said, "it is who it was"
+    assert ready.set_up() == output, "the identity is the same"
     machine.run("systemctl", "start", "kegnet-client")
     ready.wait_for_messages("ping", pings + 1)
     wait_for(lambda: not ready.waiting())
@@ -121,25 +110,25 @@ def test_removed_it_stops_and_keeps_the_identity_and_the_pours_and_purged_the_po
     assert left == ["/usr/share/kegnet-client"]
 
 
-def test_what_the_removed_package_has_left_becomes_service_installs(ready: Site, package: Path) -> None:
+def test_service_install_takes_over_what_the_removed_package_left(ready: Site, package: Path) -> None:
     ready.install_package(package)
-    said = ready.set_up()
+    output = ready.set_up()
     ready.machine.run("apt-get", "-q", "-y", "remove", "kegnet-client")
     assert "Taken over: the configuration and the key in /etc/kegnet-client" in ready.install()
-    assert ready.set_up() == said
+    assert ready.set_up() == output
     assert "Taken over" not in ready.install()
     ready.machine.run("apt-get", "-q", "-y", "purge", "kegnet-client")
-    assert ready.machine.property("UnitFileState") == "enabled", "what was the package's has gone, and what is not has stayed"
-    assert ready.set_up() == said
+    assert ready.machine.property("UnitFileState") == "enabled", "purging removes only what belongs to the package"
+    assert ready.set_up() == output
     ready.install_package(package)
     assert ready.machine.property("UnitFileState") == "enabled"
-    assert ready.set_up() == said
+    assert ready.set_up() == output
 
 
-def test_what_service_install_has_put_there_becomes_the_packages(ready: Site, package: Path) -> None:
+def test_the_package_takes_over_from_service_install(ready: Site, package: Path) -> None:
     machine = ready.machine
     ready.install()
-    said = ready.set_up()
+    output = ready.set_up()
     machine.run("sed", "-i", "$ a pingInterval = 7", CONF)
     machine.run("systemctl", "start", "kegnet-client")
     pings = len(ready.wait_for_messages("ping"))
@@ -147,7 +136,7 @@ def test_what_service_install_has_put_there_becomes_the_packages(ready: Site, pa
     assert f"Moved: /usr/share/kegnet-client/conf to {ETC}" in ready.install_package(package)
     assert machine.sh(f"sha256sum < {ETC}/privkey.pem") == key
     assert "pingInterval = 7" in machine.sh(f"cat {ETC}/client.conf")
-    assert ready.set_up() == said
+    assert ready.set_up() == output
     assert machine.property("FragmentPath").endswith("/lib/systemd/system/kegnet-client.service")
     assert machine.property("ActiveState") == "active"
     ready.wait_for_messages("ping", pings + 1)

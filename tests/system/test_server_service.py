@@ -1,4 +1,4 @@
-"""kegnet-server as a service on real Debian machines, set up as the README has it."""
+"""kegnet-server as a service on real Debian machines, set up by the commands of the README."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ PACKAGES = (
     "python3", "python3-m2crypto", "python3-flask", "gunicorn", "python3-flask-limiter", "python3-sqlalchemy", "python3-alembic",
     "python3-pygal", "python3-prometheus-client", "python3-paho-mqtt", "openssl",
 )  # fmt: skip
-README = (REPOSITORY / "README.md").read_text().split("## A KegNet of your own\n")[1].split("\n## ")[0]
+README_COMMANDS = re.findall(
+    r"^    (sudo (?:service/install-server|kegnet-server) ?.*)$", (REPOSITORY / "README.md").read_text(), re.MULTILINE
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def ping(key: Path, ts: int) -> dict[str, str]:
     return {**fields, "sig": signature(key, ",".join(fields.values()))}
 
 
-def test_it_is_installed_told_and_serves_as_the_readme_has_it(machine: Machine, key: Path) -> None:
+def test_it_is_installed_and_configured_and_serves_by_the_readmes_commands(machine: Machine, key: Path) -> None:
     (machine.share / "sudo").write_text('#!/bin/sh\nexec "$@"\n')
     machine.sh("install -m 755 /share/sudo /usr/local/bin/sudo")
     openssl("rsa", "-in", key, "-pubout", "-out", machine.share / "source/pubkey.pem")
@@ -45,10 +47,10 @@ def test_it_is_installed_told_and_serves_as_the_readme_has_it(machine: Machine, 
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-    install, *tell = [line.strip() for line in README.splitlines() if line.startswith("    sudo ")]
+    install, *configure = README_COMMANDS
     machine.sh(f"cd /share/source && {install} && sed -i s/0.0.0.0:8080/127.0.0.1:{port}/ /etc/kegnet-server.conf")
-    assert len(tell) == 3
-    for command in tell:
+    assert len(configure) == 3
+    for command in configure:
         machine.sh(f"cd /share/source && echo open sesame | {command}")
     machine.run("systemctl", "restart", "kegnet-server")
     page = f"http://127.0.0.1:{port}/"
@@ -77,7 +79,15 @@ def test_it_is_installed_told_and_serves_as_the_readme_has_it(machine: Machine, 
     print(json.dumps(client))
 
 
-def test_a_certificate_that_systemd_hands_over_makes_it_https(machine: Machine, ca: Certificate, certificate: Certificate) -> None:
+def test_it_installs_from_the_installed_place_too_and_keeps_the_clients_configuration(machine: Machine) -> None:
+    home = "/usr/share/kegnet-client"
+    machine.sh(f"sed -i 's|^uuid =.*|uuid = {CLIENT}|' {home}/conf/client.conf")
+    assert "Installed. " in machine.run(f"{home}/service/install-server")
+    assert f"uuid = {CLIENT}" in machine.sh(f"cat {home}/conf/client.conf")
+    assert machine.property("ActiveState", "kegnet-server") == "active"
+
+
+def test_with_a_certificate_from_systemd_it_serves_https(machine: Machine, ca: Certificate, certificate: Certificate) -> None:
     shutil.copy(certificate.certificate, machine.share / "tls.pem")
     shutil.copy(certificate.key, machine.share / "tls.key")
     machine.sh("install -m 600 /share/tls.pem /share/tls.key /root/ && mkdir -p /etc/systemd/system/kegnet-server.service.d")
@@ -86,7 +96,7 @@ def test_a_certificate_that_systemd_hands_over_makes_it_https(machine: Machine, 
         " > /etc/systemd/system/kegnet-server.service.d/tls.conf && systemctl daemon-reload"
     )
     words = re.findall(r"--(?:certificate|key) /run/credentials/\S+", machine.sh("cat /etc/kegnet-server.conf"))
-    assert len(words) == 2, "as the configuration describes it"
+    assert len(words) == 2, "the configuration file describes them"
     machine.sh(f"sed -i 's|^KEGNET_SERVER_OPTIONS=\"|&{' '.join(words)} |' /etc/kegnet-server.conf && systemctl restart kegnet-server")
     port = machine.sh("grep -o '127.0.0.1:[0-9]*' /etc/kegnet-server.conf").strip()
 
@@ -99,8 +109,8 @@ def test_a_certificate_that_systemd_hands_over_makes_it_https(machine: Machine, 
     wait_for(up, limit_s=40)
 
 
-def test_the_exposure_is_at_most_the_clients(machine: Machine) -> None:
-    said = machine.run("systemd-analyze", "security", "--no-pager", "kegnet-server")
-    figure = re.search(r"Overall exposure level for kegnet-server.service: ([0-9.]+)", said)
-    assert figure, said
-    assert float(figure.group(1)) <= EXPOSURE_AT_MOST, said
+def test_its_exposure_is_not_above_the_clients_limit(machine: Machine) -> None:
+    output = machine.run("systemd-analyze", "security", "--no-pager", "kegnet-server")
+    figure = re.search(r"Overall exposure level for kegnet-server.service: ([0-9.]+)", output)
+    assert figure, output
+    assert float(figure.group(1)) <= EXPOSURE_AT_MOST, output

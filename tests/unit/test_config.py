@@ -1,4 +1,4 @@
-"""client.conf: what it may say, and how it is told that it is wrong."""
+"""client.conf: what it may contain, and how mistakes in it are reported."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kegnet.config import Config, ConfigError, load
+from kegnet.client.config import Config, load
+from kegnet.core.ini import ConfigError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 UUID = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
@@ -31,6 +32,7 @@ def test_two_parameters_are_complete(tmp_path: Path) -> None:
         spool=tmp_path / "spool",
         ping_interval_s=600,
         sensor=None,
+        has_sensor=True,
         w1_devices=Path("/sys/bus/w1/devices"),
     )
 
@@ -89,3 +91,46 @@ def test_any_text_is_a_configuration_or_a_config_error_that_names_the_file(tmp_p
         assert str(tmp_path / "conf/client.conf") in str(error)
     else:
         assert config.base_url.startswith("http")
+
+
+def test_a_keg_without_a_sensor(tmp_path: Path) -> None:
+    config = loaded(tmp_path, COMPLETE + "sensor = None\n")
+    assert (config.has_sensor, config.sensor) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("line", "parameter"),
+    [("pingInterval = 600 ; ten minutes", "pingInterval"), ("uuid = x # mine", "uuid"), ("sensor = 28-0000054c9f11 # left", "sensor")],
+)
+def test_a_comment_after_a_value_is_named_as_one(tmp_path: Path, line: str, parameter: str) -> None:
+    others = "".join(text + "\n" for text in COMPLETE.splitlines() if not text.startswith(parameter))
+    with pytest.raises(ConfigError) as caught:
+        loaded(tmp_path, others + line + "\n")
+    assert f"{line}: this value is not valid" in caught.value.problem
+    assert "a comment needs a line of its own" in caught.value.fix
+
+
+def test_a_path_that_seems_to_contain_a_comment_is_a_warning(tmp_path: Path) -> None:
+    (warning,) = loaded(tmp_path, COMPLETE + "spool = /spool ; on the USB disk\n").warnings
+    assert "the value of spool seems to contain a comment" in warning
+
+
+def test_a_key_that_others_can_read_is_a_warning(tmp_path: Path) -> None:
+    config = loaded(tmp_path, COMPLETE)
+    config.private_key.write_text("")
+    config.private_key.chmod(0o640)
+    (warning,) = loaded(tmp_path, COMPLETE).warnings
+    assert f"chmod 600 {config.private_key}" in warning
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:8080", "kegnet.local", "192.168.1.7", "10.0.0.1:80", "127.0.0.1", "[fe80::1%25eth0]", "[fd00::1]"]
+)
+def test_plain_http_to_the_local_network_is_no_warning(tmp_path: Path, host: str) -> None:
+    assert loaded(tmp_path, COMPLETE.replace("https://www.kegnetwork.com", f"http://{host}")).warnings == ()
+
+
+@pytest.mark.parametrize("host", ["www.kegnetwork.com", "8.8.8.8", "[2001:4860::1]", "localhost.example"])
+def test_plain_http_to_another_machine_is_a_warning(tmp_path: Path, host: str) -> None:
+    (warning,) = loaded(tmp_path, COMPLETE.replace("https://www.kegnetwork.com", f"http://{host}")).warnings
+    assert "use https" in warning

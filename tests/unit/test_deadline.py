@@ -6,12 +6,11 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
-from typing import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
-from kegnet import deadline
-from kegnet.deadline import DeadlineExceeded, within
+from kegnet.client import deadline
+from kegnet.client.deadline import DeadlineExceeded, time_limit
 
 
 @pytest.fixture(autouse=True)
@@ -51,31 +50,64 @@ def _swallow() -> None:
 
 
 @pytest.mark.parametrize("work", [_sleep, _receive, _read_fifo, _swallow])
-def test_blocking_work_is_left_at_the_deadline(work: Callable[[], None]) -> None:
-    with pytest.raises(DeadlineExceeded):
-        within(0.05, work)
+def test_blocking_work_is_interrupted_at_the_limit(work: Callable[[], None]) -> None:
+    limit = time_limit(0.05)
+    with pytest.raises(DeadlineExceeded), limit:
+        work()
+    assert limit.expired
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
-def test_work_in_time_gives_its_value_and_nothing_rings_after_it() -> None:
-    assert within(0.05, lambda: 42) == 42
+def test_work_in_time_ends_and_no_alarm_comes_after_it() -> None:
+    with time_limit(0.05) as limit:
+        pass
+    time.sleep(0.1)
+    assert not limit.expired
+
+
+def test_an_error_of_the_work_passes_through_and_no_alarm_comes_after_it() -> None:
+    with pytest.raises(ValueError, match="invalid literal"), time_limit(0.05):
+        int("x")
     time.sleep(0.1)
 
 
-def test_an_error_of_the_work_passes_through_and_nothing_rings_after_it() -> None:
-    with pytest.raises(ValueError, match="invalid literal"):
-        within(0.05, lambda: int("x"))
-    time.sleep(0.1)
-
-
-def test_a_signal_handler_can_shorten_the_work_in_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadline, "_hurry_until", float("inf"))
-
+def test_an_interruption_that_a_library_wraps_in_its_own_error_is_still_one() -> None:
     def work() -> None:
-        deadline.shorten(0.05)
+        try:
+            time.sleep(60)
+        except DeadlineExceeded as error:
+            raise ValueError("wrapped") from error
+
+    with pytest.raises(DeadlineExceeded), time_limit(0.05):
+        work()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interruption_that_a_finalizer_drops_is_repeated() -> None:
+    class Finalized:
+        def __del__(self) -> None:
+            time.sleep(60)
+
+    with pytest.raises(DeadlineExceeded), time_limit(0.05):
+        Finalized()
         time.sleep(60)
 
-    with pytest.raises(DeadlineExceeded):
-        within(60, work)
-    with pytest.raises(DeadlineExceeded):
-        within(60, _sleep)
+
+def test_a_signal_handler_can_shorten_the_current_limit_and_all_later_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadline, "_end_at", float("inf"))
+    with pytest.raises(DeadlineExceeded), time_limit(60):
+        deadline.shorten(0.05)
+        time.sleep(60)
+    with pytest.raises(DeadlineExceeded), time_limit(60):
+        _sleep()
+
+
+def test_an_alarm_inside_the_entry_or_the_exit_of_the_block_does_not_escape_from_it() -> None:
+    for number in range(300):
+        try:
+            with time_limit(number * 1e-6):
+                pass
+        except DeadlineExceeded:
+            continue
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    time.sleep(0.3)

@@ -5,19 +5,20 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from kegnet.messages import LINE_LIMIT_BYTES, Ping, Pour, PourError, canonical_text
+from kegnet.core.messages import LINE_LIMIT_BYTES, Ping, Pour, PourError, canonical_text
 
 CLIENT = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
-INTEGERS = st.integers(min_value=-(10**18), max_value=10**18)
+INTEGERS = st.integers(min_value=0, max_value=10**19 - 1)
 
 
 def slowly_parsed(content: bytes) -> tuple[int, ...] | None:
     """The contract again, one character at a time."""
-    line = content[:-1] if content.endswith(b"\n") else content
+    line = content.removesuffix(b"\n")
+    if line != content:
+        line = line.removesuffix(b"\r")
     numbers = []
     for part in line.split(b","):
-        digits = part[1:] if part.startswith(b"-") else part
-        if not 1 <= len(digits) <= 19 or any(byte not in b"0123456789" for byte in digits):
+        if not 1 <= len(part) <= 19 or any(byte not in b"0123456789" for byte in part):
             return None
         numbers.append(int(part))
     return tuple(numbers) if len(numbers) == 4 else None
@@ -33,7 +34,7 @@ def test_the_documented_ping() -> None:
     assert Ping(4187, 1372686435017).fields(CLIENT) == {"id": CLIENT, "temp": "4187", "ts": "1372686435017"}
 
 
-@given(INTEGERS, INTEGERS, INTEGERS, INTEGERS, st.sampled_from([b"", b"\n"]))
+@given(INTEGERS, INTEGERS, INTEGERS, INTEGERS, st.sampled_from([b"", b"\n", b"\r\n"]))
 def test_every_four_integers_are_a_pour(pin: int, pulses: int, et: int, ts: int, end: bytes) -> None:
     line = f"{pin},{pulses},{et},{ts}".encode() + end
     assert len(line) <= LINE_LIMIT_BYTES
@@ -43,6 +44,9 @@ def test_every_four_integers_are_a_pour(pin: int, pulses: int, et: int, ts: int,
 @given(st.binary(max_size=2 * LINE_LIMIT_BYTES) | st.text("0123456789,-\n\r +_.\u0661", max_size=40).map(str.encode))
 @example(b"0,1,2,3\r\n")
 @example(b"0,1,2,3\n\n")
+@example(b"0,1,2,3\r")
+@example(b"007,-0,1,1")
+@example(b"007,0,1,1")
 @example("٠,1,2,3".encode())
 @example(b"0,1,2," + b"9" * 20)
 def test_anything_is_a_pour_or_a_pour_error_as_the_slow_parser_says(content: bytes) -> None:

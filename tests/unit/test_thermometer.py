@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kegnet.client.thermometer import FAMILIES, Reading, SensorError, Thermometer, judge
 from kegnet.server.demo import w1_slave
-from kegnet.thermometer import FAMILIES, Reading, SensorError, Thermometer, judge
 
 PROBE = "28-0000054c9f11"
 
@@ -53,7 +53,7 @@ def test_each_family_of_thermometers_is_found(tmp_path: Path, family: str) -> No
     assert Thermometer(tmp_path).read() == Reading(f"{family}-0000054c9f11", 4250)
 
 
-def test_rubbish_in_the_directory_is_passed_over(tmp_path: Path) -> None:
+def test_other_entries_of_the_directory_are_ignored(tmp_path: Path) -> None:
     for name in ("w1_bus_master1", "00-000000000000", "29-000000000000", "28-x", "28-0000054c9f1g"):
         (tmp_path / name).mkdir()
     probe(tmp_path, PROBE, w1_slave(-250))
@@ -62,7 +62,7 @@ def test_rubbish_in_the_directory_is_passed_over(tmp_path: Path) -> None:
 
 def test_a_missing_probe_names_those_that_are_there(tmp_path: Path) -> None:
     probe(tmp_path, PROBE, w1_slave(4250))
-    with pytest.raises(SensorError, match=f"28-000000000001 is not on the 1-Wire bus; there: {PROBE}"):
+    with pytest.raises(SensorError, match=f"28-000000000001 is not on the 1-Wire bus; found: {PROBE}"):
         Thermometer(tmp_path, "28-000000000001").read()
 
 
@@ -71,7 +71,7 @@ def test_no_bus_says_how_to_enable_it(tmp_path: Path) -> None:
         Thermometer(tmp_path / "missing").read()
 
 
-def test_a_directory_in_the_drivers_place_is_an_error_and_no_crash(tmp_path: Path) -> None:
+def test_a_directory_instead_of_the_drivers_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / PROBE / "w1_slave").mkdir(parents=True)
     with pytest.raises(SensorError, match="cannot be read"):
         Thermometer(tmp_path).read()

@@ -68,7 +68,7 @@ class Config:
 
     def error(self, parameter: str, value: object, problem: str, fix: str) -> ConfigError:
         """A ConfigError about one parameter of this file."""
-        return value_error(self.path, parameter, value, problem, fix.format(setup=command(self.path, "--setup")))
+        return value_error(self.path, parameter, value, problem, fix.replace("{setup}", command(self.path, "--setup")))
 
 
 def command(path: Path, mode: str) -> str:
@@ -124,10 +124,11 @@ def _warnings(config: Config) -> list[str]:
     if config.key_file != config.private_key != default_key(config.path):
         fix = "put LoadCredential=privkey.pem:PATH into the unit"
         warnings.append(f"{config.path}: privateKey = {config.private_key}: not used, systemd passes the service its key; {fix}")
-    return [*warnings, *_key_warnings(config.private_key)]
+    return [*warnings, *key_warnings(config.private_key)]
 
 
-def _key_warnings(key: Path) -> list[str]:
+def key_warnings(key: Path) -> list[str]:
+    """A warning if others than its owner can use the private key."""
     try:
         mode = stat.S_IMODE(key.stat().st_mode)
     except OSError:

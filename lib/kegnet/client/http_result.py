@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from http.client import BadStatusLine, RemoteDisconnected
 
-from urllib3.exceptions import ProtocolError, ReadTimeoutError, SSLError
+from urllib3.exceptions import ConnectTimeoutError, LocationValueError, NewConnectionError, SSLError
 
 from ..core.syslog_handler import escape_name
 from .outcome import Outcome, Result
@@ -19,26 +19,30 @@ RETRY_AFTER_LIMIT_S = 3600.0
 
 _BUSY = (408, 425, 429, 503)
 _NOT_THE_API = (404, 405, 407, 421, 426)
-_WRONG_NAME_FIX = "use the name that the certificate is for in serviceBaseURL"
+_HOSTNAME_MISMATCH = 62
 _CERTIFICATE_FIXES = {
     9: "set this machine's clock: timedatectl set-ntp true",
     10: "ask the server's administrator to renew it, unless this machine's clock is wrong",
-    62: _WRONG_NAME_FIX,
-    64: _WRONG_NAME_FIX,
+    _HOSTNAME_MISMATCH: "use the name that the certificate is for in serviceBaseURL",
+    64: "use the name that the certificate is for in serviceBaseURL",
 }
 """By the codes X509_V_ERR_* of openssl-verification-options(1)."""
 _UNKNOWN_AUTHORITY_FIX = "name the certificate of the authority that signed it in caBundle"
+_OLD_TLS = "the server offers no TLS version, or no cipher, that this machine accepts (TLS 1.2 is the least)"
 _TLS_PROBLEMS = {
     "WRONG_VERSION_NUMBER": "the server does not use TLS; is it http:// instead of https://?",
-    "TLSV1_ALERT_PROTOCOL_VERSION": "the server only offers TLS older than 1.2",
-    "UNSUPPORTED_PROTOCOL": "the server only offers TLS older than 1.2",
+    "TLSV1_ALERT_PROTOCOL_VERSION": _OLD_TLS,
+    "UNSUPPORTED_PROTOCOL": _OLD_TLS,
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": _OLD_TLS,
 }
+_BEFORE_CONNECTION = (NewConnectionError, ConnectTimeoutError, SSLError, ssl.SSLError, LocationValueError)
+"""Errors that come before a request is sent. NewConnectionError includes name resolution."""
 
 
 def judge(status: int, phrase: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Result:
     """What a response means (RFC 9110 §15). `now_s` is Unix time, for a Retry-After that is a date."""
     standard = _standard_phrase(status)
-    if not headers and phrase != standard:
+    if not headers and phrase != standard and standard.startswith(phrase):
         return Result(Outcome.FAILED, "the answer was cut off in its first line")
     text = escape_name(" ".join(body.decode("utf-8", "replace").split()))
     reason = f"{status} {standard}".rstrip()
@@ -77,16 +81,21 @@ def retry_after_s(headers: Mapping[str, str], now_s: float) -> float:
 def judge_failure(error: BaseException, host: str) -> Result:
     """What it means that a request to `host` raised `error`: by its innermost cause, which libraries wrap in errors of their own."""
     causes = list(_causes(error))
-    connected = any(isinstance(cause, (ProtocolError, ReadTimeoutError)) for cause in causes)
-    outcome = Outcome.FAILED if connected else Outcome.NO_CONNECTION
     inner = causes[-1]
     if isinstance(inner, ssl.SSLCertVerificationError):
-        fix = _CERTIFICATE_FIXES.get(inner.verify_code, _UNKNOWN_AUTHORITY_FIX)
-        return Result(Outcome.NO_CONNECTION, f"certificate trouble: asked for {host}, {inner.verify_message}", fix=fix)
-    if isinstance(inner, ValueError) and any(isinstance(cause, SSLError) for cause in causes):
-        # urllib3's own comparison of the host with the names in the certificate.
-        return Result(Outcome.NO_CONNECTION, f"certificate trouble: asked for {host}, {escape_name(str(inner))}", fix=_WRONG_NAME_FIX)
-    return Result(outcome, escape_name(_describe(inner)))
+        return _untrusted(host, inner.verify_message, inner.verify_code)
+    if isinstance(inner, ValueError) and not isinstance(inner, OSError) and any(isinstance(cause, SSLError) for cause in causes):
+        # urllib3 before 2.0 compares the names itself, and has an error of its own for that.
+        return _untrusted(host, str(inner), _HOSTNAME_MISMATCH)
+    # An OSError on its own is about a file, such as the trusted certificates.
+    unconnected = any(isinstance(cause, _BEFORE_CONNECTION) for cause in causes) or (inner is error and isinstance(error, OSError))
+    return Result(Outcome.NO_CONNECTION if unconnected else Outcome.FAILED, escape_name(_describe(inner)))
+
+
+def _untrusted(host: str, problem: str, verify_code: int) -> Result:
+    fix = _CERTIFICATE_FIXES.get(verify_code, _UNKNOWN_AUTHORITY_FIX)
+    reason = f"certificate trouble: asked for {host}, {escape_name(problem)}"
+    return Result(Outcome.NO_CONNECTION, reason, fix=fix, untrusted=True)
 
 
 def _standard_phrase(status: int) -> str:
@@ -117,8 +126,10 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _describe(error: BaseException) -> str:
-    if isinstance(error, ssl.SSLError) and error.reason in _TLS_PROBLEMS:
-        return _TLS_PROBLEMS[error.reason]
+    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        return "the connection was closed during the TLS handshake"
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return _TLS_PROBLEMS.get(error.reason, f"TLS error: {error.reason.lower().replace('_', ' ')}")
     if isinstance(error, RemoteDisconnected):
         return "the connection was closed without an answer"
     if isinstance(error, BadStatusLine):

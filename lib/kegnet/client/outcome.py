@@ -21,13 +21,15 @@ class Outcome(enum.Enum):
 class Result:
     """An outcome with its reason, fit for the log, and what the user can do about it, if anything.
 
-    `retry_after_s`: how long a busy server asks to wait; 0 if it does not say.
+    `retry_after_s`: how long a busy server asks to wait; 0 if it does not say. `untrusted`: there is no connection because the
+    server's certificate is not trusted.
     """
 
     outcome: Outcome
     reason: str
     retry_after_s: float = 0.0
     fix: str = ""
+    untrusted: bool = False
 
 
 class Fate(enum.Enum):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ from urllib3.util import Retry
 
 from .. import __version__
 from ..core.messages import Message, canonical_text
-from ..core.signing import SigningKey
+from ..core.signing import CertificateFacts, SigningKey, certificate_facts
 from .config import Config
 from .deadline import DeadlineExceeded, time_limit
 from .http_result import judge, judge_failure
@@ -29,15 +30,19 @@ REQUEST_LIMIT_S = 30.0
 """Over everything but name resolution, which no signal interrupts: connect, TLS, send, answer."""
 CONNECT_TIMEOUT_S = 4.0
 """For each address of a name: four dead ones leave time for the fifth."""
+CERTIFICATE_LIMIT_S = 8.0
+"""Over fetching the server's certificate."""
 IDLE_CONNECTION_S = 60.0
 """A connection that was unused for longer is not used again: routers forget it silently, and the request would hang."""
 RESPONSE_LIMIT_BYTES = 16 * 1024
-INTERRUPTED_LIMIT = 50
-"""How many interrupted sessions a process keeps; then it has to be started again."""
+INTERRUPTED_LIMIT = 20
+"""How many interrupted sessions a process keeps, up to 1 MB each; then it has to be started again."""
 SYSTEM_STORE = Path("/etc/ssl/certs/ca-certificates.crt")
+"""Debian's; elsewhere it is where OpenSSL was built to look."""
 
-_CLOSED_BY_SERVER = Retry(total=1, connect=0, read=1, status=0, redirect=0, other=0, allowed_methods=None, respect_retry_after_header=False)
-"""A server may close a kept connection just as the next request is sent (RFC 9112 §9.3.1): then it is sent once more."""
+_CLOSED_BY_SERVER = Retry(total=1, connect=0, read=1, status=0, redirect=0, other=1, allowed_methods=None, respect_retry_after_header=False)
+"""A server may close a kept connection just as the next request is sent (RFC 9112 §9.3.1): then it is sent once more.
+urllib3 counts this as `read` or, where TLS notices it first, as `other`."""
 _FAILURES = (requests.RequestException, HTTPError, OSError, ValueError)
 """All that a request may raise, besides DeadlineExceeded."""
 
@@ -54,8 +59,56 @@ class RestApi:
         self._base_url = config.base_url
         self._client_id = config.uuid
         self._key = key
+        self._connection = _Connection(config)
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
+
+    def post(self, message: Message) -> Result:
+        """Signs `message` and posts it once. Takes `REQUEST_LIMIT_S` at most, and name resolution. Raises nothing."""
+        fields = message.fields(self._client_id)
+        fields["sig"] = self._key.sign(canonical_text(fields))
+        answer = self._connection.request("POST", f"{self._base_url}/{message.endpoint}", fields)
+        if isinstance(answer, Result):
+            return answer
+        return judge(answer.status, answer.phrase, answer.headers, answer.body, time.time())
+
+
+def probe(config: Config) -> Result:
+    """Sends a GET for the base URL. Every HTTP response is ACCEPTED: it shows that there is a connection. Raises ConfigError."""
+    connection = _Connection(config)
+    answer = connection.request("GET", config.base_url)
+    connection.close()
+    return answer if isinstance(answer, Result) else Result(Outcome.ACCEPTED, f"{answer.status} {answer.phrase}".rstrip())
+
+
+def server_certificate(host: str, port: int, limit_s: float = CERTIFICATE_LIMIT_S) -> CertificateFacts | None:
+    """What the certificate that the server shows contains, trusted or not; None where it shows none in time."""
+    try:
+        with time_limit(limit_s):
+            return certificate_facts(ssl.get_server_certificate((host, port), timeout=CONNECT_TIMEOUT_S))
+    except (DeadlineExceeded, OSError, ValueError):
+        return None
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """An HTTP response."""
+
+    status: int
+    phrase: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class _Connection:
+    """A session with the server, which is replaced after an interruption."""
+
+    def __init__(self, config: Config) -> None:
+        """Raises ConfigError if `caBundle` cannot be used."""
         # A path, not True: requests then reads the file for each new connection, so that an update of the store counts.
-        self._store = str(config.ca_bundle or SYSTEM_STORE)
+        self._store = str(config.ca_bundle or _system_store())
         try:
             ssl.create_default_context(cafile=config.ca_bundle)
         except OSError as error:
@@ -65,29 +118,27 @@ class RestApi:
         self._last_used = float("-inf")
 
     def close(self) -> None:
-        """Closes the connection."""
         self._session.close()
 
-    def post(self, message: Message) -> Result:
-        """Signs `message` and posts it once. Takes `REQUEST_LIMIT_S` at most, and name resolution. Raises nothing."""
-        fields = message.fields(self._client_id)
-        fields["sig"] = self._key.sign(canonical_text(fields))
+    def request(self, method: str, url: str, fields: Mapping[str, str] | None = None) -> _Answer | Result:
+        """The response to one request, or what it means that there is none."""
         if time.monotonic() - self._last_used > IDLE_CONNECTION_S:
             self._session.close()
-        result = self._post(f"{self._base_url}/{message.endpoint}", fields)
+        answer = self._request(method, url, fields)
         self._last_used = time.monotonic()
-        return result
+        return answer
 
-    def _post(self, url: str, fields: Mapping[str, str]) -> Result:
+    def _request(self, method: str, url: str, fields: Mapping[str, str] | None) -> _Answer | Result:
         response: requests.Response | None = None
         body = bytearray()
         interruption: BaseException | None = None
         limit = time_limit(REQUEST_LIMIT_S)
         try:
             with limit:
-                response = self._session.post(
-                    url, data=fields, verify=self._store, timeout=(CONNECT_TIMEOUT_S, REQUEST_LIMIT_S), allow_redirects=False, stream=True
-                )
+                response = self._session.request(
+                    method, url, data=fields, verify=self._store, timeout=(CONNECT_TIMEOUT_S, REQUEST_LIMIT_S),
+                    allow_redirects=False, stream=True,
+                )  # fmt: skip
                 _read_body(response, body)
         except DeadlineExceeded as error:
             interruption = error
@@ -99,12 +150,21 @@ class RestApi:
                 self._session = _new_session()
         if response is None:
             return Result(Outcome.FAILED, f"no answer within {REQUEST_LIMIT_S:.0f} s")
-        return judge(response.status_code, response.reason or "", response.headers, bytes(body), time.time())
+        if response.status_code < 200:
+            # An interim response. The final one would be taken for the answer to the next message.
+            self._session.close()
+        return _Answer(response.status_code, response.reason or "", response.headers, bytes(body))
 
 
 def must_restart() -> bool:
     """Whether so many requests were interrupted that the process should end and be started again."""
     return len(_interrupted) >= INTERRUPTED_LIMIT
+
+
+def _system_store() -> Path | str:
+    if SYSTEM_STORE.is_file():
+        return SYSTEM_STORE
+    return ssl.get_default_verify_paths().cafile or SYSTEM_STORE
 
 
 def _new_session() -> requests.Session:

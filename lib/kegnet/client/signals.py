@@ -17,6 +17,7 @@ class Signals:
     """SIGTERM, SIGINT and SIGHUP as bytes in a pipe, written by the interpreter's own handler, so that none is lost."""
 
     def __init__(self) -> None:
+        self._stop = b""
         self._read_end, write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
         deadline.install()
@@ -31,8 +32,10 @@ class Signals:
     def read(self) -> bytes:
         """The numbers of the signals that came since the last call."""
         with contextlib.suppress(BlockingIOError):
-            return os.read(self._read_end, 4096)
-        return b""
+            return os.read(self._read_end, 4096) + self._stop
+        return self._stop
 
-    def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
+    def _on_stop(self, number: int, _frame: FrameType | None) -> None:
+        # Should the pipe be full. On its own this is not enough: an alarm can interrupt this handler.
+        self._stop = bytes([number])
         deadline.shorten(STOP_WITHIN_S)

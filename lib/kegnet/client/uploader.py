@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 
 from ..core.messages import LINE_LIMIT_BYTES, Pour, PourError
 from ..core.syslog_handler import HourlyLimit, escape_name
 from .outcome import Fate, Outcome, Result
 from .rest_api import RestApi
 from .retry import Retry
-from .spool import Content, Entry, FileError, NotAFileError, Spool
+from .spool import Content, Entry, NotAFileError, Spool
 
 INVALID_REPORTED_S = 10.0
 """How long an invalid file that inotify reported as finished stays as it is before it is set aside: it may be written again."""
@@ -66,10 +67,10 @@ class Uploader:
         except NotAFileError as error:
             if self._ignored_limit.allows(entry.name, now):
                 log.warning("%s is ignored: it is %s", escape_name(entry.name), error)
-            self._spool.ignore(entry.name)
-        except FileError as error:
-            if self._unreadable_limit.allows(f"{entry.name}: {error}", now):
-                log.warning("%s is kept: %s; it is tried again", escape_name(entry.name), error)
+            self._spool.put_off(entry.name)
+        except OSError as error:
+            if self._unreadable_limit.allows(entry.name, now):
+                log.warning("%s is kept: it cannot be read (%s); it is tried again", escape_name(entry.name), error.strerror)
             self._spool.put_off(entry.name, now + UNREADABLE_S)
         else:
             return self._process(entry, content, now)
@@ -95,6 +96,9 @@ class Uploader:
             log.info("pour accepted: %s (pin %d, %d pulses in %d)", escape_name(entry.name), pour.pin, pour.pulses, pour.et)
         reason = f"the server rejected it ({result.reason}); --requeue sends it again"
         self._spool.apply(entry.name, content, fate, attempts, reason, now)
+        if result.outcome is Outcome.FAILED:
+            # The server may fail on this pour alone: name it.
+            return replace(result, reason=f"{result.reason} ({escape_name(entry.name)})")
         return result
 
 

@@ -186,7 +186,7 @@ def _database(folder: Path, client_id: str) -> str:
     store = Store(url)
     store.set_client(client_id, name="Garage", public_key=(folder / "pubkey.pem").read_text(), coldest=2000, warmest=6500)
     now_ms = time.time_ns() // 10**6
-    for pin, name in zip(PINS, ("IPA", "Stout")):
+    for pin, name in zip(PINS, ("IPA", "Stout"), strict=True):
         store.set_tap(client_id, pin, name=name, keg_ml=19_000, tapped_ms=now_ms - 4 * 86_400_000)
     make_up(store, client_id, PINS, now_ms)
     store.close()

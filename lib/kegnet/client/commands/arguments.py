@@ -14,17 +14,18 @@ from ..config import DEFAULT_PATH
 
 PROGRAM = "kegnet-client"
 
-_HELP = """\
+HELP = """\
 From a new machine to the first ping:
   sudo kegnet-client --setup            makes a key, a UUID and client.conf, and prints what the server needs
   sudo kegnet-client --check            examines everything, and prints a fix for what is wrong
   sudo systemctl start kegnet-client    starts it; systemctl status kegnet-client shows its state in one line
 
-Pours that were set aside as X.pour.fail are sent again after: sudo kegnet-client --requeue
+To send pours again that were set aside as X.pour.fail: sudo kegnet-client --requeue
 
-Exit status: 0 after SIGTERM or SIGINT, or success; 1 where --check finds a failure, or --requeue could not put back
-all; 2 for a wrong command line; 78 where the configuration or the key cannot be used. kegnet-client(8) has all of them.
-See also client.conf(5).
+Exit status: 0 success, or SIGTERM or SIGINT ended the daemon; 1 --check found a failure, or --requeue could not queue
+all; 2 wrong command line; 70 unexpected error; 74 the output cannot be written; 75 too many interrupted requests, systemd
+starts the daemon again; 78 the configuration or the key cannot be used; 130 Ctrl-C in a mode; 141 a pipe was closed.
+See also kegnet-client(8) and client.conf(5).
 """
 
 
@@ -33,14 +34,14 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Sends a kegerator's temperature and pours to the KegNet REST API, in the foreground until SIGTERM. Modes:",
-        epilog=_HELP,
+        epilog=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument("--setup", action="store_true", help="makes what is missing: a key, a UUID, client.conf; overwrites nothing")
     modes.add_argument("--check", action="store_true", help="examines configuration, key, spool, sensor, clock, server and service")
-    modes.add_argument("--requeue", nargs="*", metavar="FILE", help="sends pours that were set aside again: these, or all")
+    modes.add_argument("--requeue", nargs="*", metavar="FILE", help="queues pours again that were set aside: these, or all")
     modes.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     parser.add_argument("--config", metavar="FILE", type=Path, default=DEFAULT_PATH, help="the configuration (%(default)s)")
     parser.add_argument("--server", metavar="URL", help="with --setup: serviceBaseURL; without it, --setup asks")
@@ -63,5 +64,6 @@ def is_mode(parsed: argparse.Namespace) -> bool:
 
 
 def complain(line: str) -> None:
-    """Prints an error on stderr, as one printable line."""
-    print(f"{PROGRAM}: {escape(line)}", file=sys.stderr)
+    """Prints an error on stderr, as one printable line. If that is not possible, the exit status has to do."""
+    with contextlib.suppress(OSError):
+        print(f"{PROGRAM}: {escape(line)}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""--setup: makes what a client needs and does not have: a key, a UUID, a client.conf. Never overwrites anything."""
+"""--setup: makes what is missing: a key, a UUID, client.conf. Overwrites nothing."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import contextlib
 import os
 import re
 import sys
-import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from . import config, signer
-from .config import Config, ConfigError
-from .signer import KeyFileError, Signer
+from ...core.ini import ConfigError, HintError
+from ...core.signing import KeyFileError, SigningKey, new_key_pem
+from .. import config
+from ..config import Config
+from . import new_files
 
 _TEMPLATE = f"""\
 # The configuration of kegnet-client; see client.conf(5). After a change: systemctl reload kegnet-client
@@ -22,100 +23,117 @@ _TEMPLATE = f"""\
 uuid =
 serviceBaseURL =
 """
-_FOR_THE_KEEPER = """\
-This client's UUID:
+_RESULT = """\
+The UUID of this client:
 
     {uuid}
 
 Its public key:
 
 {public_key}
-Give both to whoever keeps the server {server}
-The private key stays here, in {private_key}, and nobody else needs it, ever.
-Once the server knows them, see whether all is well, and start:
+Give both to the administrator of the server {server}
+The private key stays on this machine, in {private_key}. Nobody else needs it.
+When the server knows both, check that all is well, and start the client:
 
-    sudo kegnet-client --check
-    sudo systemctl start kegnet-client
+    {check}
+    {start}
 """
 
 
 def set_up(path: Path, server: str | None) -> str:
-    """Fills in what is missing in the configuration at `path`, and makes the key that it names; what to tell the owner.
+    """Fills in what is missing in the configuration at `path`, and makes the key that it names. Returns what to print.
 
-    `server` is the serviceBaseURL, if it is known; None asks on the terminal where the file has none. Raises ConfigError,
-    also where the file has another one; then nothing, or not all, has been made, and another run goes on from there.
+    `server` is the serviceBaseURL; None asks for it on the terminal if the file has none. Raises ConfigError. What was
+    made before it stays, and another run continues from there.
     """
     path = path.absolute()
-    there = config.values(path) if os.path.lexists(path) else {}
-    missing = {} if there.get("uuid") else {"uuid": str(uuid.uuid4())}
-    address = _address(path, there.get("servicebaseurl", ""), server)
-    if not there.get("servicebaseurl"):
-        missing["serviceBaseURL"] = address
-    with _refused_by_the_disk(path):
+    missing = _missing(path, server)
+    with _permitted(path):
         _fill_in(path, missing)
     conf = config.load(path)
-    with _refused_by_the_disk(conf.private_key):
+    with _permitted(conf.private_key, path):
         if not os.path.lexists(conf.private_key):
-            _make(conf.private_key, signer.new_key_pem(), 0o600)
-    return _for_the_keeper(conf)
+            new_files.make(conf.private_key, new_key_pem(), 0o600)
+    return _result(conf)
 
 
-def _for_the_keeper(conf: Config) -> str:
+def _missing(path: Path, server: str | None) -> dict[str, str]:
+    """The required parameters that the file does not have, or has without a value; and the values that it gets."""
+    section = config.read_section(path) if os.path.lexists(path) else None
+    old_uuid, old_url = (section.raw("uuid"), section.raw("serviceBaseURL")) if section else ("", "")
+    missing = {} if old_uuid else {"uuid": str(uuid.uuid4())}
+    url = _base_url(path, old_url, server)
+    return missing if old_url else {**missing, "serviceBaseURL": url}
+
+
+def _result(conf: Config) -> str:
     try:
-        public_key = Signer.load(conf.private_key).public_key_pem()
+        public_key = SigningKey.load(conf.private_key).public_key_pem()
     except KeyFileError as error:
-        raise conf.error("privateKey", conf.private_key, str(error)) from error
-    return _FOR_THE_KEEPER.format(uuid=conf.uuid, public_key=public_key, server=conf.base_url, private_key=conf.private_key)
+        raise conf.error("privateKey", conf.private_key, error.problem, error.fix) from error
+    is_default = conf.path == config.DEFAULT_PATH
+    return _RESULT.format(
+        uuid=conf.uuid,
+        public_key=public_key,
+        server=conf.base_url,
+        private_key=conf.private_key,
+        check=config.command(conf.path, "--check"),
+        # The service reads the default configuration.
+        start="sudo systemctl start kegnet-client" if is_default else config.command(conf.path, "").rstrip(),
+    )
 
 
 @contextlib.contextmanager
-def _refused_by_the_disk(path: Path) -> Iterator[None]:
+def _permitted(path: Path, conf: Path | None = None) -> Iterator[None]:
+    """Turns the OSError of a block that makes `path`, for the configuration `conf`, into a ConfigError."""
     try:
         yield
     except OSError as error:
-        mend = "run this as root: sudo kegnet-client --setup" if os.geteuid() else "see whether its folder is there and writable"
-        raise ConfigError(f"{path}: cannot be made ({error.strerror}); {mend}") from error
+        by_root = f"run this as root: {config.command(conf or path, '--setup')}"
+        fix = by_root if os.geteuid() else "make sure that its directory exists and can be written to"
+        raise ConfigError(f"{path}: cannot be made ({error.strerror})", fix) from error
 
 
 # The server's address.
 
 
-def _address(path: Path, there: str, server: str | None) -> str:
+def _base_url(path: Path, old: str, server: str | None) -> str:
     if server is None:
-        return there or _ask(path)
+        return old or _ask(path)
     try:
         config.base_url(server)
     except ValueError as error:
-        raise ConfigError(f"--server {server}: {_right(error)}") from error
-    if there not in ("", server):
-        raise ConfigError(f"{path}: serviceBaseURL = {there}: is there already, and --setup overwrites nothing; edit the file to change it")
+        raise ConfigError(f"--server {server}: {_problem(error)}", f"use {config.BASE_URL_TAKES}") from error
+    if old not in ("", server):
+        raise ConfigError(
+            f"{path}: serviceBaseURL = {old}: has a value already, and --setup overwrites nothing", "edit the file to change it"
+        )
     return server
 
 
 def _ask(path: Path) -> str:
     if not sys.stdin.isatty():
-        raise ConfigError(f"{path}: serviceBaseURL is missing; name it: kegnet-client --setup --server https://...")
-    print(f"Which server is this client's? It takes {config.BASE_URL_RIGHT}", file=sys.stderr)
+        raise ConfigError(f"{path}: serviceBaseURL is missing", f"name it: {config.command(path, '--setup')} --server https://...")
+    print(f"Which server does this client send to? Use {config.BASE_URL_TAKES}", file=sys.stderr)
     while True:
         print("serviceBaseURL = ", end="", file=sys.stderr, flush=True)
         text = sys.stdin.readline()
         if not text:
-            raise ConfigError(f"{path}: serviceBaseURL is missing, and nothing was made")
+            raise ConfigError(f"{path}: serviceBaseURL is missing, and nothing was made", "run --setup again and enter it")
         try:
             config.base_url(text.strip())
         except ValueError as error:
-            print(_right(error), file=sys.stderr)
+            print(f"{_problem(error)}; use {config.BASE_URL_TAKES}", file=sys.stderr)
         else:
             return text.strip()
 
 
-def _right(error: ValueError) -> str:
-    # urlsplit() has words of its own, which are not for owners.
-    hint = f"{error}; " if str(error).startswith("a ") else ""
-    return f"{hint}it takes {config.BASE_URL_RIGHT}"
+def _problem(error: ValueError) -> str:
+    # Other ValueErrors have a text by urlsplit(), which is meant for programmers.
+    return str(error) if isinstance(error, HintError) else "this address is not valid"
 
 
-# The files.
+# client.conf.
 
 
 def _fill_in(path: Path, missing: Mapping[str, str]) -> None:
@@ -125,15 +143,15 @@ def _fill_in(path: Path, missing: Mapping[str, str]) -> None:
         old = path.read_bytes().decode("utf-8")
     new = _TEMPLATE if old is None else old
     for name, value in missing.items():
-        new = _with(new, name, value)
+        new = with_parameter(new, name, value)
     if old is None:
-        _make(path, new.encode("utf-8"), 0o644)
+        new_files.make(path, new.encode("utf-8"), 0o644)
     elif new != old:
-        _replace(path, new.encode("utf-8"))
+        new_files.replace(path, new.encode("utf-8"))
 
 
-def _with(text: str, name: str, value: str) -> str:
-    """`text` with `name = value` in our section: where the parameter stands without a value, or else first of all."""
+def with_parameter(text: str, name: str, value: str) -> str:
+    """`text` with `name = value` in our section: in the line that has the parameter without a value, or else in its first line."""
     head = re.search(rf"^\ufeff?[ \t]*\[{config.SECTION}\].*(\n|\Z)", text, re.MULTILINE)
     if head is None:
         return text
@@ -145,53 +163,3 @@ def _with(text: str, name: str, value: str) -> str:
         newline = "\r\n" if head[0].endswith("\r\n") else "\n"
         section = ("" if head[1] else newline) + f"{name} = {value}{newline}" + section
     return text[: head.end()] + section + text[end:]
-
-
-def _make(path: Path, content: bytes, mode: int) -> None:
-    """A new file, whole or not at all, and on the disk. Raises OSError, FileExistsError among them: nothing is overwritten."""
-    temporary = _written(path, content, mode)
-    try:
-        os.link(temporary, path)
-    finally:
-        os.unlink(temporary)
-    _sync(path.parent)
-    print(f"made {path}", file=sys.stderr)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """The file, whole, with another content, but of the same owner and mode."""
-    path = Path(os.path.realpath(path))
-    status = path.stat()
-    temporary = _written(path, content, status.st_mode & 0o7777)
-    try:
-        if os.geteuid() == 0:
-            os.chown(temporary, status.st_uid, status.st_gid)
-        os.rename(temporary, path)
-    except OSError:
-        os.unlink(temporary)
-        raise
-    _sync(path.parent)
-    print(f"filled in {path}", file=sys.stderr)
-
-
-def _written(path: Path, content: bytes, mode: int) -> str:
-    """A temporary file beside `path`."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with open(descriptor, "wb") as file:
-            os.fchmod(descriptor, mode)
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-    except OSError:
-        os.unlink(name)
-        raise
-    return name
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

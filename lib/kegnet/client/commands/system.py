@@ -1,4 +1,4 @@
-"""What the machine says of itself: its service manager, its clock, its boot configuration, its users. Facts, no judgement."""
+"""Facts about the system: its service manager, clock, boot configuration, kernel modules and users. No judgement."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 
 UNIT = "kegnet-client.service"
 _INSTALLED_UNIT = "/usr/share/kegnet-client/service/kegnet-client.service"
-"""Where service/install has it; systemd knows it only as long as it is enabled."""
+"""Where service/install puts it. systemd only knows it while it is enabled."""
 BOOT_CONFIGS = (Path("/boot/firmware/config.txt"), Path("/boot/config.txt"))
-"""Where Raspberry Pi OS keeps what the firmware reads: since Debian 12, and before."""
+"""The file that the firmware of a Raspberry Pi reads, since Debian 12 and before."""
 _OVERLAY = re.compile(r"^\s*dtoverlay\s*=\s*w1-gpio", re.MULTILINE)
 _TIME_ERROR = 5
 _TIMEX_BYTES = 512
-"""More than a struct timex takes on any architecture."""
+"""More than the size of struct timex on any architecture."""
 _PROPERTIES = (
     "LoadState", "UnitFileState", "ActiveState", "SubState", "Result", "ExecMainStatus",
     "StatusText", "ActiveEnterTimestamp", "User", "ReadWritePaths", "LoadCredential",
@@ -27,7 +27,7 @@ _TIMEOUT_S = 10
 
 
 def boot_config() -> Path | None:
-    """The file in which overlays are enabled; None where this is no Raspberry Pi."""
+    """The file in which overlays are enabled; None where this is not a Raspberry Pi."""
     return next((path for path in BOOT_CONFIGS if path.is_file()), None)
 
 
@@ -37,12 +37,12 @@ def enables_one_wire(path: Path) -> bool:
 
 
 def has_module(name: str) -> bool:
-    """Whether the kernel has the module `name`, loaded or built in and with something to say."""
+    """Whether the kernel module `name` is loaded, or built in with parameters."""
     return os.path.isdir(f"/sys/module/{name}")
 
 
 def clock_is_synchronised() -> bool:
-    """Whether something keeps the clock right: adjtimex(2). Raises OSError."""
+    """Whether the clock is synchronised, by adjtimex(2). Raises OSError."""
     timex = ctypes.create_string_buffer(_TIMEX_BYTES)
     state = ctypes.CDLL(None, use_errno=True).adjtimex(timex)
     if state < 0:
@@ -51,31 +51,31 @@ def clock_is_synchronised() -> bool:
 
 
 def service() -> Mapping[str, str]:
-    """What systemd says of our service, as the properties of systemctl(1); empty where no systemd runs, or it says nothing."""
+    """The properties of our unit, as systemctl(1) shows them; empty where systemd does not run."""
     command = ["systemctl", "show", *(f"--property={name}" for name in _PROPERTIES), UNIT]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired):
         return {}
-    if said.returncode != 0:
+    if answer.returncode != 0:
         return {}
-    return dict(line.partition("=")[::2] for line in said.stdout.splitlines())
+    return dict(line.partition("=")[::2] for line in answer.stdout.splitlines())
 
 
 def enable_command(state: str) -> str:
-    """What has the service, which systemd calls `state`, start with the machine."""
+    """The command that makes the service, whose state in systemd is `state`, start at boot."""
     if state == "masked":
         return f"systemctl unmask {UNIT}"
     if state == "not-found" and not os.path.exists(_INSTALLED_UNIT):
-        return "install it as a service, or see that something else starts this program"
+        return "install it as a service, or make sure that something else starts this program"
     return f"systemctl enable {_INSTALLED_UNIT if os.path.exists(_INSTALLED_UNIT) else UNIT}"
 
 
 def may(user: str, test: str, path: Path) -> bool | None:
-    """Whether `user` may do to `path` what each letter of `test` asks of test(1): r, w, x. Raises OSError.
+    """Whether `user` can do to `path` what each letter of `test` (r, w, x) asks of test(1). Raises OSError.
 
-    Asked as that user, for the kernel knows what modes do not tell: access lists, and what is mounted read-only. None where only
-    root could ask so. Where there is no such user, this process asks for itself.
+    The test runs as that user, because modes do not show access lists and read-only mounts. None where only root could
+    do that. Where there is no such user, the test is for this process.
     """
     try:
         account = pwd.getpwnam(user)

@@ -2,6 +2,6 @@
 
 from .files import Content, NotAFileError
 from .queue import Entry
-from .spool import FileError, Spool
+from .spool import Spool
 
-__all__ = ["Content", "Entry", "FileError", "NotAFileError", "Spool"]
+__all__ = ["Content", "Entry", "NotAFileError", "Spool"]

@@ -7,13 +7,14 @@ import errno
 import fcntl
 import heapq
 import os
+import select
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from .files import FAIL_SUFFIX, SUFFIX
 from .queue import Age
-from .watch import Events, Watch, WatchError
+from .watch import Events, Watch, WatchError, open_mount_table
 
 
 class DirectoryError(Exception):
@@ -43,10 +44,11 @@ class SpoolDirectory:
         self.warning = ""
         self.descriptor = _open(path)
         self._watch: Watch | None = None
+        self._mounts = open_mount_table()
         try:
             self._lock()
         except DirectoryError:
-            os.close(self.descriptor)
+            self.close()
             raise
         self.watch()
 
@@ -54,6 +56,8 @@ class SpoolDirectory:
         """Releases the lock and the watch."""
         self.unwatch()
         os.close(self.descriptor)
+        if self._mounts is not None:
+            os.close(self._mounts)
 
     def is_current(self) -> bool:
         """Whether `path` still leads to this directory, and through the same mount."""
@@ -68,9 +72,14 @@ class SpoolDirectory:
             os.close(descriptor)
 
     @property
-    def watch_descriptor(self) -> int | None:
-        """The descriptor to poll for events; None where the directory cannot be watched."""
-        return None if self._watch is None else self._watch.descriptor
+    def is_watched(self) -> bool:
+        """Whether inotify watches the directory."""
+        return self._watch is not None
+
+    def descriptors(self) -> dict[int, int]:
+        """What to poll, and for which events."""
+        watched = {} if self._watch is None else {self._watch.descriptor: select.POLLIN}
+        return watched if self._mounts is None else {**watched, self._mounts: select.POLLPRI}
 
     def watch(self) -> None:
         """Watches the directory and the way to it."""
@@ -86,9 +95,11 @@ class SpoolDirectory:
             self._watch.close()
             self._watch = None
 
-    def read_events(self) -> Events:
-        """What inotify has reported."""
-        return Events() if self._watch is None else self._watch.read()
+    def read_events(self, descriptor: int) -> Events:
+        """What happened, as one of `descriptors()` reports it."""
+        if self._watch is not None and descriptor == self._watch.descriptor:
+            return self._watch.read()
+        return Events(moved=not self.is_current())
 
     def list(self, known: Container[str], after: Age, limit: int) -> Listing:
         """The oldest pours that are not `known` and come `after` an age, and all counts. Raises OSError."""

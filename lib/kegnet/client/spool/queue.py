@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Set
 from dataclasses import dataclass, field, replace
 
 from ..retry import Attempts
@@ -57,6 +58,15 @@ class Queue:
     def __contains__(self, name: object) -> bool:
         return name in self._entries
 
+    @property
+    def held(self) -> int:
+        """How many are not due yet, at most."""
+        return len(self._later)
+
+    def names(self) -> Set[str]:
+        """All names."""
+        return self._entries.keys()
+
     def get(self, name: str) -> Entry | None:
         """What is known of `name`."""
         return self._entries.get(name)
@@ -67,10 +77,6 @@ class Queue:
         self._entries[entry.name] = entry
         if old is None or (old.due, old.order) != (entry.due, entry.order):
             heapq.heappush(self._later, (entry.due, entry.name))
-
-    def put_off(self, name: str, until: float) -> None:
-        """Does not hand out `name` before `until`."""
-        self.put(replace(self._entries[name], wait_until=until))
 
     def remove(self, name: str) -> None:
         """Forgets `name`."""

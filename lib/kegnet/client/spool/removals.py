@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Set
 from dataclasses import dataclass, replace
 
 from ...core.syslog_handler import escape_name
@@ -47,6 +48,10 @@ class Removals:
 
     def __len__(self) -> int:
         return len(self._pending)
+
+    def names(self) -> Set[str]:
+        """The names under which the files are now."""
+        return self._pending.keys()
 
     @property
     def full(self) -> bool:

@@ -7,8 +7,6 @@ queue overflow, after it was replaced, every 10 minutes, and when there were mor
 from __future__ import annotations
 
 import logging
-import os
-import select
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +15,9 @@ from ..outcome import Fate
 from ..retry import Attempts
 from . import files
 from .directory import DirectoryError, SpoolDirectory
-from .files import Content, NotAFileError
+from .files import Content
 from .queue import Age, Entry, Queue
 from .removals import Finished, Removals, Removed
-from .watch import open_mount_table
 
 BATCH = 10_000
 """Upper bound on names taken from one look at the directory: enough that a backlog of 100,000 needs few looks."""
@@ -37,57 +34,51 @@ _START: Age = (_LONG_AGO, "")
 log = logging.getLogger(__name__)
 
 
-class FileError(Exception):
-    """A file in the spool cannot be read. The text says why."""
-
-
 class Spool:
     """The directory `path`. `now` is always `time.monotonic()` seconds.
 
-    `trouble` says what is wrong with the directory; it is empty while all is well. `waiting` and
-    `set_aside` count files. `arrived_at`: when inotify last reported a pour.
+    `waiting` and `set_aside` count files. `arrived_at`: when inotify last reported a pour.
     """
 
     def __init__(self, path: Path, now: float) -> None:
         """Opens the directory if it can be opened, and finds what waits there."""
         self.path = path
-        self.trouble = ""
         self.waiting = 0
         self.set_aside = 0
         self.arrived_at = _LONG_AGO
         self._queue = Queue()
         self._removals = Removals()
         self._directory: SpoolDirectory | None = None
-        self._mounts = open_mount_table()
         self._more = False
         self._after = _START
         self._failures = 0
         self._look_due = now
+        self._trouble = ""
         self._trouble_limit = HourlyLimit()
         self.maintain(now)
 
     def close(self) -> None:
         """Releases the directory."""
         self._close_directory()
-        if self._mounts is not None:
-            os.close(self._mounts)
-            self._mounts = None
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the directory; empty while all is well."""
+        if len(self._removals) and not self._trouble:
+            return f"does not permit the removal of {len(self._removals)} finished pours"
+        return self._trouble
 
     # What waits.
 
     def descriptors(self) -> dict[int, int]:
         """What to poll, and for which events. When there is one, call `read_events()`."""
-        watched = self._directory.watch_descriptor if self._directory else None
-        found = {} if watched is None else {watched: select.POLLIN}
-        return found if self._mounts is None else {**found, self._mounts: select.POLLPRI}
+        return self._directory.descriptors() if self._directory else {}
 
     def read_events(self, descriptor: int, now: float) -> None:
         """Reads the events of one of `descriptors()`."""
-        if self._directory is None or descriptor == self._mounts:
-            if self._directory is None or not self._directory.is_current():
-                self._look_due = now
+        if self._directory is None:
             return
-        events = self._directory.read_events()
+        events = self._directory.read_events(descriptor)
         for name in events.names:
             self._add_reported(self._directory, name, now)
         if events.missed or events.moved:
@@ -123,15 +114,10 @@ class Spool:
     # One pour.
 
     def read(self, name: str, limit_bytes: int) -> Content:
-        """The first `limit_bytes` of the pour `name`. Raises FileNotFoundError, NotAFileError or FileError."""
+        """The first `limit_bytes` of the pour `name`. Raises NotAFileError or OSError, FileNotFoundError among them."""
         if self._directory is None:
             raise FileNotFoundError(name)
-        try:
-            return files.read(self._directory.descriptor, name, limit_bytes)
-        except (NotAFileError, FileNotFoundError):
-            raise
-        except OSError as error:
-            raise FileError(f"it cannot be read ({error.strerror})") from error
+        return files.read(self._directory.descriptor, name, limit_bytes)
 
     def observe(self, entry: Entry, content: Content, now: float) -> tuple[bool, float]:
         """Whether inotify has reported the file in the state `content`, and for how many seconds it is known to be in it."""
@@ -140,18 +126,10 @@ class Spool:
             return False, 0.0
         return entry.reported == content.stamp, now - entry.since
 
-    def put_off(self, name: str, until: float) -> None:
-        """Hands out `name` again, but not before `until`, or once inotify reports it."""
-        if len(self._queue) <= KEPT - BATCH:
-            self._queue.put_off(name, until)
-        else:
-            # The memory is for those that can be sent. A later look finds this one again.
-            self._queue.remove(name)
-            self._look_due = min(self._look_due, until)
-
-    def ignore(self, name: str) -> None:
-        """Hands out `name` again only when inotify reports it."""
-        self.put_off(name, _NEVER)
+    def put_off(self, name: str, until: float = _NEVER) -> None:
+        """Hands out `name` again at `until`, or once inotify reports it."""
+        if (entry := self._queue.get(name)) is not None:
+            self._hold(replace(entry, wait_until=until))
 
     def forget(self, name: str) -> None:
         """Takes `name`, whose file is gone, out of the queue."""
@@ -166,15 +144,22 @@ class Spool:
         If `name` is another file by now, that one waits in its place.
         """
         if fate is Fate.KEEP:
-            entry = self._queue.get(name)
-            if entry is not None:
-                self._queue.put(replace(entry, attempts=attempts))
+            if (entry := self._queue.get(name)) is not None:
+                self._hold(replace(entry, attempts=attempts))
             return
         self.forget(name)
         if self._directory is not None:
             self._note(self._removals.remove(self._directory.descriptor, name, Finished(fate, content, reason, now), now))
 
     # Inside.
+
+    def _hold(self, entry: Entry) -> None:
+        if self._queue.held < KEPT - BATCH:
+            self._queue.put(entry)
+        else:
+            # The memory is for those that can be sent. A later look finds this one again.
+            self._queue.remove(entry.name)
+            self._look_due = min(self._look_due, entry.due)
 
     def _note(self, removed: Removed) -> None:
         self.set_aside += removed.set_aside
@@ -211,7 +196,7 @@ class Spool:
         try:
             directory = self._open_directory()
             self._forget_the_gone(directory)
-            known = _Known(self._queue, self._removals)
+            known = self._queue.names() | self._removals.names()
             listing = directory.list(known, self._after if self._more else _START, max(0, min(BATCH, KEPT - len(self._queue))))
         except (DirectoryError, OSError) as error:
             self._close_directory()
@@ -228,15 +213,14 @@ class Spool:
         self.waiting, self.set_aside = max(0, listing.waiting - len(self._removals)), listing.set_aside
         self._more = listing.more
         self._after = listing.oldest[-1] if listing.oldest else self._after
-        watched = directory.watch_descriptor is not None
-        self._look_due = now + (LOOK_AGAIN_S if watched else NOT_USABLE_S)
+        self._look_due = now + (LOOK_AGAIN_S if directory.is_watched else NOT_USABLE_S)
         self._set_trouble(directory.warning, now)
 
     def _open_directory(self) -> SpoolDirectory:
         """The directory at `path` as it is now. Raises DirectoryError."""
         if self._directory is not None:
             if self._directory.is_current():
-                if self._directory.watch_descriptor is None:
+                if not self._directory.is_watched:
                     self._directory.watch()
                 return self._directory
             self._close_directory()
@@ -258,19 +242,8 @@ class Spool:
                 self._queue.remove(name)
 
     def _set_trouble(self, trouble: str, now: float) -> None:
-        self.trouble = trouble
+        self._trouble = trouble
         if trouble and self._trouble_limit.allows(trouble, now):
             log.error("spool %s %s", self.path, trouble)
         elif not trouble and self._trouble_limit.end():
             log.info("spool %s can be used again", self.path)
-
-
-class _Known:
-    """The names that a look does not have to report."""
-
-    def __init__(self, queue: Queue, removals: Removals) -> None:
-        self._queue = queue
-        self._removals = removals
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._queue or name in self._removals

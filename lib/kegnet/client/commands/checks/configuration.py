@@ -1,0 +1,54 @@
+"""--check: client.conf and the private key."""
+
+from __future__ import annotations
+
+import shlex
+import stat
+from collections.abc import Iterator, Mapping
+
+from ....core.signing import KeyFileError, SigningKey
+from ... import config
+from ...config import Config
+from .. import system
+from .finding import Finding, Level
+
+
+def check_configuration(conf: Config, service: Mapping[str, str]) -> Iterator[Finding]:
+    """Whether the service can read the file, and what is odd in it."""
+    user = service.get("User", "")
+    if system.may(user, "r", conf.path) is False:
+        yield Finding("configuration", Level.FAILURE, f"{conf.path}: {user} cannot read it", f"chmod a+r {shlex.quote(str(conf.path))}")
+    else:
+        yield Finding("configuration", Level.OK, f"{conf.path}: client {conf.uuid}, server {conf.base_url}")
+    # What they say of the key is a finding of its own.
+    known = config.key_warnings(conf.private_key)
+    yield from (Finding("configuration", Level.WARNING, text, f"edit {conf.path}") for text in conf.warnings if text not in known)
+
+
+def check_key(conf: Config, service: Mapping[str, str]) -> tuple[SigningKey | None, Finding]:
+    """The private key, if it can be used, and what is found about it."""
+    path = conf.private_key
+    try:
+        key = SigningKey.load(path)
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except KeyFileError as error:
+        fix = error.fix.replace("{setup}", config.command(conf.path, "--setup"))
+        return None, Finding("key", Level.FAILURE, f"{path}: {error.problem}", fix)
+    except OSError as error:
+        return None, Finding("key", Level.FAILURE, f"{path}: it cannot be examined ({error.strerror})", "run this command again")
+    found = f"{path}: RSA, {key.bits} bits"
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        others = "everybody" if mode & stat.S_IRWXO else "its group"
+        text = f"{found}, but {others} can read or change it (mode {mode:04o}), and could sign messages as this client"
+        return key, Finding("key", Level.FAILURE, text, f"chmod 600 {shlex.quote(str(path))}")
+    if _service_has_another_key(conf, service):
+        fix = f"systemctl edit {system.UNIT}, add the lines [Service] and LoadCredential=privkey.pem:{path}; then restart it"
+        return key, Finding("key", Level.FAILURE, f"{found}, but systemd passes another key to the service", fix)
+    return key, Finding("key", Level.OK, f"{found}, readable by its owner only")
+
+
+def _service_has_another_key(conf: Config, service: Mapping[str, str]) -> bool:
+    credentials = service.get("LoadCredential")
+    if credentials is None or conf.private_key == config.default_key(conf.path):
+        return False
+    return f":{conf.private_key}" not in credentials

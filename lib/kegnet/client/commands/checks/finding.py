@@ -1,0 +1,36 @@
+"""One result of --check."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from ....core.ini import ConfigError
+from ....core.syslog_handler import escape
+
+
+class Level(enum.StrEnum):
+    """How bad a finding is: a failure keeps pings or pours from the server."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was examined, how bad it is, a description, and what to do about it unless it is ok."""
+
+    what: str
+    level: Level
+    text: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        fix = f"; fix: {self.fix}" if self.fix else ""
+        return f"{self.level.value:<9}{escape(f'{self.what}: {self.text}{fix}')}"
+
+
+def of_config_error(error: ConfigError) -> Finding:
+    """The failure that `error` describes."""
+    return Finding("configuration", Level.FAILURE, error.problem, error.fix)
