@@ -1,6 +1,6 @@
-"""What the parsers must make of an input: slow models of the contract, one character at a time, and the checks against them.
+"""Slow models of the contract, which look at one character at a time, and checks of the client's parsers against them.
 
-A check takes any bytes, and raises AssertionError where the client and its model disagree.
+A check takes any bytes, and raises AssertionError where the parser and its model disagree.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Callable
 
 import requests
-from kegnet import api, config, logs, thermometer
-from kegnet.messages import LINE_LIMIT_BYTES, Ping, Pour, PourError, canonical_text
+from kegnet.client import config, http_result, thermometer
+from kegnet.client.outcome import Outcome, Result
+from kegnet.core import ini, syslog_handler
+from kegnet.core.messages import LINE_LIMIT_BYTES, Ping, Pour, PourError, canonical_text
 
 PROBE = "28-0000054c9f11"
 CLIENT = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
@@ -28,24 +30,24 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def consists_of(text: str, characters: str, shortest: int = 1, longest: int | None = None) -> bool:
-    """Whether `text` has none but these characters, and as many as it should."""
+    """Whether `text` consists of `characters`, and has the right length."""
     return len(text) >= shortest and (longest is None or len(text) <= longest) and all(c in characters for c in text)
 
 
 def is_one_clean_line(text: str) -> bool:
-    """Whether an error's text can stand in the log as it is."""
+    """Whether an error's text can be logged as it is."""
     return text.isprintable() and 0 < len(text) < 300 and "Traceback" not in text
 
 
-# The pour: one line of four comma-separated decimal integers, with or without a newline at its end.
+# The pour: one line of four comma-separated decimal integers without a sign, with or without LF or CRLF at its end.
 
 
 def pour(content: bytes) -> list[int] | None:
     """The four numbers of a `.pour` file; None if it is not one."""
     line = content.decode("latin-1")
-    line = line.removesuffix("\n")
+    line = line.removesuffix("\n").removesuffix("\r") if line.endswith("\n") else line
     numbers = line.split(",")
-    if len(numbers) != 4 or not all(consists_of(number.removeprefix("-"), DIGITS, longest=19) for number in numbers):
+    if len(numbers) != 4 or not all(consists_of(number, DIGITS, longest=19) for number in numbers):
         return None
     return [int(number) for number in numbers]
 
@@ -59,7 +61,7 @@ def check_pour(content: bytes) -> None:
         assert expected is None, f"refused ({error}), but it is a pour"
         assert is_one_clean_line(str(error))
         return
-    assert expected == [parsed.pin, parsed.pulses, parsed.et, parsed.ts], f"taken for {parsed}, but it is {expected}"
+    assert expected == [parsed.pin, parsed.pulses, parsed.et, parsed.ts], f"read as {parsed}, but it is {expected}"
     client, _, signed = canonical_text(parsed.fields(CLIENT)).partition(b",")
     assert (client.decode(), signed) == (CLIENT, ",".join(map(str, expected)).encode())
     assert Pour.parse(signed) == parsed
@@ -69,7 +71,7 @@ def check_pour(content: bytes) -> None:
 
 
 def millicelsius(answer: str) -> int | None:
-    """The temperature that the text of `w1_slave` holds; None if it is no reading."""
+    """The temperature in the text of `w1_slave`; None if it is no reading."""
     lines = answer.split("\n")
     if len(lines) != 3 or lines[2]:
         return None
@@ -83,11 +85,11 @@ def millicelsius(answer: str) -> int | None:
     if not consists_of(temperature.removeprefix("-"), DIGITS, longest=9):
         return None
     value = int(temperature)
-    return value if -55_000 <= value <= 125_000 and value != 85_000 else None
+    return value if -55_000 <= value <= 125_000 and value not in (85_000, 127_937) else None
 
 
 def check_w1_slave(content: bytes) -> None:
-    """The thermometer takes the driver's bytes for ASCII, and whatever is none for a question mark."""
+    """The thermometer decodes the driver's bytes as ASCII, with a replacement character for others."""
     answer = content.decode("ascii", "replace")
     expected = millicelsius(answer)
     try:
@@ -97,7 +99,7 @@ def check_w1_slave(content: bytes) -> None:
         assert is_one_clean_line(str(error))
         assert PROBE in str(error)
         return
-    assert judged == expected, f"taken for {judged}, but it is {expected}"
+    assert judged == expected, f"read as {judged}, but it is {expected}"
     assert canonical_text(Ping(judged, 0).fields(CLIENT)) == f"{CLIENT},{expected},0".encode()
 
 
@@ -108,7 +110,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 
 def moment(day: str, month: str, year: str, clock: str) -> datetime | None:
-    """The time that a date's parts name; None if there is no such time."""
+    """The time with these parts; None if there is no such time, or a parser need not know it."""
     times = clock.split(":")
     if len(times) != 3 or month not in MONTHS or not all(consists_of(part, DIGITS, 2, 2) for part in (day, *times)):
         return None
@@ -116,21 +118,21 @@ def moment(day: str, month: str, year: str, clock: str) -> datetime | None:
         return None
     number = MONTHS.index(month) + 1
     hour, minute, second = map(int, times)
-    # A leap second is the 60th of its minute.
-    if not 1 <= int(day) <= calendar.monthrange(int(year), number)[1] or hour > 23 or minute > 59 or second > 60:
+    # A leap second, and a year before Unix time, may be read as nothing.
+    if not 1 <= int(day) <= calendar.monthrange(int(year), number)[1] or hour > 23 or minute > 59 or second > 59 or int(year) < 1970:
         return None
     return datetime(int(year), number, int(day), hour, minute, tzinfo=timezone.utc) + timedelta(seconds=second)
 
 
 def century(two_digits: str) -> str:
-    """A year of two digits as one of four: the one near to now. Half a century off, neither is, and the answer is none."""
+    """The year near now that ends in these two digits; empty if two are equally near."""
     if not consists_of(two_digits, DIGITS, 2, 2):
         return ""
     return next((f"{year}" for year in range(NOW.year - 40, NOW.year + 41) if f"{year}"[2:] == two_digits), "")
 
 
 def http_date(text: str) -> datetime | None:
-    """The time in a date as RFC 9110 §5.6.7 writes it: the form of today, RFC 850's, C's asctime()'s."""
+    """The time in a date as RFC 9110 §5.6.7 writes it: IMF-fixdate, RFC 850 or asctime()."""
     words = text.split(" ")
     if len(words) == 6 and words[0] in [f"{day[:3]}," for day in DAYS] and words[5] == "GMT":
         return moment(*words[1:5])
@@ -155,14 +157,44 @@ def wanted_s(text: str) -> float | None:
 
 
 def check_retry_after(content: bytes) -> None:
-    """HTTP's headers come as Latin-1. What is almost a date may be taken for one, or for nothing."""
+    """HTTP headers are Latin-1. Something like a date may be read as one, or as nothing."""
     text = content.decode("latin-1")
     expected = wanted_s(text)
-    answer = api.retry_after_s(text, NOW.timestamp())
+    answer = http_result.retry_after_s({"Retry-After": text}, NOW.timestamp())
     if expected is not None:
-        assert answer == expected, f"taken for {answer}, but it is {expected}"
-    assert 0.0 <= answer <= 3600.0, f"taken for {answer}"
-    assert answer == 0.0 or any(c in DIGITS for c in text), f"taken for {answer}, but names no number"
+        assert answer == expected, f"read as {answer}, but it is {expected}"
+    assert 0.0 <= answer <= 3600.0, f"read as {answer}"
+    assert answer == 0.0 or any(c in DIGITS for c in text), f"read as {answer}, but names no number"
+
+
+# The response: its status decides.
+
+
+def outcome(status: int) -> Outcome:
+    """What a response with this status and the standard phrase means."""
+    if 200 <= status <= 299:
+        return Outcome.ACCEPTED
+    if status in (401, 403):
+        return Outcome.REFUSED
+    if status in (408, 425, 429, 503):
+        return Outcome.BUSY
+    if status in (404, 405, 407, 421, 426) or not 400 <= status <= 499:
+        return Outcome.FAILED
+    return Outcome.INVALID
+
+
+def check_response(content: bytes) -> None:
+    """The first two bytes are the status, the next line the headers, the rest the body. The status decides, whatever else there is."""
+    status = int.from_bytes(content[:2], "big") % 700 + 100
+    head, _, body = content[2:].partition(b"\n")
+    headers = {"Server": "x", "Retry-After": head.decode("latin-1"), "Location": head.decode("latin-1")}
+    result: Result = http_result.judge(status, "Whatever", headers, body, NOW.timestamp())
+    assert result.outcome is outcome(status)
+    assert is_one_clean_line(result.reason) or len(result.reason) < 700
+    assert result.reason.isprintable()
+    assert result.reason.startswith(str(status))
+    assert 0.0 <= result.retry_after_s <= 3600.0
+    assert result.retry_after_s == 0.0 or result.outcome is Outcome.BUSY
 
 
 # The configuration: INI as configparser reads it, without interpolation.
@@ -170,13 +202,13 @@ def check_retry_after(content: bytes) -> None:
 
 @dataclass(frozen=True)
 class Refusal:
-    """The parameters that are at fault with their values, None for one that is missing; no parameter where the file as a whole is."""
+    """The wrong parameters with their values, None for one that is missing; empty if the file as a whole is wrong."""
 
     wrong: dict[str, str | None]
 
 
 def read(path: Path) -> dict[str, str] | None:
-    """The section's parameters, their names in small letters; None if the file is not what it should be."""
+    """The section's parameters, their names in lower case; None if the file is not valid."""
     reader = configparser.ConfigParser(interpolation=None)
     try:
         reader.read(path, encoding="utf-8-sig")
@@ -219,7 +251,7 @@ def right_url(text: str) -> bool:
 
 
 def right_path(text: str) -> bool:
-    """Any that the kernel could take, on one line."""
+    """Any one that the kernel could use, on one line."""
     return text != "" and "\n" not in text and "\0" not in text
 
 
@@ -229,8 +261,8 @@ def right_interval(text: str) -> bool:
 
 
 def right_sensor(text: str) -> bool:
-    """A 1-Wire device as the kernel names it: its family, a hyphen, its serial number."""
-    return len(text) == 15 and text[2] == "-" and consists_of((text[:2] + text[3:]).lower(), HEX_DIGITS, 14, 14)
+    """`none`, or a 1-Wire device as the kernel names it: its family, a hyphen, its serial number."""
+    return text.lower() == "none" or len(text) == 15 and text[2] == "-" and consists_of((text[:2] + text[3:]).lower(), HEX_DIGITS, 14, 14)
 
 
 RIGHT: dict[str, Callable[[str], bool]] = {
@@ -246,7 +278,7 @@ RIGHT: dict[str, Callable[[str], bool]] = {
 
 
 def resolved(folder: Path, text: str) -> Path:
-    """A path relative to `folder`, without `.` and `..`. Two slashes at its start stand, for POSIX keeps their meaning open."""
+    """A path relative to `folder`, without `.` and `..`. Two slashes at its start remain: POSIX leaves their meaning open."""
     there: list[str] = []
     for part in (text if text.startswith("/") else f"{folder}/{text}").split("/"):
         if part == "..":
@@ -257,7 +289,7 @@ def resolved(folder: Path, text: str) -> Path:
 
 
 def expected_config(path: Path, found: dict[str, str]) -> config.Config | Refusal:
-    """What the parameters found say, but for the warnings, or what is wrong with them."""
+    """The configuration that the parameters make, without warnings, or what is wrong with them."""
     texts = {name: found.get(name.lower()) for name in RIGHT}
     required = ("uuid", "serviceBaseURL")
     wrong = {name: text for name, text in texts.items() if (name in required if text is None else not RIGHT[name](text))}
@@ -278,13 +310,14 @@ def expected_config(path: Path, found: dict[str, str]) -> config.Config | Refusa
         ca_bundle=place("caBundle", "") if texts["caBundle"] else None,
         spool=place("spool", "../spool"),
         ping_interval_s=int(texts["pingInterval"].lstrip("0")) if texts["pingInterval"] else 600,
-        sensor=texts["sensor"].lower() if texts["sensor"] else None,
+        sensor=texts["sensor"].lower() if texts["sensor"] and texts["sensor"].lower() != "none" else None,
+        has_sensor=(texts["sensor"] or "").lower() != "none",
         w1_devices=place("w1Devices", "/sys/bus/w1/devices"),
     )
 
 
 def check_config(content: bytes) -> None:
-    """A file is a configuration, or an error that helps. It lies in memory, for there will be many."""
+    """A file is a configuration, or an error with a fix. It is in memory, because there are many."""
     with os.fdopen(os.memfd_create("client.conf"), "wb") as file:
         file.write(content)
         file.flush()
@@ -297,53 +330,53 @@ def check_config_file(path: Path) -> None:
     expected = Refusal({}) if found is None else expected_config(path, found)
     try:
         loaded = config.load(path)
-    except config.ConfigError as error:
+    except ini.ConfigError as error:
         assert isinstance(expected, Refusal), f"refused ({error}), but it is right"
-        is_helpful(str(error), path, expected)
+        check_error(str(error), path, expected)
         return
-    assert replace(loaded, warnings=()) == expected, f"taken for {loaded}, but it is {expected}"
+    assert replace(loaded, warnings=()) == expected, f"read as {loaded}, but it is {expected}"
     requests.Request("POST", f"{loaded.base_url}/ping").prepare()
-    is_told(loaded, set(found or {}) - {name.lower() for name in RIGHT}, path.read_text("utf-8-sig"))
-    survives_the_round_trip(loaded)
+    check_warnings(loaded, set(found or {}) - {name.lower() for name in RIGHT}, path.read_text("utf-8-sig"))
+    check_round_trip(loaded)
 
 
-def is_helpful(text: str, path: Path, refusal: Refusal) -> None:
-    """An error, as the log shows it, names the file, the parameter and the value, and its end, the mend, is not cut off."""
-    line = logs.escaped(text)
+def check_error(text: str, path: Path, refusal: Refusal) -> None:
+    """An error, as it is logged, names the file, the parameter and the value, and its end, the fix, is not cut off."""
+    line = syslog_handler.escape(text)
     assert line.startswith(f"{path}: ")
     assert len(text) < 1000
+    assert "; fix: " in line
     assert "Traceback" not in line
-    assert "INI file" not in line, "that is no owner's word"
+    assert "INI file" not in line, "not in the user's terms"
     if refusal.wrong:
         assert any(line.startswith(start_of_error(path, name, text)) for name, text in refusal.wrong.items()), line
-        assert "it takes " in line
+        assert "it takes " in line or "use " in line
 
 
 def start_of_error(path: Path, name: str, text: str | None) -> str:
     """How the line about one parameter begins."""
     if text is None:
         return f"{path}: the parameter {name} is missing; "
-    return logs.escaped(f"{path}: {name} = {text[:100] or '(empty)'}")
+    return syslog_handler.escape(f"{path}: {name} = {text[:200] or '(empty)'}")
 
 
-def is_told(loaded: config.Config, unknown: set[str], text: str) -> None:
-    """Each unknown parameter has its warning, as the file spells it, and so has an address without a version."""
-    version = loaded.base_url.rpartition("/v")[2]
-    warnings = [warning for warning in loaded.warnings if "is not known" in warning]
+def check_warnings(loaded: config.Config, unknown: set[str], text: str) -> None:
+    """There is one warning for each unknown parameter, as it is spelt in the file."""
+    warnings = [warning for warning in loaded.warnings if "is unknown" in warning]
     assert len(warnings) == len(unknown)
     assert all(any(name[:40] in warning.lower() for warning in warnings) for name in unknown)
-    assert all(warning.partition(": the parameter ")[2].partition(" is not known")[0].removesuffix("...") in text for warning in warnings)
-    assert len(loaded.warnings) - len(warnings) == (0 if "/v" in loaded.base_url and consists_of(version, DIGITS) else 1)
+    assert all(warning.partition(": the parameter ")[2].partition(" is unknown")[0].removesuffix("...") in text for warning in warnings)
     assert all(len(warning) < 1000 for warning in loaded.warnings)
 
 
-def survives_the_round_trip(loaded: config.Config) -> None:
-    """Written again in plain words, it reads the same."""
+def check_round_trip(loaded: config.Config) -> None:
+    """Written again, it reads the same."""
     values = asdict(replace(loaded, warnings=()))
     attributes = ("uuid", "base_url", "private_key", "ca_bundle", "spool", "ping_interval_s", "sensor", "w1_devices")
+    values["sensor"] = values["sensor"] if loaded.has_sensor else "none"
     texts = {name: str(values[attribute]) for name, attribute in zip(RIGHT, attributes) if values[attribute] is not None}
     if any(text != text.strip() for text in texts.values()):
-        return  # INI has no way to write it: a path that ends in a space, say, made of one that ends in " /."
+        return  # INI cannot express it: for instance a path that ends in a space, made of one that ends in " /."
     loaded.path.write_text("[KegNet]\n" + "".join(f"{name} = {text}\n" for name, text in texts.items()), encoding="utf-8")
     assert replace(config.load(loaded.path), warnings=()) == replace(loaded, warnings=())
 
@@ -353,4 +386,5 @@ CHECKS: dict[str, Callable[[bytes], None]] = {
     "w1_slave": check_w1_slave,
     "config": check_config,
     "retry_after": check_retry_after,
+    "response": check_response,
 }

@@ -1,7 +1,6 @@
-"""Bad input: what comes from outside is what the contract says it is, or an error of its room that helps.
+"""Bad input: the parsers agree with the models of `faults.models`, or raise their own error.
 
-The models of `faults.models` say what it is, for the inputs that are made here, for those that the fuzzer breeds, and
-for those that it once found and that are kept in `corpus/`.
+The inputs are made here, by the fuzzer, or were found by it earlier and are kept in `corpus/`.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ from system.container import built_once
 HERE = Path(__file__).resolve().parent
 CORPUS = HERE / "corpus"
 WHEELS = ("x86_64", (3, 11), (3, 13))
-"""The machine, the oldest and the newest Python for which atheris 3.0.0 is there ready-made."""
+"""The machine, the oldest and the newest Python for which there are wheels of atheris 3.0.0."""
 
-RUBBISH = [
+GARBAGE = [
     *(
         b"",
         b"\0",
@@ -74,7 +73,7 @@ inputs = settings(max_examples=500, deadline=None, suppress_health_check=[Health
 
 @pytest.fixture(autouse=True)
 def far_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Or a time that is taken for local would pass."""
+    """Otherwise a time that is wrongly read as local time would pass."""
     with monkeypatch.context() as patch:
         patch.setenv("TZ", "Pacific/Chatham")
         time.tzset()
@@ -83,13 +82,13 @@ def far_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @st.composite
-def spoilt(draw: st.DrawFn, texts: st.SearchStrategy[str]) -> bytes:
-    """One of the texts, with up to three places in it dropped, doubled, or replaced by rubbish."""
+def damaged(draw: st.DrawFn, texts: st.SearchStrategy[str]) -> bytes:
+    """One of the texts; up to three parts of it are dropped, doubled, or replaced by garbage."""
     content = draw(texts).encode()
     for _ in range(draw(st.integers(0, 3))):
         start = draw(st.integers(0, len(content)))
         end = min(len(content), start + draw(st.integers(0, 12)))
-        instead = draw(st.sampled_from(RUBBISH) | st.just(content[start:end] * 2) | st.binary(max_size=3))
+        instead = draw(st.sampled_from(GARBAGE) | st.just(content[start:end] * 2) | st.binary(max_size=3))
         content = content[:start] + instead + content[end:]
     return content
 
@@ -104,11 +103,13 @@ pours = st.builds(lambda line, end: ",".join(line) + end, lines, st.sampled_from
 
 
 @inputs
-@given(spoilt(pours))
+@given(damaged(pours))
 @example(b"")
-@example(",".join(["-" + "9" * 19] * 4).encode() + b"\n")
-@example(",".join(["-" + "9" * 19] * 4).encode() + b"9")
-def test_a_pour_file_holds_four_integers_or_is_no_pour(counts: FaultCounts, content: bytes) -> None:
+@example(",".join(["9" * 19] * 4).encode() + b"\r\n")
+@example(",".join(["9" * 19] * 4).encode() + b"99")
+@example(b"-1,1,1,1")
+@example(b"1,1,1,1\r")
+def test_a_pour_file_contains_four_integers_or_is_no_pour(counts: FaultCounts, content: bytes) -> None:
     counts.inputs += 1
     CHECKS["pour"](content)
 
@@ -118,7 +119,7 @@ def test_a_pour_file_holds_four_integers_or_is_no_pour(counts: FaultCounts, cont
 
 @st.composite
 def answers(draw: st.DrawFn) -> str:
-    """What the driver answers, right or wrong in each of its parts."""
+    """An answer of the driver, right or wrong in each part."""
     scratchpad = draw(st.sampled_from([bytes(8), b"\xff" * 8, bytes.fromhex("43014b467fff0c10")]) | st.binary(min_size=8, max_size=8))
     crc = draw(st.just(crc8(scratchpad)) | st.integers(0, 255))
     octets = (scratchpad + bytes([crc])).hex(" ")
@@ -130,9 +131,9 @@ def answers(draw: st.DrawFn) -> str:
 
 
 @inputs
-@given(spoilt(answers()))
+@given(damaged(answers()))
 @example(b"")
-def test_a_probes_answer_is_surely_a_reading_or_none(counts: FaultCounts, content: bytes) -> None:
+def test_a_probes_answer_is_certainly_a_reading_or_none(counts: FaultCounts, content: bytes) -> None:
     counts.inputs += 1
     CHECKS["w1_slave"](content)
 
@@ -149,7 +150,7 @@ def test_an_answer_that_is_cut_off_anywhere_is_no_reading(counts: FaultCounts) -
 
 @st.composite
 def dates(draw: st.DrawFn) -> str:
-    """A date in one of HTTP's three forms, mostly a date near to now."""
+    """A date in one of HTTP's three forms, mostly near now."""
     seconds = draw(st.integers(-7200, 7200) | st.integers(-(10**9), 10**9))
     moment = NOW + timedelta(seconds=seconds)
     day, month = DAYS[moment.weekday()], MONTHS[moment.month - 1]
@@ -171,12 +172,22 @@ seconds = st.integers(-10, 5000).map(str) | st.builds(
 
 
 @inputs
-@given(spoilt(dates() | seconds))
+@given(damaged(dates() | seconds))
 @example(b"")
 @example(b"9" * 60_000)
 def test_retry_after_is_a_time_within_the_hour(counts: FaultCounts, content: bytes) -> None:
     counts.inputs += 1
     CHECKS["retry_after"](content)
+
+
+# The response.
+
+
+@inputs
+@given(st.binary(max_size=40))
+def test_the_status_of_a_response_decides_whatever_else_is_in_it(counts: FaultCounts, content: bytes) -> None:
+    counts.inputs += 1
+    CHECKS["response"](content)
 
 
 # The configuration.
@@ -218,7 +229,7 @@ texts = {
     "caBundle": ["ca.pem", "~/ca.pem", "%(uuid)s"],
     "spool": ["/var/spool/kegnet", ".", "/.."],
     "pingInterval": ["600", "1", "86400", "86401", "0", "000600", "0" * 5000 + "5", "9" * 5000, "-5", "1.5", "\u0665", "600 ; often"],
-    "sensor": [PROBE, PROBE.upper(), "00-000000000000", "28-0000054c9f1", "28-0000054c9f1g"],
+    "sensor": [PROBE, "none", "None", PROBE.upper(), "00-000000000000", "28-0000054c9f1", "28-0000054c9f1g"],
     "w1Devices": ["/sys/bus/w1/devices", "w1"],
 }
 litter = [
@@ -252,7 +263,7 @@ litter = [
 
 @st.composite
 def files(draw: st.DrawFn) -> str:
-    """Parameters in any order, one of them perhaps odd, with or without litter between them."""
+    """Parameters in any order, one of them perhaps odd, with or without other lines between them."""
     some = draw(st.lists(st.sampled_from(list(texts)[2:]), max_size=3, unique=True))
     values = {name: texts[name][0] for name in ["uuid", "serviceBaseURL", *some]}
     odd = draw(st.sampled_from(list(texts)))
@@ -263,13 +274,13 @@ def files(draw: st.DrawFn) -> str:
 
 
 @inputs
-@given(files().map(str.encode) | spoilt(files()))
-def test_a_file_is_a_configuration_or_an_error_that_names_the_mend(counts: FaultCounts, content: bytes) -> None:
+@given(files().map(str.encode) | damaged(files()))
+def test_a_file_is_a_configuration_or_an_error_that_names_the_fix(counts: FaultCounts, content: bytes) -> None:
     counts.inputs += 1
     CHECKS["config"](content)
 
 
-def test_each_value_by_itself_is_right_or_an_error_that_names_the_mend(counts: FaultCounts) -> None:
+def test_each_value_by_itself_is_right_or_an_error_that_names_the_fix(counts: FaultCounts) -> None:
     right = {name: texts[name][0] for name in ("uuid", "serviceBaseURL")}
     for name, values in texts.items():
         for value in values:
@@ -278,11 +289,11 @@ def test_each_value_by_itself_is_right_or_an_error_that_names_the_mend(counts: F
             CHECKS["config"](("[KegNet]\n" + "".join(lines)).encode())
 
 
-# What the fuzzer has found, and what it finds.
+# The fuzzer.
 
 
 @pytest.mark.parametrize("parser", CHECKS)
-def test_every_input_that_was_ever_found_goes_well(counts: FaultCounts, parser: str) -> None:
+def test_each_input_that_was_found_earlier_passes(counts: FaultCounts, parser: str) -> None:
     kept = sorted((CORPUS / parser).iterdir())
     assert kept
     for file in kept:
@@ -295,13 +306,13 @@ def fuzzer() -> list[str | Path]:
     """The command that starts the fuzzer."""
     machine, oldest, newest = WHEELS
     if platform.machine() != machine or not oldest <= sys.version_info[:2] <= newest:
-        pytest.skip(f"atheris is not there for Python {platform.python_version()} on {platform.machine()}")
+        pytest.skip(f"no atheris for Python {platform.python_version()} on {platform.machine()}")
     environment = built_once(f"atheris-{platform.python_version()}", "build-fuzzer")
     return [environment / "bin" / "python", "-B", HERE / "fuzz.py"]
 
 
 @pytest.mark.parametrize("parser", CHECKS)
-def test_no_input_that_the_fuzzer_breeds_goes_wrong(
+def test_no_input_of_the_fuzzer_fails(
     counts: FaultCounts, fuzzer: list[str | Path], parser: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     wanted = int(request.config.getoption("--inputs"))
@@ -309,10 +320,10 @@ def test_no_input_that_the_fuzzer_breeds_goes_wrong(
     shutil.copytree(CORPUS / parser, tmp_path / "kept")
     options = [f"-runs={wanted}", "-max_len=1000", "-timeout=30", "-rss_limit_mb=1000", "-print_final_stats=1"]
     fuzzing = subprocess.run([*fuzzer, parser, *options, "found", "kept"], cwd=tmp_path, capture_output=True)
-    said = fuzzing.stderr.decode("utf-8", "replace")
+    output = fuzzing.stderr.decode("utf-8", "replace")
     wrong = [file.read_bytes() for file in tmp_path.glob("*-*")]
-    assert fuzzing.returncode == 0, f"{wrong}: keep it in {CORPUS / parser} once it is mended; {said[-3000:]}"
-    (done,) = re.findall(r"stat::number_of_executed_units: *(\d+)", said)
+    assert fuzzing.returncode == 0, f"{wrong}: keep it in {CORPUS / parser} once it is fixed; {output[-3000:]}"
+    (done,) = re.findall(r"stat::number_of_executed_units: *(\d+)", output)
     counts.inputs += int(done)
     assert int(done) >= wanted
-    assert "Instrumenting kegnet.messages" in said, "the fuzzer cannot see the client's code"
+    assert "Instrumenting kegnet.core.messages" in output, "the client's code is not instrumented"

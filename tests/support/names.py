@@ -1,10 +1,11 @@
-"""A real name server, which answers, or fails to, as a test says."""
+"""A real name server that answers as a test says."""
 
 from __future__ import annotations
 
 import random
 import socket
 import threading
+import time
 from typing import Union
 
 import dnslib
@@ -15,10 +16,15 @@ Reply = Union[str, int, None]
 
 
 class NameServer:
-    """Listens on the DNS port of a loopback address of its own. `reply` is what it says of `NAME`; others do not exist."""
+    """Listens on the DNS port of a loopback address of its own. `reply` is its answer for `NAME`; other names do not exist.
+
+    Each answer is late by `delay_s`. The next `lost` packets get no answer.
+    """
 
     def __init__(self) -> None:
         self.reply: Reply = "127.0.0.1"
+        self.delay_s = 0.0
+        self.lost = 0
         self.asked = 0
         self.address = f"127.{random.randint(1, 250)}.{random.randint(1, 250)}.53"
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -40,7 +46,11 @@ class NameServer:
                 return
             self.asked += 1
             question = dnslib.DNSRecord.parse(packet)
+            if self.lost:
+                self.lost -= 1
+                continue
             if self.reply is not None:
+                time.sleep(self.delay_s)
                 self._socket.sendto(self._answer(question, self.reply).pack(), client)
 
     @staticmethod
