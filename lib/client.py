@@ -1,8 +1,5 @@
 #!/usr/bin/python3
-"""kegnet-client: sends a kegerator's temperature and pours to the KegNet REST API.
-
-Assembles the parts and runs the one main loop.
-"""
+"""kegnet-client: sends a kegerator's temperature and pours to the KegNet REST API: the assembly and the one main loop."""
 
 from __future__ import annotations
 
@@ -205,6 +202,7 @@ def run_daemon(path: Path) -> int:
 
 def main() -> None:
     """Runs the client, or a mode of its command line, and ends the process."""
+    arguments.repair_streams()
     parsed = arguments.parse()
     if arguments.is_mode(parsed):  # The daemon does without what the modes import.
         from kegnet.client.commands import modes

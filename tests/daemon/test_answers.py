@@ -320,3 +320,33 @@ def test_an_answer_that_comes_after_an_interim_one_is_not_taken_for_the_next_mes
     moody_keg.start()
     moody.wait_for_requests("/pour", 2)
     assert stays(lambda: moody_keg.waiting() == ["a.pour", "b.pour"], 1.5)
+
+
+@pytest.mark.parametrize(
+    ("head", "endless"),
+    [
+        (b"HTTP/1.1 302 Found\r\nLocation: http://[::1\r\nTransfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b"x" * 0x10000 + b"\r\n"),
+        (b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n", b"0" * 0x10000),
+    ],
+    ids=["redirect", "chunk size"],
+)
+def test_an_endless_answer_costs_no_memory_and_holds_only_its_lane(moody_keg: Keg, moody: Moody, head: bytes, endless: bytes) -> None:
+    def answer(connection: Connection, _: Request) -> None:
+        connection.send(head)
+        for _ in range(2000):
+            connection.send(endless)
+
+    moody.mood = answer
+    moody_keg.start(pingInterval=1)
+    moody.wait_for_requests("/ping")
+    before_kb = peak_kb(moody_keg)
+    moody_keg.pour()
+    moody_keg.journal.wait("pours are not accepted: (302 Found, a redirect to|500 Internal)")
+    assert peak_kb(moody_keg) < before_kb + 8192
+    pings = len(moody.paths("/ping"))
+    moody.wait_for_requests("/ping", pings + 2, limit_s=5)
+
+
+def peak_kb(keg: Keg) -> int:
+    """The most memory that the client has used, in kB."""
+    return int(Path(f"/proc/{keg.pid}/status").read_text().split("VmHWM:")[1].split()[0])

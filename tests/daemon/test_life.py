@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import support.keg
 from support.keg import CLIENT, PYTHON, Keg
 from support.moody import Moody, answers, silent
 from support.pki import openssl
@@ -235,7 +236,7 @@ def test_the_command_knows_its_version() -> None:
 def test_a_spool_that_does_not_exist_yet_is_waited_for(moody_keg: Keg, moody: Moody) -> None:
     moody_keg.spool.rmdir()
     moody_keg.start()
-    moody_keg.journal.wait("spool .* does not exist; make it with: mkdir -p")
+    moody_keg.journal.wait("spool .* does not exist; fix: mkdir -p")
     moody_keg.spool.mkdir()
     moody_keg.pour()
     moody.wait_for_requests("/pour", limit_s=10)
@@ -263,3 +264,12 @@ def test_a_crash_is_logged_with_the_exception_first(moody_keg: Keg) -> None:
     line = moody_keg.journal.wait("stopped by an unexpected error")
     assert "error: KeyError: 'xxx" in line
     assert moody_keg.ended() == os.EX_SOFTWARE
+
+
+def test_closed_standard_streams_do_not_end_the_daemon(moody_keg: Keg, moody: Moody, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = moody_keg.folder / "without-streams"
+    script.write_text(f'#!/bin/sh\nexec {PYTHON} "$@" <&- >&- 2>&-\n')
+    script.chmod(0o755)
+    monkeypatch.setattr(support.keg, "PYTHON", str(script))
+    moody_keg.start()
+    moody.wait_for_requests("/ping")

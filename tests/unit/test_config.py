@@ -69,7 +69,7 @@ def test_the_shipped_template_names_every_parameter_and_wants_but_the_two_that_a
     lines = [line for line in everything.splitlines() if " = " in line or line.startswith("[")]
     config = loaded(tmp_path, "\n".join(lines))
     assert config.warnings == ()
-    assert config == loaded(tmp_path, COMPLETE + "caBundle = /etc/ssl/certs/ca-certificates.crt\nsensor = 28-0000054c9f11\n")
+    assert config == loaded(tmp_path, COMPLETE + "caBundle = ca.pem\nsensor = 28-0000054c9f11\n")
 
 
 def test_an_address_without_a_version_is_taken_with_a_warning(tmp_path: Path) -> None:

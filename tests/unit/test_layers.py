@@ -15,6 +15,8 @@ PROGRAMS = ("client", "meter", "server")
 LAYERS = (
     ("client.commands.modes",),
     ("client.commands.check", "client.commands.setup", "client.commands.requeue"),
+    ("client.commands.checks",),
+    ("client.commands.quarantine", "client.commands.new_files"),
     ("client.status",),
     ("client.uploader", "client.pinger"),
     ("client.rest_api", "client.spool", "client.thermometer"),

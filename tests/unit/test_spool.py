@@ -290,7 +290,7 @@ def test_a_file_system_without_locks_is_a_warning(folder: Path, spool: Spool, mo
 
 def test_a_spool_that_does_not_exist_yet_is_waited_for(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "later", now=0)
-    assert f"does not exist; make it with: mkdir -p {tmp_path / 'later'}" in spool.trouble
+    assert f"does not exist; fix: mkdir -p {tmp_path / 'later'}" in spool.trouble
     assert spool.maintain_due(now=0) <= 5
     (tmp_path / "later").mkdir()
     drop(tmp_path / "later", "x.pour")

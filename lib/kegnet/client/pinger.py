@@ -53,7 +53,7 @@ class Pinger:
             with time_limit(READ_LIMIT_S):
                 reading = self._thermometer.read()
         except DeadlineExceeded:
-            self._record_no_reading("the thermometer does not answer in time; check its cable", SENSOR_AGAIN_S)
+            self._record_no_reading("the thermometer does not answer in time; fix: check its cable", SENSOR_AGAIN_S)
         except NoProbeError as error:
             self._record_no_reading(str(error), NO_PROBE_AGAIN_S)
         except SensorError as error:

@@ -108,7 +108,7 @@ class _Connection:
     def __init__(self, config: Config) -> None:
         """Raises ConfigError if `caBundle` cannot be used."""
         # A path, not True: requests then reads the file for each new connection, so that an update of the store counts.
-        self._store = str(config.ca_bundle or _system_store())
+        self._store = str(config.ca_bundle or (SYSTEM_STORE if SYSTEM_STORE.is_file() else ssl.get_default_verify_paths().cafile))
         try:
             ssl.create_default_context(cafile=config.ca_bundle)
         except OSError as error:
@@ -161,14 +161,15 @@ def must_restart() -> bool:
     return len(_interrupted) >= INTERRUPTED_LIMIT
 
 
-def _system_store() -> Path | str:
-    if SYSTEM_STORE.is_file():
-        return SYSTEM_STORE
-    return ssl.get_default_verify_paths().cafile or SYSTEM_STORE
+class _Session(requests.Session):
+    """Ignores redirects. A Session reads a redirect's whole body, unpacked, even where it does not follow it."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
+        return None
 
 
 def _new_session() -> requests.Session:
-    session = requests.Session()
+    session = _Session()
     # Neither .netrc, nor proxies, nor REQUESTS_CA_BUNDLE: they are meant for other programs.
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -183,12 +184,13 @@ def _new_session() -> requests.Session:
 def _read_body(response: requests.Response, body: bytearray) -> None:
     """Reads at most `RESPONSE_LIMIT_BYTES` into `body`. Read to its end, the connection can be used again."""
     try:
-        for chunk in response.raw.stream(RESPONSE_LIMIT_BYTES, decode_content=False):
-            body += chunk
-            if len(body) >= RESPONSE_LIMIT_BYTES:
+        # Not raw.stream(): in urllib3 1.26 it reads a chunk's size line of any length into memory.
+        while len(body) < RESPONSE_LIMIT_BYTES:
+            chunk = response.raw.read(RESPONSE_LIMIT_BYTES - len(body), decode_content=False)
+            if not chunk:
                 break
+            body += chunk
     except _FAILURES:
-        # The status line has decided already.
+        pass  # The status line has decided already.
+    finally:
         response.close()
-        return
-    response.close()

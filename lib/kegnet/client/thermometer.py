@@ -46,7 +46,7 @@ class SensorError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        return f"{self.problem}; {self.fix}"
+        return f"{self.problem}; fix: {self.fix}"
 
 
 class NoProbeError(SensorError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import shlex
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,7 +135,8 @@ def _refuse_what_is_no_plain_pem(path: Path, pem: bytes) -> None:
         fix = f"put LoadCredential=privkey.pem:{path} into the unit, then restart it"
         raise KeyFileError("systemd does not pass this file to the service", fix)
     if b"ENCRYPTED" in pem:
-        fix = f"remove the passphrase: openssl rsa -in {path} -out {path}.plain && mv {path}.plain {path}"
+        old, new = shlex.quote(str(path)), shlex.quote(f"{path}.plain")
+        fix = f"remove the passphrase: openssl rsa -in {old} -out {new} && mv {new} {old}"
         raise KeyFileError("it is protected by a passphrase, which a daemon cannot type", fix)
     if b"PRIVATE KEY-----" not in pem:
         raise KeyFileError("it contains no private key in PEM form", _REPLACE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import sys
 from pathlib import Path
@@ -56,6 +57,16 @@ def parse() -> argparse.Namespace:
         if os.path.samefile(parsed.config, DEFAULT_PATH):
             parsed.config = DEFAULT_PATH
     return parsed
+
+
+def repair_streams() -> None:
+    """Replaces closed standard streams with /dev/null, and escapes what they cannot encode."""
+    sys.stdin = sys.stdin or os.fdopen(os.open(os.devnull, os.O_RDONLY), "r")
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
 
 
 def is_mode(parsed: argparse.Namespace) -> bool:

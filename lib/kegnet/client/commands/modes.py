@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import os
 import signal
 import sys
@@ -16,7 +15,6 @@ from .arguments import complain
 
 def run(parsed: argparse.Namespace) -> int:
     """Does what the command line asks for; an error is one line on stderr. Returns the exit status."""
-    _repair_streams()
     try:
         status = _dispatch(parsed)
         sys.stdout.flush()
@@ -51,13 +49,3 @@ def _dispatch(parsed: argparse.Namespace) -> int:
     from .requeue import requeue
 
     return requeue(config.load(parsed.config), parsed.requeue)
-
-
-def _repair_streams() -> None:
-    """Replaces closed standard streams with /dev/null, and escapes what they cannot encode."""
-    sys.stdin = sys.stdin or os.fdopen(os.open(os.devnull, os.O_RDONLY), "r")
-    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
-    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
-    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace")):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=errors)

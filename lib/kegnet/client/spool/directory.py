@@ -8,6 +8,7 @@ import fcntl
 import heapq
 import os
 import select
+import shlex
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,9 +113,9 @@ class SpoolDirectory:
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise DirectoryError("is in use by another kegnet-client; stop that one, or give this one another spool") from error
+            raise DirectoryError("is in use by another kegnet-client; fix: stop that one, or give this one another spool") from error
         except OSError as error:
-            self._lock_warning = f"cannot be locked ({error.strerror}); make sure that only one client uses it"
+            self._lock_warning = f"cannot be locked ({error.strerror}); fix: make sure that only one client uses it"
 
 
 class _Counts:
@@ -151,12 +152,12 @@ def _open(path: Path) -> int:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError as error:
-        raise DirectoryError(f"does not exist; make it with: mkdir -p {path}") from error
+        raise DirectoryError(f"does not exist; fix: mkdir -p {shlex.quote(str(path))}") from error
     except NotADirectoryError as error:
-        raise DirectoryError("is not a directory; move it away, or name another spool") from error
+        raise DirectoryError("is not a directory; fix: move it away, or name another spool") from error
     except OSError as error:
-        raise DirectoryError(f"cannot be opened ({error.strerror}); let the client's user read it") from error
+        raise DirectoryError(f"cannot be opened ({error.strerror}); fix: let the client's user read it") from error
     if not os.access(".", os.X_OK, dir_fd=descriptor):
         os.close(descriptor)
-        raise DirectoryError(f"cannot be entered ({os.strerror(errno.EACCES)}); let the client's user enter it")
+        raise DirectoryError(f"cannot be entered ({os.strerror(errno.EACCES)}); fix: let the client's user enter it")
     return descriptor
