@@ -36,7 +36,7 @@ class LocalFaultCase:
 
     def line(self) -> str:
         """The line of another pour."""
-        ts = str(len(self.made) + 1)
+        ts = str(max(map(int, self.made), default=0) + 1)
         self.made.add(ts)
         return f"0,586,8213,{ts}\n"
 
@@ -56,7 +56,8 @@ class LocalFaultCase:
     def check_survived(self, kept: set[str] = frozenset(), limit_s: float = 15.0) -> None:  # type: ignore[assignment]
         """A pour that arrives now is sent; SIGTERM ends the client in time and with 0; and nothing but `kept` is missing."""
         last = self.pour()
-        wait_for(lambda: str(len(self.made)) in self.ledger.accepted and not last.exists(), limit_s)
+        ts = max(self.made, key=int)
+        wait_for(lambda: ts in self.ledger.accepted and not last.exists(), limit_s)
         self.keg.signal(signal.SIGTERM)
         assert self.keg.ended(STOPPED_WITHIN_S) == 0
         self.counts.check_delivery(self.made, self.ledger, kept)
