@@ -1,7 +1,7 @@
-"""The power is cut in the middle of a drain: what the disk holds at that moment, and what was accepted, is every pour.
+"""The power is cut while a backlog is sent: each pour is on the disk at that moment, or was accepted.
 
-A file system with shared extents takes a picture of another one's disk at one instant, without asking it to write
-anything first: that is what a power cut leaves, journal unplayed, of a disk that keeps the order of its writes.
+A file system with shared extents copies the disk of another one at one instant, which is not asked to write anything
+first: that is what a power cut leaves of a disk that keeps the order of its writes.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ from support.ledger import Ledger
 from support.moody import Moody
 from support.wait import wait_for
 
-PICTURES = 8
+SNAPSHOTS = 8
 POURS = 1000
 JOURNAL_S = 1
-"""How often ext4 commits its journal, so that pictures fall on all sides of it."""
+"""How often ext4 commits its journal: there are snapshots before and after a commit."""
 
 
-def picture(disk: Path, number: int, ledger: Ledger) -> tuple[Path, set[str]]:
-    """The disk as it is now, and what had been accepted by then."""
-    taken = disk.with_name(f"picture{number}")
+def snapshot(disk: Path, number: int, ledger: Ledger) -> tuple[Path, set[str]]:
+    """The disk as it is now, and what has been accepted."""
+    taken = disk.with_name(f"snapshot{number}")
     subprocess.run(["cp", "--reflink=always", disk, taken], check=True)
     return taken, set(ledger.accepted)
 
 
 def accepts(ledger: Ledger, number: int) -> None:
-    """Waits until the server has accepted so many."""
+    """Waits until the server has accepted so many pours."""
     wait_for(lambda: len(ledger.accepted) >= number, 60, every_s=0.001)
 
 
-def test_a_power_cut_at_any_moment_of_a_drain_loses_nothing(
+def test_a_power_cut_at_any_moment_loses_nothing(
     tmp_path: Path, moody_keg: Keg, moody: Moody, counts: FaultCounts, source: random.Random
 ) -> None:
     needs_loop_devices()
-    shelf, ledger = tmp_path / "shelf", Ledger()
+    storage, ledger = tmp_path / "storage", Ledger()
     moody.mood = ledger.answer
-    subprocess.run(["truncate", "--size=400M", tmp_path / "shelf.xfs"], check=True)
-    subprocess.run(["mkfs.xfs", "-q", tmp_path / "shelf.xfs"], check=True)
-    shelf.mkdir()
-    with mounted(shelf, "-o", "loop", tmp_path / "shelf.xfs"):
-        disk = shelf / "disk"
+    subprocess.run(["truncate", "--size=400M", tmp_path / "storage.xfs"], check=True)
+    subprocess.run(["mkfs.xfs", "-q", tmp_path / "storage.xfs"], check=True)
+    storage.mkdir()
+    with mounted(storage, "-o", "loop", tmp_path / "storage.xfs"):
+        disk = storage / "disk"
         ext4(disk, 16_384, 4 * POURS, journal=True)
         made = {str(ts) for ts in range(POURS)}
         with mounted(moody_keg.spool, "-o", f"loop,commit={JOURNAL_S}", disk):
@@ -53,12 +53,12 @@ def test_a_power_cut_at_any_moment_of_a_drain_loses_nothing(
                 moody_keg.pour(f"0,586,8213,{ts}\n", f"{ts}.pour")
             subprocess.run(["sync", "--file-system", moody_keg.spool], check=True)
             moody_keg.start()
-            pictures = []
-            for number in range(PICTURES):
-                accepts(ledger, int(source.uniform(number, number + 1) * POURS / PICTURES))
-                pictures.append(picture(disk, number, ledger))
+            snapshots = []
+            for number in range(SNAPSHOTS):
+                accepts(ledger, int(source.uniform(number, number + 1) * POURS / SNAPSHOTS))
+                snapshots.append(snapshot(disk, number, ledger))
             assert moody_keg.stop() == 0
-        for taken, accepted in pictures:
+        for taken, accepted in snapshots:
             counts.kills += 1
             ledger.accepted = {ts: ledger.accepted[ts][:1] for ts in accepted}
             with mounted(moody_keg.spool, "-o", "loop", taken):

@@ -1,4 +1,4 @@
-"""The sick sensor: whatever the probe says, or does not, pours go out, and no temperature is sent that nobody measured."""
+"""Whatever the probe answers, or does not, pours are sent, and no temperature is sent that was not measured."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from support.moody import Moody
 from support.wait import stays, wait_for
 
 FIRST = "10-000000000001"
-"""A probe that comes before the usual one."""
+"""A probe that sorts before the usual one."""
 LINES_AN_HOUR = 10
 READ_WITHIN_S = 25
-"""The deadline of a reading, and what a busy machine may add."""
+"""The time limit of a reading, and what a busy machine may add."""
 
 SHORTED = "00 00 00 00 00 00 00 00 00 : crc=00 YES\n00 00 00 00 00 00 00 00 00 t=0\n"
 POWER_ON = "50 05 4b 46 7f ff 0c 10 1c : crc=1c YES\n50 05 4b 46 7f ff 0c 10 1c t=85000\n"
@@ -38,7 +38,7 @@ CRC_ERROR = "43 01 4b 46 7f ff 0c 10 97 : crc=9a NO\n43 01 4b 46 7f ff 0c 10 97 
 NOBODY = "ff ff ff ff ff ff ff ff ff : crc=c9 NO\nff ff ff ff ff ff ff ff ff t=-62\n"
 TOO_HOT = "43 01 4b 46 7f ff 0c 10 97 : crc=97 YES\n43 01 4b 46 7f ff 0c 10 97 t=125001\n"
 TOO_COLD = "43 01 4b 46 7f ff 0c 10 97 : crc=97 YES\n43 01 4b 46 7f ff 0c 10 97 t=-55001\n"
-PASSING = {"power-on": POWER_ON, "starved": STARVED, "CRC": CRC_ERROR, "nobody": NOBODY, "empty": ""}
+TRANSIENT = {"power-on": POWER_ON, "starved": STARVED, "CRC": CRC_ERROR, "nobody": NOBODY, "empty": ""}
 LASTING = {"shorted": SHORTED, "too hot": TOO_HOT, "too cold": TOO_COLD, "rubbish": "t=4187\n"}
 
 
@@ -48,7 +48,7 @@ def case(moody_keg: Keg, moody: Moody, counts: FaultCounts) -> LocalFaultCase:
 
 
 def temperatures(case: LocalFaultCase) -> list[int]:
-    """What the server has been told."""
+    """The temperatures that the server has got."""
     return [int(ping.fields["temp"]) for ping in case.server.paths("/ping")]
 
 
@@ -58,7 +58,7 @@ def fails(number: int) -> str:
 
 
 class Status:
-    """What systemd would show of the client: a socket that its status goes to."""
+    """The socket to which the client sends its status for systemd."""
 
     def __init__(self, folder: Path) -> None:
         self.lines: list[str] = []
@@ -69,8 +69,8 @@ class Status:
     def close(self) -> None:
         self._socket.close()
 
-    def says(self, text: str) -> bool:
-        """Whether `text` is in the line that it shows now."""
+    def shows(self, text: str) -> bool:
+        """Whether `text` is in the current status."""
         with contextlib.suppress(BlockingIOError):
             while True:
                 self.lines.append(self._socket.recv(65536).decode())
@@ -85,11 +85,11 @@ def status(tmp_path: Path) -> Iterator[Status]:
     made.close()
 
 
-# What it answers.
+# Answers.
 
 
-@pytest.mark.parametrize("answer", PASSING.values(), ids=PASSING)
-def test_a_fault_that_passes_is_read_over_and_not_worth_a_word(case: LocalFaultCase, answer: str) -> None:
+@pytest.mark.parametrize("answer", TRANSIENT.values(), ids=TRANSIENT)
+def test_a_transient_fault_is_read_again_and_not_logged(case: LocalFaultCase, answer: str) -> None:
     case.keg.start(pingInterval=1)
     case.server.wait_for_requests("/ping")
     probe = FuseProbe(case.keg, lambda _: answer if probe.reads % 3 else w1_slave(4500))
@@ -101,7 +101,7 @@ def test_a_fault_that_passes_is_read_over_and_not_worth_a_word(case: LocalFaultC
 
 
 @pytest.mark.parametrize("number", [errno.ENODEV, errno.EIO, errno.ENXIO, errno.EAGAIN, errno.EBUSY, errno.ENOMEM, errno.EPERM])
-def test_a_read_that_fails_is_no_reading_and_says_why(case: LocalFaultCase, number: int) -> None:
+def test_a_read_that_fails_is_no_reading_and_is_logged(case: LocalFaultCase, number: int) -> None:
     case.keg.start(pingInterval=1)
     case.server.wait_for_requests("/ping")
     probe = FuseProbe(case.keg, lambda _: fails(number))
@@ -113,8 +113,8 @@ def test_a_read_that_fails_is_no_reading_and_says_why(case: LocalFaultCase, numb
     case.check_survived()
 
 
-def test_of_good_and_bad_answers_by_lot_only_the_good_are_sent(case: LocalFaultCase, source: random.Random) -> None:
-    bad = [*PASSING.values(), *LASTING.values()]
+def test_of_random_good_and_bad_answers_only_the_good_are_sent(case: LocalFaultCase, source: random.Random) -> None:
+    bad = [*TRANSIENT.values(), *LASTING.values()]
     good = [w1_slave(millicelsius) for millicelsius in (-55000, -250, 0, 4250, 84500, 125000)]
 
     def answer(_: threading.Event) -> str:
@@ -128,24 +128,24 @@ def test_of_good_and_bad_answers_by_lot_only_the_good_are_sent(case: LocalFaultC
     case.check_survived()
 
 
-def test_a_probe_that_comes_and_goes_fills_no_log_and_the_status_tells_the_truth(case: LocalFaultCase, status: Status) -> None:
+def test_a_probe_with_a_loose_contact_does_not_fill_the_log_and_the_status_is_right(case: LocalFaultCase, status: Status) -> None:
     keg, more = case.keg, LINES_AN_HOUR + 3
     keg.start(env=status.environment, pingInterval=1)
     case.server.wait_for_requests("/ping")
     probe = FuseProbe(keg, lambda _: SHORTED if probe.reads % 2 else w1_slave(4500))
     wait_for(lambda: temperatures(case).count(4500) >= more, limit_s=READ_WITHIN_S * 4)
     probe.answer = lambda _: SHORTED
-    wait_for(lambda: status.says("no temperature: the 1-Wire data line is shorted"))
+    wait_for(lambda: status.shows("no temperature: the 1-Wire data line is shorted"))
     assert sum("no temperature" in line for line in status.lines) >= more, "each loss is seen in the status"
     lost, found = keg.journal.lines("no temperature, so no ping"), keg.journal.lines("thermometer found")
-    assert (len(lost), len(found)) == (LINES_AN_HOUR, LINES_AN_HOUR), "whose loss was not said is not found"
+    assert (len(lost), len(found)) == (LINES_AN_HOUR, LINES_AN_HOUR), "the end of a problem that was not logged is not logged"
     probe.remove()
-    wait_for(lambda: status.says("4.187 °C"))
+    wait_for(lambda: status.shows("4.187 °C"))
     case.check_survived()
     assert len(keg.journal.lines("no temperature|thermometer found")) == 2 * LINES_AN_HOUR
 
 
-# When it does not answer.
+# No answer.
 
 
 def stalls(seconds: float, then: str = "") -> Callable[[threading.Event], str]:
@@ -171,7 +171,7 @@ def test_a_read_that_stalls_for_5_s_delays_pours_and_loses_none(case: LocalFault
 
 
 @pytest.mark.parametrize(("seconds", "interruptible"), [(3600, True), (5, False)])
-def test_sigterm_is_obeyed_while_a_read_stalls(case: LocalFaultCase, seconds: float, interruptible: bool) -> None:
+def test_sigterm_ends_the_client_while_a_read_stalls(case: LocalFaultCase, seconds: float, interruptible: bool) -> None:
     case.keg.start(pingInterval=1)
     case.server.wait_for_requests("/ping")
     probe = FuseProbe(case.keg, stalls(seconds, w1_slave(4500)), interruptible)
@@ -183,14 +183,14 @@ def test_sigterm_is_obeyed_while_a_read_stalls(case: LocalFaultCase, seconds: fl
     case.check_survived()
 
 
-def test_a_read_that_never_ends_is_left_and_pours_go_out_between_two(case: LocalFaultCase, status: Status) -> None:
+def test_a_read_that_never_ends_is_given_up_and_pours_are_sent_between_two(case: LocalFaultCase, status: Status) -> None:
     case.keg.start(env=status.environment, pingInterval=1)
     case.server.wait_for_requests("/ping")
     probe = FuseProbe(case.keg, stalls(3600))
     wait_for(lambda: probe.reads >= 1)
     case.pour()
     case.keg.journal.wait("no temperature, so no ping: the thermometer does not answer in time", READ_WITHIN_S)
-    wait_for(lambda: status.says("no temperature: the thermometer does not answer in time"))
+    wait_for(lambda: status.shows("no temperature: the thermometer does not answer in time"))
     case.wait_until_all_accepted()
     wait_for(lambda: probe.reads >= 2)
     case.pour()
@@ -200,10 +200,10 @@ def test_a_read_that_never_ends_is_left_and_pours_go_out_between_two(case: Local
     case.check_survived()
 
 
-# Which one it is.
+# Which probe.
 
 
-def test_of_two_probes_the_one_that_is_named_is_read_whatever_becomes_of_the_other(case: LocalFaultCase) -> None:
+def test_of_two_probes_the_configured_one_is_read_whatever_happens_to_the_other(case: LocalFaultCase) -> None:
     keg = case.keg
     keg.answer(w1_slave(20500), FIRST)
     keg.start(pingInterval=1, sensor=PROBE)
@@ -213,7 +213,7 @@ def test_of_two_probes_the_one_that_is_named_is_read_whatever_becomes_of_the_oth
     assert not keg.journal.lines("no temperature|another thermometer")
     keg.answer(w1_slave(20500), FIRST)
     keg.unplug()
-    keg.journal.wait(f"no temperature, so no ping: probe {PROBE} is not on the 1-Wire bus; there: {FIRST}")
+    keg.journal.wait(f"no temperature, so no ping: probe {PROBE} is not on the 1-Wire bus; found: {FIRST}")
     sent = len(temperatures(case))
     assert stays(lambda: len(temperatures(case)) == sent, 3)
     case.pour()
@@ -224,7 +224,7 @@ def test_of_two_probes_the_one_that_is_named_is_read_whatever_becomes_of_the_oth
     case.check_survived()
 
 
-def test_where_none_is_named_and_the_first_is_gone_the_next_is_read_and_that_is_said(case: LocalFaultCase) -> None:
+def test_if_none_is_configured_and_the_first_is_unplugged_the_next_is_read_and_that_is_logged(case: LocalFaultCase) -> None:
     keg = case.keg
     keg.answer(w1_slave(20500), FIRST)
     keg.start(pingInterval=1)
@@ -232,14 +232,27 @@ def test_where_none_is_named_and_the_first_is_gone_the_next_is_read_and_that_is_
     assert not keg.journal.lines("another thermometer")
     keg.unplug(FIRST)
     wait_for(lambda: 4187 in temperatures(case))
-    said = keg.journal.wait("another thermometer is read now")
-    assert f"{PROBE} instead of {FIRST}; the parameter sensor pins one" in said
+    line = keg.journal.wait("another thermometer is read now")
+    assert f"{PROBE} instead of {FIRST}; the parameter sensor selects one" in line
     case.server.wait_for_requests("/ping", len(temperatures(case)) + 2)
     assert len(keg.journal.lines("another thermometer")) == 1
     case.check_survived()
 
 
-# What lies where it should be.
+@pytest.mark.parametrize("interval_s", [600, 86_400])
+def test_a_probe_that_is_plugged_in_is_read_within_15_s(case: LocalFaultCase, interval_s: int) -> None:
+    case.keg.unplug()
+    case.keg.start(pingInterval=interval_s)
+    case.keg.journal.wait("no temperature, so no ping: no thermometer on the 1-Wire bus")
+    assert stays(lambda: not case.server.paths("/ping"), 11)
+    case.keg.temperature(4250)
+    case.server.wait_for_requests("/ping", limit_s=15)
+    assert temperatures(case) == [4250]
+    case.keg.journal.wait("thermometer found")
+    case.check_survived()
+
+
+# What is there instead of a probe.
 
 
 INSTEAD: dict[str, Callable[[Path], object]] = {
@@ -257,15 +270,15 @@ INSTEAD: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("lay", INSTEAD.values(), ids=INSTEAD)
-def test_what_is_no_answer_of_the_driver_is_no_reading(
-    case: LocalFaultCase, monkeypatch: pytest.MonkeyPatch, lay: Callable[[Path], object]
+@pytest.mark.parametrize("make", INSTEAD.values(), ids=INSTEAD)
+def test_what_the_driver_does_not_answer_is_no_reading(
+    case: LocalFaultCase, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], object]
 ) -> None:
     keg = case.keg
     runs_under(keg, monkeypatch, *WITHOUT_PRIVILEGES)
     file = keg.devices / PROBE / "w1_slave"
     file.unlink()
-    lay(file)
+    make(file)
     keg.start(pingInterval=1)
     keg.journal.wait(f"no temperature, so no ping: probe {PROBE}")
     case.pour()
@@ -277,7 +290,7 @@ def test_what_is_no_answer_of_the_driver_is_no_reading(
     case.check_survived()
 
 
-def test_a_probe_is_found_among_rubbish(case: LocalFaultCase) -> None:
+def test_a_probe_is_found_among_garbage(case: LocalFaultCase) -> None:
     devices = case.keg.devices
     (devices / FIRST).mkdir()
     (devices / "10-000000000002").write_text(w1_slave(20500))
@@ -296,7 +309,7 @@ def test_a_probe_is_found_among_rubbish(case: LocalFaultCase) -> None:
 
 
 @pytest.mark.parametrize("what", ["a file", "a link to itself", "nothing"])
-def test_what_is_no_bus_is_named_and_once_it_is_one_it_is_read(case: LocalFaultCase, what: str) -> None:
+def test_what_is_no_bus_is_logged_and_a_bus_that_appears_is_read(case: LocalFaultCase, what: str) -> None:
     keg = case.keg
     elsewhere = keg.devices.rename(keg.folder / "elsewhere")
     if what == "a file":

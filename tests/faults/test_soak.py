@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import pytest
 from faults.conftest import FaultCounts
-from faults.responses import cut, reset, says
-from kegnet.transport import SYSTEM_CA_BUNDLE
+from faults.responses import cut, reset, sends
+from kegnet.client.rest_api import SYSTEM_STORE
 from support.keg import Keg
 from support.ledger import Ledger
 from support.moody import Connection, Mood, Moody, Request, answers
@@ -24,24 +24,24 @@ from support.wait import wait_for
 pytestmark = pytest.mark.xdist_group("soak")
 
 GROWTH_KB = 2048
-"""What Python's heap may still be settling by; an hour of it shows the same as a minute."""
+"""Variation of Python's heap; it is the same in an hour as in a minute."""
 GOOD_ANSWERS = 40
 """One answer in so many is bad."""
 BAD_ANSWERS: tuple[Mood, ...] = (
     answers(503, Retry_After="0"),
     answers(429),
     answers(302, Location="/welcome"),
-    answers(400, b"no, thank you"),
-    says(b"", cut),
-    says(b"", reset),
-    says(b"HTTP/1.1 200 OK\r\nContent-Le", cut),
-    says(b"garbage\r\n\r\n", cut),
+    answers(400, b"invalid"),
+    sends(b"", cut),
+    sends(b"", reset),
+    sends(b"HTTP/1.1 200 OK\r\nContent-Le", cut),
+    sends(b"garbage\r\n\r\n", cut),
 )
-HALF_AN_ANSWER = says(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", cut)
+HALF_AN_ANSWER = sends(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", cut)
 
 
 class Sample(NamedTuple):
-    """What the client holds at one moment."""
+    """What the client uses at one moment."""
 
     memory_kb: int
     descriptors: int
@@ -53,8 +53,8 @@ class Sample(NamedTuple):
         return cls(int(status["VmRSS"].split()[0]), len(os.listdir(f"/proc/{keg.pid}/fd")), int(status["Threads"]))
 
 
-class Bar:
-    """People who pour, a server with moods, a flow meter with a bad day, and a thermometer with a loose contact."""
+class FaultyKegerator:
+    """Pours, garbage in the spool, a server that sometimes fails, and a thermometer with a loose contact."""
 
     def __init__(self, keg: Keg, server: Moody, source: random.Random) -> None:
         self.keg = keg
@@ -65,7 +65,7 @@ class Bar:
         server.ping_mood = self.answer
 
     def answer(self, connection: Connection, request: Request) -> None:
-        """Mostly well; else badly, sometimes when the message has been taken already."""
+        """Mostly accepts; sometimes fails, with or without accepting."""
         mood = self.source.choice(BAD_ANSWERS) if self.source.randrange(GOOD_ANSWERS) == 0 else answers(200)
         if self.source.randrange(GOOD_ANSWERS * 5) == 0:
             mood = HALF_AN_ANSWER
@@ -73,10 +73,10 @@ class Bar:
             self.ledger.accept(request)
         mood(connection, request)
 
-    def something_happens(self) -> None:
-        """One of the things that happen in a bar."""
+    def do_something(self) -> None:
+        """One random event."""
         self.source.choices(
-            (self.pour, self.litter, self.sensor_trouble, self.reload, self.move_spool), weights=(60, 10, 10, 1, 1)
+            (self.pour, self.garbage, self.sensor_trouble, self.reload, self.move_spool), weights=(60, 10, 10, 1, 1)
         )[0]()  # fmt: skip
 
     def pour(self) -> None:
@@ -84,11 +84,11 @@ class Bar:
         self.made.add(ts)
         self.keg.pour(f"0,586,8213,{ts}\n", f"{ts}.pour")
 
-    def litter(self) -> None:
-        name = f"litter{time.monotonic_ns()}"
+    def garbage(self) -> None:
+        name = f"garbage{time.monotonic_ns()}"
         kind = self.source.randrange(4)
         if kind == 0:
-            os.utime(self.keg.pour("no pour", f"{name}.pour"), (1, 1))
+            os.utime(self.keg.pour("garbage", f"{name}.pour"), (1, 1))
         elif kind == 1:
             os.mkfifo(self.keg.spool / f"{name}.pour")
         elif kind == 2:
@@ -114,50 +114,50 @@ class Bar:
         aside.rename(self.keg.spool)
 
     def clean_up(self) -> None:
-        """What somebody clears away now and then."""
+        """Removes the garbage."""
         for entry in os.scandir(self.keg.spool):
-            if entry.name.startswith("litter"):
+            if entry.name.startswith("garbage"):
                 os.unlink(entry)
 
     def set_aside(self) -> set[str]:
-        """The good pours that the server has refused."""
+        """The pours that the server has rejected."""
         return {name.partition(".")[0] for name in self.keg.failed()}
 
 
-def soaked(bar: Bar, seconds: float) -> Iterator[Sample]:
-    """Lives through `seconds`, and looks at the client each second."""
+def samples_of(kegerator: FaultyKegerator, seconds: float) -> Iterator[Sample]:
+    """Yields what the client uses, each second for `seconds`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for _ in range(20):
-            bar.something_happens()
+            kegerator.do_something()
             time.sleep(0.05)
-        bar.clean_up()
-        yield Sample.of(bar.keg)
+        kegerator.clean_up()
+        yield Sample.of(kegerator.keg)
 
 
-def as_large_as_the_systems(keg: Keg, ca: Certificate) -> Path:
-    """A store of certificates of the usual size, the tests' own among them."""
+def large_store(keg: Keg, ca: Certificate) -> Path:
+    """As many CA certificates as usual, with the tests' own."""
     bundle = keg.folder / "bundle.pem"
-    bundle.write_bytes(SYSTEM_CA_BUNDLE.read_bytes() + ca.certificate.read_bytes())
+    bundle.write_bytes(SYSTEM_STORE.read_bytes() + ca.certificate.read_bytes())
     return bundle
 
 
 def test_mixed_work_and_faults_for_hours_leave_the_client_as_it_was(
     moody_keg: Keg, moody: Moody, counts: FaultCounts, source: random.Random, ca: Certificate, request: pytest.FixtureRequest
 ) -> None:
-    bar = Bar(moody_keg, moody, source)
-    moody_keg.start(pingInterval=1, caBundle=as_large_as_the_systems(moody_keg, ca))
-    samples = list(soaked(bar, request.config.getoption("--hours") * 3600))
+    kegerator = FaultyKegerator(moody_keg, moody, source)
+    moody_keg.start(pingInterval=1, caBundle=large_store(moody_keg, ca))
+    samples = list(samples_of(kegerator, request.config.getoption("--hours") * 3600))
     quarter = len(samples) // 4
     early, late = samples[quarter : 2 * quarter], samples[-quarter:]
     counts.growth_kb = int(statistics.median(s.memory_kb for s in late) - statistics.median(s.memory_kb for s in early))
     assert counts.growth_kb < GROWTH_KB
-    # One more or less is a connection; one that is lost for good raises the fewest.
+    # One more or less is a connection; a leak raises the minimum.
     assert min(s.descriptors for s in late) <= min(s.descriptors for s in early)
     assert {s.threads for s in samples} == {1}
-    moody.mood = bar.ledger.answer
+    moody.mood = kegerator.ledger.answer
     moody.ping_mood = answers(200)
     wait_for(lambda: not moody_keg.waiting(), limit_s=120)
-    bar.clean_up()
+    kegerator.clean_up()
     assert moody_keg.stop() == 0
-    counts.check_delivery(bar.made, bar.ledger, bar.set_aside())
+    counts.check_delivery(kegerator.made, kegerator.ledger, kegerator.set_aside())
