@@ -5,13 +5,14 @@ It uses documented interfaces of requests and urllib3 only, so that it works wit
 
 from __future__ import annotations
 
+import io
 import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import requests
 import requests.adapters
@@ -26,19 +27,13 @@ from .deadline import DeadlineExceeded, time_limit
 from .http_result import judge, judge_failure
 from .outcome import Outcome, Result
 
-REQUEST_LIMIT_S = 30.0
-"""Over everything but name resolution, which no signal interrupts: connect, TLS, send, answer."""
-CONNECT_TIMEOUT_S = 4.0
-"""For each address of a name: four dead ones leave time for the fifth."""
-CERTIFICATE_LIMIT_S = 8.0
-"""Over fetching the server's certificate."""
-IDLE_CONNECTION_S = 60.0
-"""A connection that was unused for longer is not used again: routers forget it silently, and the request would hang."""
+REQUEST_LIMIT_S = 30.0  # Over everything but name resolution, which no signal interrupts: connect, TLS, send, answer.
+CONNECT_TIMEOUT_S = 4.0  # For each address of a name: four dead ones leave time for the fifth.
+IDLE_CONNECTION_S = 60.0  # A connection that was unused for longer is not used again: routers forget it silently.
+CERTIFICATE_LIMIT_S = 8.0  # Over fetching the server's certificate.
 RESPONSE_LIMIT_BYTES = 16 * 1024
-INTERRUPTED_LIMIT = 20
-"""How many interrupted sessions a process keeps, up to 1 MB each; then it has to be started again."""
-SYSTEM_STORE = Path("/etc/ssl/certs/ca-certificates.crt")
-"""Debian's; elsewhere it is where OpenSSL was built to look."""
+INTERRUPTED_LIMIT = 20  # How many interrupted sessions a process keeps, up to 1 MB each; then it has to be started again.
+SYSTEM_STORE = Path("/etc/ssl/certs/ca-certificates.crt")  # Debian's; elsewhere it is where OpenSSL was built to look.
 
 _CLOSED_BY_SERVER = Retry(total=1, connect=0, read=1, status=0, redirect=0, other=1, allowed_methods=None, respect_retry_after_header=False)
 """A server may close a kept connection just as the next request is sent (RFC 9112 §9.3.1): then it is sent once more.
@@ -69,7 +64,7 @@ class RestApi:
         """Signs `message` and posts it once. Takes `REQUEST_LIMIT_S` at most, and name resolution. Raises nothing."""
         fields = message.fields(self._client_id)
         fields["sig"] = self._key.sign(canonical_text(fields))
-        answer = self._connection.request("POST", f"{self._base_url}/{message.endpoint}", fields)
+        answer = self._connection.request("POST", f"{self._base_url}/{message.endpoint}", urlencode(fields))
         if isinstance(answer, Result):
             return answer
         return judge(answer.status, answer.phrase, answer.headers, answer.body, time.time())
@@ -90,6 +85,16 @@ def server_certificate(host: str, port: int, limit_s: float = CERTIFICATE_LIMIT_
             return certificate_facts(ssl.get_server_certificate((host, port), timeout=CONNECT_TIMEOUT_S))
     except (DeadlineExceeded, OSError, ValueError):
         return None
+
+
+class _Form(io.BytesIO):
+    """A request's body. It is read once there is a connection: `sent` tells afterwards whether there was one."""
+
+    sent = False
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.sent = True
+        return super().read(size)
 
 
 @dataclass(frozen=True)
@@ -120,15 +125,15 @@ class _Connection:
     def close(self) -> None:
         self._session.close()
 
-    def request(self, method: str, url: str, fields: Mapping[str, str] | None = None) -> _Answer | Result:
+    def request(self, method: str, url: str, form: str = "") -> _Answer | Result:
         """The response to one request, or what it means that there is none."""
         if time.monotonic() - self._last_used > IDLE_CONNECTION_S:
             self._session.close()
-        answer = self._request(method, url, fields)
+        answer = self._request(method, url, _Form(form.encode("ascii")))
         self._last_used = time.monotonic()
         return answer
 
-    def _request(self, method: str, url: str, fields: Mapping[str, str] | None) -> _Answer | Result:
+    def _request(self, method: str, url: str, form: _Form) -> _Answer | Result:
         response: requests.Response | None = None
         body = bytearray()
         interruption: BaseException | None = None
@@ -136,20 +141,21 @@ class _Connection:
         try:
             with limit:
                 response = self._session.request(
-                    method, url, data=fields, verify=self._store, timeout=(CONNECT_TIMEOUT_S, REQUEST_LIMIT_S),
+                    method, url, data=form, verify=self._store, timeout=(CONNECT_TIMEOUT_S, REQUEST_LIMIT_S),
                     allow_redirects=False, stream=True,
                 )  # fmt: skip
                 _read_body(response, body)
         except DeadlineExceeded as error:
             interruption = error
         except _FAILURES as error:
-            return judge_failure(error, urlsplit(url).hostname or "")
+            return judge_failure(error, urlsplit(url).hostname or "", form.sent)
         finally:
             if limit.expired:
                 _interrupted.append((self._session, interruption))
                 self._session = _new_session()
         if response is None:
-            return Result(Outcome.FAILED, f"no answer within {REQUEST_LIMIT_S:.0f} s")
+            outcome = Outcome.FAILED if form.sent else Outcome.NO_CONNECTION
+            return Result(outcome, f"no answer within {REQUEST_LIMIT_S:.0f} s")
         if response.status_code < 200:
             # An interim response. The final one would be taken for the answer to the next message.
             self._session.close()
@@ -174,7 +180,8 @@ def _new_session() -> requests.Session:
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.clear()
-    session.headers.update({"User-Agent": f"kegnet-client/{__version__}", "Accept-Encoding": "identity"})
+    content = {"Content-Type": "application/x-www-form-urlencoded", "Accept-Encoding": "identity"}
+    session.headers.update({"User-Agent": f"kegnet-client/{__version__}", **content})
     adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=_CLOSED_BY_SERVER)
     session.mount("https://", adapter)
     session.mount("http://", adapter)

@@ -48,10 +48,11 @@ class SpoolDirectory:
         self._mounts = open_mount_table()
         try:
             self._lock()
-        except DirectoryError:
+            self.watch()
+        except BaseException:
+            # A descriptor that is not closed keeps the lock, and this process would wait for itself.
             self.close()
             raise
-        self.watch()
 
     def close(self) -> None:
         """Releases the lock and the watch."""
