@@ -89,7 +89,7 @@ class SpoolDirectory:
         try:
             self._watch = Watch(self._path, SUFFIX)
         except WatchError as error:
-            self.warning = f"cannot be watched ({error})"
+            self.warning = "; ".join(filter(None, [self._lock_warning, f"cannot be watched ({error})"]))
 
     def unwatch(self) -> None:
         """Stops watching: the events are out of date, or some were missed."""
