@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import email.utils
 import signal
+import socket
 import ssl
+import struct
 import time
 from pathlib import Path
 
@@ -350,3 +352,17 @@ def test_an_endless_answer_costs_no_memory_and_holds_only_its_lane(moody_keg: Ke
 def peak_kb(keg: Keg) -> int:
     """The most memory that the client has used, in kB."""
     return int(Path(f"/proc/{keg.pid}/status").read_text().split("VmHWM:")[1].split()[0])
+
+
+def test_a_connection_that_is_reset_in_the_tls_handshake_is_no_connection(moody_keg: Keg, moody: Moody) -> None:
+    def reset(_: Moody, plain: socket.socket) -> socket.socket:
+        plain.recv(1)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        plain.close()
+        raise ConnectionResetError
+
+    moody.greeting = reset
+    moody_keg.start()
+    moody_keg.pour()
+    moody_keg.journal.wait("server unavailable: Connection reset by peer")
+    assert not moody_keg.journal.lines("are not accepted")

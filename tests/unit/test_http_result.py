@@ -84,10 +84,10 @@ def wrapped(error: Exception) -> requests.ConnectionError:
     return requests.ConnectionError(MaxRetryError(None, "/", error))  # type: ignore[arg-type]
 
 
-def test_what_fails_before_there_is_a_connection_says_nothing_of_the_message() -> None:
+def test_what_fails_before_anything_was_sent_says_nothing_of_the_message() -> None:
     refused = NewConnectionError(None, "Failed")  # type: ignore[arg-type]
     refused.__cause__ = ConnectionRefusedError(111, "Connection refused")
-    result = judge_failure(wrapped(refused), "k.example")
+    result = judge_failure(wrapped(refused), "k.example", sent=False)
     assert (result.outcome, result.reason) == (Outcome.NO_CONNECTION, "Connection refused")
 
 
@@ -99,18 +99,13 @@ def test_what_fails_before_there_is_a_connection_says_nothing_of_the_message() -
         InvalidHeader("Content-Length contained multiple unmatching values (2, 3)"),
     ],
 )
-def test_what_fails_on_a_connection_is_about_the_message(error: Exception) -> None:
-    assert judge_failure(wrapped(error), "k.example").outcome is Outcome.FAILED
+def test_what_fails_after_something_was_sent_is_about_the_message(error: Exception) -> None:
+    assert judge_failure(wrapped(error), "k.example", sent=True).outcome is Outcome.FAILED
 
 
 def test_certificate_trouble_names_the_host_and_the_fix() -> None:
     error = ssl.SSLCertVerificationError(1, "failed")
     error.verify_code, error.verify_message = 10, "certificate has expired"
-    result = judge_failure(wrapped(error), "k.example")
+    result = judge_failure(wrapped(error), "k.example", sent=False)
     assert result.reason == "certificate trouble: asked for k.example, certificate has expired"
     assert "renew" in result.fix
-
-
-def test_a_missing_file_of_trusted_certificates_is_no_connection() -> None:
-    result = judge_failure(OSError("Could not find a suitable TLS CA certificate bundle, invalid path: /x"), "k.example")
-    assert result.outcome is Outcome.NO_CONNECTION

@@ -355,3 +355,24 @@ def test_a_removal_never_leaves_the_directory(folder: Path, tmp_path: Path) -> N
     files.delete(descriptor, "x.pour")
     os.close(descriptor)
     assert (os.listdir(tmp_path / "moved"), os.listdir(folder)) == ([], ["x.pour"])
+
+
+def test_a_link_that_vanishes_while_the_way_is_being_watched_does_not_lock_the_client_out(
+    folder: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool.close()
+    (folder.parent / "link").symlink_to(folder)
+    real_readlink = os.readlink
+    failures = [FileNotFoundError(2, "No such file or directory")]
+
+    def readlink(*arguments: object, **options: object) -> str:
+        if failures:
+            raise failures.pop()
+        return real_readlink(*arguments, **options)  # type: ignore[arg-type]
+
+    drop(folder, "x.pour")
+    monkeypatch.setattr(os, "readlink", readlink)
+    found = Spool(folder.parent / "link", now=0)
+    found.maintain(now=10)
+    assert (found.trouble, next_name(found, 10)) == ("", "x.pour")
+    found.close()

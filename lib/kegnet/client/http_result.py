@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from http.client import BadStatusLine, RemoteDisconnected
 
-from urllib3.exceptions import ConnectTimeoutError, LocationValueError, NewConnectionError, SSLError
+from urllib3.exceptions import SSLError
 
 from ..core.syslog_handler import escape_name
 from .outcome import Outcome, Result
@@ -35,8 +35,6 @@ _TLS_PROBLEMS = {
     "UNSUPPORTED_PROTOCOL": _OLD_TLS,
     "SSLV3_ALERT_HANDSHAKE_FAILURE": _OLD_TLS,
 }
-_BEFORE_CONNECTION = (NewConnectionError, ConnectTimeoutError, SSLError, ssl.SSLError, LocationValueError)
-"""Errors that come before a request is sent. NewConnectionError includes name resolution."""
 
 
 def judge(status: int, phrase: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Result:
@@ -78,8 +76,11 @@ def retry_after_s(headers: Mapping[str, str], now_s: float) -> float:
     return max(0.0, min(wanted - (now_s if sent is None else sent), RETRY_AFTER_LIMIT_S))
 
 
-def judge_failure(error: BaseException, host: str) -> Result:
-    """What it means that a request to `host` raised `error`: by its innermost cause, which libraries wrap in errors of their own."""
+def judge_failure(error: BaseException, host: str, sent: bool) -> Result:
+    """What it means that a request to `host` raised `error`, before or after something of it was `sent`.
+
+    The reason is that of the innermost cause, which libraries wrap in errors of their own.
+    """
     causes = list(_causes(error))
     inner = causes[-1]
     if isinstance(inner, ssl.SSLCertVerificationError):
@@ -87,9 +88,7 @@ def judge_failure(error: BaseException, host: str) -> Result:
     if isinstance(inner, ValueError) and not isinstance(inner, OSError) and any(isinstance(cause, SSLError) for cause in causes):
         # urllib3 before 2.0 compares the names itself, and has an error of its own for that.
         return _untrusted(host, str(inner), _HOSTNAME_MISMATCH)
-    # An OSError on its own is about a file, such as the trusted certificates.
-    unconnected = any(isinstance(cause, _BEFORE_CONNECTION) for cause in causes) or (inner is error and isinstance(error, OSError))
-    return Result(Outcome.NO_CONNECTION if unconnected else Outcome.FAILED, escape_name(_describe(inner)))
+    return Result(Outcome.FAILED if sent else Outcome.NO_CONNECTION, escape_name(_describe(inner)))
 
 
 def _untrusted(host: str, problem: str, verify_code: int) -> Result:
@@ -127,7 +126,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _describe(error: BaseException) -> str:
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
-        return "the connection was closed during the TLS handshake"
+        return "the TLS connection was closed"
     if isinstance(error, ssl.SSLError) and error.reason:
         return _TLS_PROBLEMS.get(error.reason, f"TLS error: {error.reason.lower().replace('_', ' ')}")
     if isinstance(error, RemoteDisconnected):

@@ -64,9 +64,10 @@ class Pinger:
         return None
 
     def _send(self, reading: Reading) -> Result:
+        sent_at = time.monotonic()
         result = self._api.post(Ping(reading.millicelsius, time.time_ns() * self._ts_per_s // 10**9))
         now = time.monotonic()
-        self._retry.record_ping(result, now)
+        self._retry.record_ping(result, now, sent_at)
         if result.outcome is Outcome.ACCEPTED:
             self._rejected_limit.end()
             self.accepted_at_s, self.rejection = time.time(), ""

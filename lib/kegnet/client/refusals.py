@@ -27,18 +27,18 @@ class Refusals:
     ping_asked: bool = False
     pour_refused: bool = False
 
-    def record(self, is_ping: bool, now: float) -> None:
-        """A message was refused."""
+    def record(self, is_ping: bool, sent_at: float, now: float) -> None:
+        """A message that was sent at `sent_at` was refused."""
         self.count += 1
         self.pour_refused = self.pour_refused or not is_ping
         if self.count == 1:
             self.since = self.ask_at = now
         else:
-            self.asked(is_ping, now)
+            self.asked(is_ping, sent_at, now)
 
-    def asked(self, is_ping: bool, now: float) -> None:
+    def asked(self, is_ping: bool, sent_at: float, now: float) -> None:
         """A message was sent, and not accepted. If it was time to ask, the next time is later, and the other kind's turn."""
-        if now >= self.ask_at:
+        if sent_at >= self.ask_at:
             self.ping_asked = is_ping
             self.ask_at = now + (ASK_S if now - self.since < ASK_LATER_AFTER_S else ASK_LATER_S)
 

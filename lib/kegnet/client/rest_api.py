@@ -5,18 +5,18 @@ It uses documented interfaces of requests and urllib3 only, so that it works wit
 
 from __future__ import annotations
 
+import io
+import socket
 import ssl
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import requests
-import requests.adapters
+from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
-from urllib3.util import Retry
+from urllib3.util import Retry as ConnectionRetry
 
 from .. import __version__
 from ..core.messages import Message, canonical_text
@@ -26,23 +26,20 @@ from .deadline import DeadlineExceeded, time_limit
 from .http_result import judge, judge_failure
 from .outcome import Outcome, Result
 
-REQUEST_LIMIT_S = 30.0
-"""Over everything but name resolution, which no signal interrupts: connect, TLS, send, answer."""
-CONNECT_TIMEOUT_S = 4.0
-"""For each address of a name: four dead ones leave time for the fifth."""
-CERTIFICATE_LIMIT_S = 8.0
-"""Over fetching the server's certificate."""
-IDLE_CONNECTION_S = 60.0
-"""A connection that was unused for longer is not used again: routers forget it silently, and the request would hang."""
+REQUEST_LIMIT_S = 30.0  # Over everything but name resolution, which no signal interrupts: connect, TLS, send, answer.
+CONNECT_TIMEOUT_S = 4.0  # For each address of a name: four dead ones leave time for the fifth.
+IDLE_CONNECTION_S = 60.0  # A connection that was unused for longer is not used again: routers forget it silently.
+CERTIFICATE_LIMIT_S = 8.0  # Over fetching the server's certificate.
 RESPONSE_LIMIT_BYTES = 16 * 1024
-INTERRUPTED_LIMIT = 20
-"""How many interrupted sessions a process keeps, up to 1 MB each; then it has to be started again."""
-SYSTEM_STORE = Path("/etc/ssl/certs/ca-certificates.crt")
-"""Debian's; elsewhere it is where OpenSSL was built to look."""
+INTERRUPTED_LIMIT = 20  # How many interrupted sessions a process keeps, up to 1 MB each; then it has to be started again.
+SYSTEM_STORE = Path("/etc/ssl/certs/ca-certificates.crt")  # Debian's; elsewhere it is where OpenSSL was built to look.
 
-_CLOSED_BY_SERVER = Retry(total=1, connect=0, read=1, status=0, redirect=0, other=1, allowed_methods=None, respect_retry_after_header=False)
-"""A server may close a kept connection just as the next request is sent (RFC 9112 §9.3.1): then it is sent once more.
-urllib3 counts this as `read` or, where TLS notices it first, as `other`."""
+_RESEND_ONCE = ConnectionRetry(
+    total=1, connect=0, read=1, status=0, redirect=0, other=1, allowed_methods=None, respect_retry_after_header=False
+)
+"""For a kept connection: the server may close it just as the next request is sent (RFC 9112 §9.3.1). urllib3 counts that
+as `read` or, where TLS notices it first, as `other`."""
+_NEVER_RESEND = ConnectionRetry(0, read=False)
 _FAILURES = (requests.RequestException, HTTPError, OSError, ValueError)
 """All that a request may raise, besides DeadlineExceeded."""
 
@@ -52,61 +49,14 @@ that is never released, and a finalizer would wait for it; so they are neither u
 
 
 class RestApi:
-    """The server at `config.base_url`, for the client `config.uuid` that signs with `key`."""
+    """The server at `config.base_url`, for the client `config.uuid` that signs with `key`; without a key only `probe()` works."""
 
-    def __init__(self, config: Config, key: SigningKey) -> None:
+    def __init__(self, config: Config, key: SigningKey | None) -> None:
         """Raises ConfigError if `caBundle` cannot be used. Does not touch the network."""
         self._base_url = config.base_url
+        self._host = (urlsplit(config.base_url).hostname or "").replace("%25", "%")
         self._client_id = config.uuid
         self._key = key
-        self._connection = _Connection(config)
-
-    def close(self) -> None:
-        """Closes the connection."""
-        self._connection.close()
-
-    def post(self, message: Message) -> Result:
-        """Signs `message` and posts it once. Takes `REQUEST_LIMIT_S` at most, and name resolution. Raises nothing."""
-        fields = message.fields(self._client_id)
-        fields["sig"] = self._key.sign(canonical_text(fields))
-        answer = self._connection.request("POST", f"{self._base_url}/{message.endpoint}", fields)
-        if isinstance(answer, Result):
-            return answer
-        return judge(answer.status, answer.phrase, answer.headers, answer.body, time.time())
-
-
-def probe(config: Config) -> Result:
-    """Sends a GET for the base URL. Every HTTP response is ACCEPTED: it shows that there is a connection. Raises ConfigError."""
-    connection = _Connection(config)
-    answer = connection.request("GET", config.base_url)
-    connection.close()
-    return answer if isinstance(answer, Result) else Result(Outcome.ACCEPTED, f"{answer.status} {answer.phrase}".rstrip())
-
-
-def server_certificate(host: str, port: int, limit_s: float = CERTIFICATE_LIMIT_S) -> CertificateFacts | None:
-    """What the certificate that the server shows contains, trusted or not; None where it shows none in time."""
-    try:
-        with time_limit(limit_s):
-            return certificate_facts(ssl.get_server_certificate((host, port), timeout=CONNECT_TIMEOUT_S))
-    except (DeadlineExceeded, OSError, ValueError):
-        return None
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """An HTTP response."""
-
-    status: int
-    phrase: str
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class _Connection:
-    """A session with the server, which is replaced after an interruption."""
-
-    def __init__(self, config: Config) -> None:
-        """Raises ConfigError if `caBundle` cannot be used."""
         # A path, not True: requests then reads the file for each new connection, so that an update of the store counts.
         self._store = str(config.ca_bundle or (SYSTEM_STORE if SYSTEM_STORE.is_file() else ssl.get_default_verify_paths().cafile))
         try:
@@ -114,21 +64,52 @@ class _Connection:
         except OSError as error:
             problem = f"it cannot be used ({error.strerror or error})"
             raise config.error("caBundle", config.ca_bundle, problem, "use the path of CA certificates in PEM form") from error
-        self._session = _new_session()
         self._last_used = float("-inf")
+        self._open()
 
     def close(self) -> None:
+        """Closes the connection."""
         self._session.close()
 
-    def request(self, method: str, url: str, fields: Mapping[str, str] | None = None) -> _Answer | Result:
-        """The response to one request, or what it means that there is none."""
-        if time.monotonic() - self._last_used > IDLE_CONNECTION_S:
+    def post(self, message: Message) -> Result:
+        """Signs `message` and posts it once. Takes `REQUEST_LIMIT_S` at most, and name resolution. Raises nothing."""
+        if self._key is None:
+            raise ValueError("a message needs a key")
+        fields = message.fields(self._client_id)
+        fields["sig"] = self._key.sign(canonical_text(fields))
+        answer = self._request("POST", f"{self._base_url}/{message.endpoint}", urlencode(fields))
+        if isinstance(answer, Result):
+            return answer
+        response, body = answer
+        return judge(response.status_code, response.reason or "", response.headers, body, time.time())
+
+    def probe(self) -> Result:
+        """Sends a GET for the base URL. Every HTTP response is ACCEPTED: it shows that there is a connection."""
+        answer = self._request("GET", self._base_url, "")
+        return answer if isinstance(answer, Result) else Result(Outcome.ACCEPTED, f"{answer[0].status_code} {answer[0].reason}".rstrip())
+
+    def _open(self) -> None:
+        self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1)
+        self._session = _new_session(self._adapter)
+        self._kept = False
+
+    def _request(self, method: str, url: str, form: str) -> tuple[requests.Response, bytes] | Result:
+        """The response to one request and its body, or what it means that there is none."""
+        if not self._kept or time.monotonic() - self._last_used > IDLE_CONNECTION_S:
             self._session.close()
-        answer = self._request(method, url, fields)
+            self._kept = False
+            try:
+                # Outside the time limit, which cannot interrupt it: a slow name server is no failure of the request.
+                socket.getaddrinfo(self._host, None)
+            except (OSError, UnicodeError) as error:
+                return judge_failure(error, self._host, sent=False)
+        self._adapter.max_retries = _RESEND_ONCE if self._kept else _NEVER_RESEND
+        answer = self._exchange(method, url, _Form(form.encode("ascii")))
+        self._kept = not isinstance(answer, Result)
         self._last_used = time.monotonic()
         return answer
 
-    def _request(self, method: str, url: str, fields: Mapping[str, str] | None) -> _Answer | Result:
+    def _exchange(self, method: str, url: str, form: _Form) -> tuple[requests.Response, bytes] | Result:
         response: requests.Response | None = None
         body = bytearray()
         interruption: BaseException | None = None
@@ -136,24 +117,43 @@ class _Connection:
         try:
             with limit:
                 response = self._session.request(
-                    method, url, data=fields, verify=self._store, timeout=(CONNECT_TIMEOUT_S, REQUEST_LIMIT_S),
+                    method, url, data=form, verify=self._store, timeout=(CONNECT_TIMEOUT_S, REQUEST_LIMIT_S),
                     allow_redirects=False, stream=True,
                 )  # fmt: skip
                 _read_body(response, body)
         except DeadlineExceeded as error:
             interruption = error
         except _FAILURES as error:
-            return judge_failure(error, urlsplit(url).hostname or "")
+            return judge_failure(error, self._host, form.sent)
         finally:
             if limit.expired:
                 _interrupted.append((self._session, interruption))
-                self._session = _new_session()
+                self._open()
         if response is None:
-            return Result(Outcome.FAILED, f"no answer within {REQUEST_LIMIT_S:.0f} s")
+            return Result(Outcome.FAILED if form.sent else Outcome.NO_CONNECTION, f"no answer within {REQUEST_LIMIT_S:.0f} s")
         if response.status_code < 200:
             # An interim response. The final one would be taken for the answer to the next message.
             self._session.close()
-        return _Answer(response.status_code, response.reason or "", response.headers, bytes(body))
+        return response, bytes(body)
+
+
+class _Form(io.BytesIO):
+    """A request's body. It is read once there is a connection: `sent` tells afterwards whether there was one."""
+
+    sent = False
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.sent = True
+        return super().read(size)
+
+
+def server_certificate(host: str, port: int) -> CertificateFacts | None:
+    """What the certificate that the server shows contains, trusted or not; None where it shows none in time."""
+    try:
+        with time_limit(CERTIFICATE_LIMIT_S):
+            return certificate_facts(ssl.get_server_certificate((host, port), timeout=CONNECT_TIMEOUT_S))
+    except (DeadlineExceeded, OSError, ValueError):
+        return None
 
 
 def must_restart() -> bool:
@@ -168,14 +168,14 @@ class _Session(requests.Session):
         return None
 
 
-def _new_session() -> requests.Session:
+def _new_session(adapter: HTTPAdapter) -> requests.Session:
     session = _Session()
     # Neither .netrc, nor proxies, nor REQUESTS_CA_BUNDLE: they are meant for other programs.
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.clear()
-    session.headers.update({"User-Agent": f"kegnet-client/{__version__}", "Accept-Encoding": "identity"})
-    adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=_CLOSED_BY_SERVER)
+    content = {"Content-Type": "application/x-www-form-urlencoded", "Accept-Encoding": "identity"}
+    session.headers.update({"User-Agent": f"kegnet-client/{__version__}", **content})
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session

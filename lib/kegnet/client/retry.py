@@ -144,19 +144,19 @@ class Retry:
         """There was no temperature to send; the sensor is read again at `again_at`."""
         self._reading_at = again_at
 
-    def record_ping(self, result: Result, now: float) -> None:
-        """A ping came to `result`. Unless it failed, it is not sent again: the next one is due at its interval."""
-        self._record(self._pings, result, now)
+    def record_ping(self, result: Result, now: float, sent_at: float | None = None) -> None:
+        """A ping that was sent at `sent_at` came to `result`. If the server has judged it, the next one is due at its interval."""
+        self._record(self._pings, result, now, now if sent_at is None else sent_at)
         if result.outcome is Outcome.FAILED:
             self._pings.pause.fail(now, self._source)
             self._pings.pause.until = min(self._pings.pause.until, now + self._interval_s)
         elif result.outcome in (Outcome.ACCEPTED, Outcome.INVALID, Outcome.REFUSED):
             self._schedule.sent(now)
 
-    def record_pour(self, name: str, pour: Attempts, result: Result, now: float) -> tuple[Fate, Attempts]:
+    def record_pour(self, name: str, pour: Attempts, result: Result, now: float, sent_at: float | None = None) -> tuple[Fate, Attempts]:
         """The pour `name` came to `result`: what happens to its file, and what is known of it now if it is kept."""
         fate = self._fate(pour, result.outcome)
-        self._record(self._pours, result, now)
+        self._record(self._pours, result, now, now if sent_at is None else sent_at)
         if result.outcome is Outcome.NO_CONNECTION or fate is not Fate.KEEP:
             return fate, pour
         if result.outcome is Outcome.FAILED:
@@ -170,7 +170,7 @@ class Retry:
         refused_at = now if result.outcome is Outcome.REFUSED else pour.refused_at
         return fate, replace(pour, failures=pour.failures + 1, due=due, refused_at=refused_at)
 
-    def _record(self, lane: _Lane, result: Result, now: float) -> None:
+    def _record(self, lane: _Lane, result: Result, now: float, sent_at: float) -> None:
         lane.last_attempt_at = now
         if result.outcome is Outcome.NO_CONNECTION:
             self._connection.fail(now, self._source)
@@ -186,9 +186,9 @@ class Retry:
             self._accepted_at = now
             self._refusals = Refusals()
         elif result.outcome is Outcome.REFUSED:
-            self._refusals.record(lane is self._pings, now)
+            self._refusals.record(lane is self._pings, sent_at, now)
         elif self._refusals.count:
-            self._refusals.asked(lane is self._pings, now)
+            self._refusals.asked(lane is self._pings, sent_at, now)
 
     def _fate(self, pour: Attempts, outcome: Outcome) -> Fate:
         if outcome is Outcome.ACCEPTED:

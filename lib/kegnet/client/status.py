@@ -40,9 +40,9 @@ class _Problem:
         if self._limit.allows(self._begun, now):
             log.warning("%s%s; trying again; %s", self.text, f"; fix: {fix}" if fix else "", waiting)
 
-    def end(self, waiting: str, now: float) -> None:
-        """The state does not exist, or not any more."""
-        if self._since is not None and self._limit.end():
+    def end(self, waiting: str, now: float, quietly: bool = False) -> None:
+        """The state does not exist, or not any more. `quietly` does not log that."""
+        if self._since is not None and self._limit.end() and not quietly:
             log.info("%s after %.0f s; %s", self._ended, now - self._since, waiting)
         self._since, self.text = None, ""
 
@@ -69,7 +69,7 @@ class Status:
         if result.outcome in (Outcome.FAILED, Outcome.BUSY):
             self._lanes[kind].begin(result, waiting, now)
         else:
-            self._lanes[kind].end(waiting, now)
+            self._lanes[kind].end(waiting, now, quietly=result.outcome is not Outcome.ACCEPTED)
         if result.outcome is Outcome.REFUSED and self._retry.not_authorised:
             self._refused.begin(result, waiting, now)
         elif result.outcome is Outcome.ACCEPTED:

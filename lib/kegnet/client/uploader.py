@@ -89,9 +89,10 @@ class Uploader:
         return self._send(entry, content, pour)
 
     def _send(self, entry: Entry, content: Content, pour: Pour) -> Result:
+        sent_at = time.monotonic()
         result = self._api.post(pour)
         now = time.monotonic()
-        fate, attempts = self._retry.record_pour(entry.name, entry.attempts, result, now)
+        fate, attempts = self._retry.record_pour(entry.name, entry.attempts, result, now, sent_at)
         if result.outcome is Outcome.ACCEPTED:
             log.info("pour accepted: %s (pin %d, %d pulses in %d)", escape_name(entry.name), pour.pin, pour.pulses, pour.et)
         reason = f"the server rejected it ({result.reason}); --requeue sends it again"

@@ -48,10 +48,11 @@ class SpoolDirectory:
         self._mounts = open_mount_table()
         try:
             self._lock()
-        except DirectoryError:
+            self.watch()
+        except BaseException:
+            # A descriptor that is not closed keeps the lock, and this process would wait for itself.
             self.close()
             raise
-        self.watch()
 
     def close(self) -> None:
         """Releases the lock and the watch."""
@@ -88,7 +89,7 @@ class SpoolDirectory:
         try:
             self._watch = Watch(self._path, SUFFIX)
         except WatchError as error:
-            self.warning = f"cannot be watched ({error})"
+            self.warning = "; ".join(filter(None, [self._lock_warning, f"cannot be watched ({error})"]))
 
     def unwatch(self) -> None:
         """Stops watching: the events are out of date, or some were missed."""

@@ -93,10 +93,6 @@ class Queue:
         self._due.clear()
         self._later.clear()
 
-    def never_due(self) -> list[str]:
-        """The names that wait for an event."""
-        return [name for name, entry in self._entries.items() if entry.due == _NEVER]
-
     def next(self, now: float) -> Entry | None:
         """The first of the entries that are due."""
         while self._later and self._later[0][0] <= now:

@@ -154,10 +154,11 @@ class Spool:
     # Inside.
 
     def _hold(self, entry: Entry) -> None:
-        if self._queue.held < KEPT - BATCH:
+        limit = BATCH // 2 if entry.attempts.failures else KEPT - BATCH
+        if entry.due < _NEVER and self._queue.held < limit:
             self._queue.put(entry)
         else:
-            # The memory is for those that can be sent. A later look finds this one again.
+            # The memory is for those that can be sent. A later look finds this one again, as one that was never tried.
             self._queue.remove(entry.name)
             self._look_due = min(self._look_due, entry.due)
 
@@ -195,7 +196,6 @@ class Spool:
         """Sees that the directory is open, locked and watched, and takes the oldest names that are not in the queue."""
         try:
             directory = self._open_directory()
-            self._forget_the_gone(directory)
             known = self._queue.names() | self._removals.names()
             listing = directory.list(known, self._after if self._more else _START, max(0, min(BATCH, KEPT - len(self._queue))))
         except (DirectoryError, OSError) as error:
@@ -233,13 +233,6 @@ class Spool:
             self._directory = None
         self._queue.clear()
         self._more, self._after = False, _START
-
-    def _forget_the_gone(self, directory: SpoolDirectory) -> None:
-        for name in self._queue.never_due():
-            try:
-                files.stamp(directory.descriptor, name)
-            except OSError:
-                self._queue.remove(name)
 
     def _set_trouble(self, trouble: str, now: float) -> None:
         self._trouble = trouble

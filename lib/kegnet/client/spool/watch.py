@@ -51,14 +51,12 @@ class Watch:
         self._notifier = pyinotify.Notifier(self._manager, self._on_event)
         try:
             self._add(path, self._WRITTEN | self._REMOVED | pyinotify.IN_ONLYDIR)
-        except WatchError:
+            self._add_steps(path)
+        except BaseException as error:
             self.close()
+            if isinstance(error, OSError):  # A step has just been replaced.
+                raise WatchError(error.strerror or str(error)) from error
             raise
-        resolved = Path(os.path.realpath(path))
-        for step in {*steps_to(path), resolved.parent}:
-            events = self._REMOVED | (pyinotify.IN_DELETE if step == resolved.parent else 0)
-            with contextlib.suppress(WatchError):  # A directory that may be entered but not read cannot be watched.
-                self._add(step, events | pyinotify.IN_DONT_FOLLOW)
 
     def read(self) -> Events:
         """What has been reported since the last call; waits for it if there is nothing."""
@@ -74,6 +72,13 @@ class Watch:
     def close(self) -> None:
         """Stops watching."""
         self._notifier.stop()
+
+    def _add_steps(self, path: Path) -> None:
+        parent = Path(os.path.realpath(path)).parent
+        for step in {*steps_to(path), parent}:
+            events = self._REMOVED | (pyinotify.IN_DELETE if step == parent else 0)
+            with contextlib.suppress(WatchError):  # A directory that may be entered but not read cannot be watched.
+                self._add(step, events | pyinotify.IN_DONT_FOLLOW)
 
     def _add(self, path: Path, events: int) -> None:
         try:

@@ -39,7 +39,7 @@ def check_server(conf: Config, key: SigningKey | None, reading: Reading | None) 
     if addresses != [host]:
         yield Finding("server name", Level.OK, f"{host} is {', '.join(addresses)}")
     try:
-        result = rest_api.probe(conf) if key is None or reading is None else _post(conf, key, reading)
+        result = _ask(conf, key, reading)
     except ConfigError as error:
         yield of_config_error(error)
         return
@@ -56,9 +56,12 @@ def _addresses(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-def _post(conf: Config, key: SigningKey, reading: Reading) -> Result:
+def _ask(conf: Config, key: SigningKey | None, reading: Reading | None) -> Result:
     api = RestApi(conf, key)
-    result = api.post(Ping(reading.millicelsius, time.time_ns() * conf.ts_per_s // 10**9))
+    if key is None or reading is None:
+        result = api.probe()
+    else:
+        result = api.post(Ping(reading.millicelsius, time.time_ns() * conf.ts_per_s // 10**9))
     api.close()
     return result
 
