@@ -43,6 +43,8 @@ REPEAT_S = 0.25
 LOCKING = ("queue.py", "threading.py", "_collections.py", "connectionpool.py", "rest_api.py", "deadline.py")
 """Files whose code holds locks, or manages the time limit: half of a sample is taken from them."""
 REASON = f"no answer within {REQUEST_LIMIT_S:.0f} s"
+UNDECIDED = (Result(Outcome.FAILED, REASON), Result(Outcome.NO_CONNECTION, REASON))
+"""After and before the request was sent."""
 
 _raise = ctypes.CDLL(None)["raise"]
 """raise(3) itself: signal.raise_signal() would run the handler before it returns."""
@@ -102,7 +104,7 @@ def problem_at(config: Config, key: SigningKey, kept: bool, interrupter: Interru
     api = connected_api(config, key, kept)
     start = time.monotonic()
     result = traced_post(api, interrupter)
-    if result.outcome is not Outcome.ACCEPTED and result != Result(Outcome.FAILED, REASON):
+    if result.outcome is not Outcome.ACCEPTED and result not in UNDECIDED:
         return f"the request came to {result}"
     later = api.post(Pour(0, 586, 8213, 3))
     if later.outcome is not Outcome.ACCEPTED:

@@ -128,7 +128,6 @@ CUT_OFF_ANSWERS: dict[str, Mood] = {
     "after a header": sends(OK + b"Server: x\r\n", cut),
     "before the body": sends(OK + b"Content-Length: 9\r\n\r\n", cut),
     "in the body": sends(OK + b"Content-Length: 9\r\n\r\nhalf", cut),
-    "in the body by a reset": sends(OK + b"Content-Length: 9\r\n\r\nhalf", reset),
     "in a chunk": sends(OK + b"Transfer-Encoding: chunked\r\n\r\n9\r\nhalf", cut),
     "after a chunk": sends(OK + b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", cut),
     "where a chunk should be": sends(OK + b"Transfer-Encoding: chunked\r\n\r\nnonsense\r\n\r\n", cut),
