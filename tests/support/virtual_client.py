@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from kegnet.client.outcome import Fate, Outcome, Result
-from kegnet.client.retry import Attempts, Retry
+from kegnet.client.retry import Retry
 from kegnet.client.spool.queue import Entry, Queue
 
 Server = Callable[[float, "str | None"], Result]
@@ -57,6 +57,7 @@ class VirtualClient:
         self.server = server
         self.queue = Queue()
         self._arrivals: list[tuple[float, str]] = []
+        self._arrived_at = -_NEVER
         self._interval_s = interval_s
         self._has_sensor = has_sensor
         self._has_reading = has_reading
@@ -78,13 +79,15 @@ class VirtualClient:
     def reload(self) -> None:
         """SIGHUP, with the same configuration."""
         self.retry = Retry(self._interval_s, self._has_sensor, self._source)
+        self.queue.forget_attempts()
 
     def run(self, until: float) -> None:
         """Works until that time."""
         while self.now < until:
             while self._arrivals and self._arrivals[0][0] <= self.now:
                 at, name = heapq.heappop(self._arrivals)
-                self.queue.put(Entry(name, at * 1e9, Attempts(arrived_at=at)))
+                self.queue.put(Entry(name, at * 1e9))
+                self._arrived_at = at
             if not self._turn():
                 due = self.next_due()
                 assert due > self.now, "something is due, and nothing is done"
@@ -110,7 +113,7 @@ class VirtualClient:
         entry = self.queue.next(self.now)
         if entry is None:
             return self.retry.ping_at(None), self.queue.next_due(self.now)
-        return self.retry.ping_at(entry.attempts), self.retry.pour_at(entry.attempts, self.now)
+        return self.retry.ping_at(entry.attempts), self.retry.pour_at(entry.attempts, self._arrived_at, self.now)
 
     def _turn(self) -> bool:
         """As `Client._turn` in lib/client.py."""

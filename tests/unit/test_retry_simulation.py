@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kegnet.client.outcome import Outcome, Result
-from kegnet.client.retry import ASK_LATER_AFTER_S, ASK_LATER_S, ASK_S, BASE_S, CAP_S, SPREAD, Retry
+from kegnet.client.refusals import ASK_LATER_AFTER_S, ASK_LATER_S, ASK_S
+from kegnet.client.retry import BASE_S, CAP_S, SPREAD, Retry
 from support.virtual_client import Server, VirtualClient
 
 DAY_S = 86_400.0
