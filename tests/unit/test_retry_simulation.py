@@ -156,7 +156,9 @@ def test_nothing_goes_to_a_busy_endpoint_before_retry_after(history: History) ->
 
 @given(st.lists(st.floats(0, 8 * HOUR_S), max_size=20), st.booleans())
 @settings(max_examples=100, deadline=None)
-def test_without_a_connection_attempts_are_a_backoff_apart_unless_a_pour_arrives_after_a_minute(arrivals: list[float], has_sensor: bool) -> None:
+def test_without_a_connection_attempts_are_a_backoff_apart_unless_a_pour_arrives_after_a_minute(
+    arrivals: list[float], has_sensor: bool
+) -> None:
     client = VirtualClient(fixed(Outcome.NO_CONNECTION, Outcome.NO_CONNECTION), has_sensor=has_sensor)
     client.retry = Retry(600, has_sensor, LargestDraws())
     client.find("found")
