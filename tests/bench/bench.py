@@ -79,7 +79,7 @@ class Bench:
         self._row(what, {kind: self._median(name, kind, key) for kind in self._clients}, limit, unit=unit)
 
     def _ratio(self, name: str, key: str, to: str, what: str, limit: float | None = None, most: bool = True) -> None:
-        """Of medians to those of the kind `to`, over rounds in which all were measured in turns: a machine's speed changes by the minute."""
+        """Of medians to those of `to`, over rounds that measured all in turns: a machine's speed changes by the minute."""
         base = self._median(name, to, key)
         self._row(f"{name}: {what}", {kind: self._median(name, kind, key) / base for kind in self._clients}, limit, most)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
 
@@ -19,7 +20,7 @@ HOUR_S = 3600.0
 OUTCOMES = list(Outcome)
 BROKEN = [outcome for outcome in Outcome if outcome is not Outcome.ACCEPTED]
 ANSWERED = [outcome for outcome in BROKEN if outcome is not Outcome.NO_CONNECTION]
-"""A connection that cannot be made fails for pings and pours alike; what is answered may differ between them."""
+"""Without a connection neither kind can be sent; answers may differ between them."""
 PAIRS = [*product((Outcome.ACCEPTED, *ANSWERED), repeat=2), (Outcome.NO_CONNECTION, Outcome.NO_CONNECTION)]
 
 
@@ -53,7 +54,7 @@ class Phase:
 
 
 @st.composite
-def phases(draw: st.DrawFn, outcomes: list[Outcome] = OUTCOMES) -> Phase:
+def phases(draw: st.DrawFn, outcomes: Sequence[Outcome] = OUTCOMES) -> Phase:
     asked_s = draw(st.sampled_from([0.0, 1.0, 30.0, 3600.0]))
     ping, pour = draw(st.sampled_from(outcomes)), draw(st.sampled_from(outcomes))
     if Outcome.NO_CONNECTION in (ping, pour):
@@ -92,7 +93,7 @@ class History:
         return made
 
 
-def histories(outcomes: list[Outcome] = OUTCOMES) -> st.SearchStrategy[History]:
+def histories(outcomes: Sequence[Outcome] = OUTCOMES) -> st.SearchStrategy[History]:
     return st.builds(
         History,
         phases=st.lists(phases(outcomes), min_size=1, max_size=4),
