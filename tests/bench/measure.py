@@ -89,7 +89,8 @@ class Sender:
         if self.kind in lab.programs:
             self.keg.write_config(pingInterval=86_400)
             self.keg.program = lab.programs[self.kind]
-            self.keg.launch()
+            # As service/kegnet-client.service does.
+            self.keg.launch({"SETUPTOOLS_USE_DISTUTILS": "stdlib"})
             return
         tls = sink.scheme == "https"
         if self.kind == BARE:
