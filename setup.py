@@ -25,7 +25,7 @@ setup(
         "pyinotify",
         "pyasyncore; python_version >= '3.12'",
         "M2Crypto >= 0.38",
-        # These three trust a preloaded store instead of `caBundle`, see tests/tls-matrix.
+        # 2.32.0 to 2.32.2 chose the TLS context in another way; the first two were withdrawn from PyPI. See tests/tls-matrix.
         "requests >= 2.28.1, != 2.32.0, != 2.32.1, != 2.32.2",
         "urllib3 >= 1.26.12",
     ],
