@@ -7,7 +7,7 @@ gets no module with a name as common as `client`.
 import re
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 
@@ -18,14 +18,16 @@ setup(
     long_description=(HERE / "README.md").read_text(),
     long_description_content_type="text/markdown",
     license="MIT",
-    python_requires=">=3.9, <3.14",
-    package_dir={"kegnet": "lib/kegnet", "kegnet.server": "lib/kegnet/server", "kegnet.commands": "lib"},
-    packages=["kegnet", "kegnet.server", "kegnet.commands"],
+    python_requires=">=3.11",
+    package_dir={"": "lib", "kegnet.commands": "lib"},
+    packages=[*find_packages("lib", include=["kegnet", "kegnet.*"]), "kegnet.commands"],
     install_requires=[
         "pyinotify",
         "pyasyncore; python_version >= '3.12'",
         "M2Crypto >= 0.38",
-        "requests >= 2.25",
+        # 2.32.0 to 2.32.2 chose the TLS context in another way; the first two were withdrawn from PyPI. See tests/tls-matrix.
+        "requests >= 2.28.1, != 2.32.0, != 2.32.1, != 2.32.2",
+        "urllib3 >= 1.26.12",
     ],
     extras_require={
         "server": [
@@ -50,6 +52,6 @@ setup(
     classifiers=[
         "Environment :: No Input/Output (Daemon)",
         "Operating System :: POSIX :: Linux",
-        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(9, 14)),
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(11, 14)),
     ],
 )

@@ -1,157 +1,179 @@
-"""A fleet of clients on a simulated clock, by the project's own `Backoff` and `Schedule`: what arrives at the server, and when."""
+"""A fleet of clients on simulated time, by the client's own Retry and Queue: what arrives at the server, and when.
+
+Clients do not know of each other, so each one is simulated by itself, and only the counts are added up.
+"""
 
 from __future__ import annotations
 
-import heapq
+import multiprocessing
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 
-from kegnet.backoff import CAP_S, Backoff
-from kegnet.schedule import Schedule
+from kegnet.client.outcome import Outcome, Result
+from support.virtual_client import VirtualClient
 
-PING_INTERVAL_S = 600.0
+LIMIT = 4.0
+"""Pings in any minute after an outage, as a multiple of the steady rate."""
+DEFAULT_INTERVAL_S = 600.0
 POUR_INTERVAL_S = 8640.0
-"""Ten pours a day; evenly, for a peak of the drinkers' own is none of the schedule's."""
-REQUEST_S = 0.05
-"""From one pour of a backlog to the next."""
-BIN_S = 30.0
-CALM_S = 1800.0
-"""How long before the outage, and how long after it, is looked at: three ping intervals."""
+"""Ten pours a day and client, spread over the day: a peak in what people drink has nothing to do with retrying."""
+BIN_S = 10.0
+BINS_IN_A_MINUTE = round(60 / BIN_S)
+BEFORE_S = 1800.0
+AFTER_S = 3600.0
+"""The time around the server's return that is counted."""
+
+_ACCEPTED = Result(Outcome.ACCEPTED, "")
 
 
-@dataclass
-class Tap:
-    """A client, as far as its times go. `pour_s`: when somebody pours next; `waiting`: pours not yet sent."""
+@dataclass(frozen=True)
+class Scenario:
+    """What happens to `clients`: for `outage_s` every message comes to `outcome`; or the power fails for all at once.
 
-    source: random.Random
-    pour_s: float
-    backoff: Backoff = field(init=False)
-    schedule: Schedule = field(init=False)
-    waiting: int = 0
+    In `full_spools` of them, a fraction, `POURS_IN_FULL_SPOOL` pours wait. Without a `limit` it is only reported.
+    """
 
-    def __post_init__(self) -> None:
-        self.boot()
+    name: str
+    clients: int
+    outage_s: float
+    interval_s: float = DEFAULT_INTERVAL_S
+    outcome: Outcome = Outcome.NO_CONNECTION
+    retry_after_s: float = 0.0
+    full_spools: float = 0.0
+    power_cut_s: float | None = None
+    """All clients start within so many seconds."""
+    limit: float | None = None
 
-    def boot(self) -> None:
-        """All that memory held is gone."""
-        self.backoff, self.schedule = Backoff(source=self.source), Schedule(PING_INTERVAL_S, self.source)
+    POURS_IN_FULL_SPOOL = 100
 
-    def pour(self, now: float) -> None:
-        """Lays into the spool what has been poured until `now`."""
-        while self.pour_s <= now:
-            self.waiting += 1
-            self.pour_s += self.source.expovariate(1 / POUR_INTERVAL_S)
+    @property
+    def steady_pings(self) -> float:
+        """Pings a minute without an outage."""
+        return 60 * self.clients / self.interval_s
 
-    def turn(self, now: float, answers: bool) -> float:
-        """One request at `now`; when the next one is due."""
-        self.pour(now)
-        if not answers:
-            self.backoff.failed(now)
-            self.schedule.leave_until(self.backoff.due)
-            return max(self.backoff.due, now if self.waiting else min(self.schedule.due, self.pour_s))
-        self.backoff.succeeded()
-        if self.schedule.due <= now:
-            self.schedule.done(now)
-        else:
-            self.waiting -= 1
-        return now + REQUEST_S if self.waiting else min(self.schedule.due, self.pour_s)
+    @property
+    def steady_messages(self) -> float:
+        """Messages a minute without an outage."""
+        return self.steady_pings + 60 * self.clients / POUR_INTERVAL_S
 
 
 @dataclass(frozen=True)
 class Course:
-    """Arrivals a second at the server in each bin of `BIN_S`, from `CALM_S` before its return to as long after it."""
+    """Messages that arrived in each bin of `BIN_S`, from `BEFORE_S` before the return to `AFTER_S` after it.
 
-    name: str
-    clients: int
-    rates: list[float]
-    backlog: int | None
-    """Messages that waited as the server came back; None if it had not been away."""
+    A message that could not be sent for want of a connection counts as well: that is what comes back at the return.
+    """
 
-    @property
-    def steady(self) -> float:
-        """What arrives in calm."""
-        return self.clients * (1 / PING_INTERVAL_S + 1 / POUR_INTERVAL_S)
+    scenario: Scenario
+    pings: list[int] = field(default_factory=lambda: [0] * round((BEFORE_S + AFTER_S) / BIN_S))
+    messages: list[int] = field(default_factory=lambda: [0] * round((BEFORE_S + AFTER_S) / BIN_S))
 
-    @property
-    def after(self) -> list[float]:
-        """The rates from the return on."""
-        return self.rates[len(self.rates) // 2 :]
+    def add(self, other: Course) -> None:
+        """Adds the counts of other clients in the same scenario."""
+        self.pings[:] = map(sum, zip(self.pings, other.pings, strict=True))
+        self.messages[:] = map(sum, zip(self.messages, other.messages, strict=True))
 
     @property
-    def limit(self) -> float | None:
-        """What the peak may be after an outage: half as much again as is steady, and the backlog spread over the backoff's cap.
-
-        None where people start their clients all at once: each pings as it starts.
-        """
-        if self.backlog is None:
-            return None
-        return 1.5 * self.steady + self.backlog / CAP_S
+    def peak_pings(self) -> float:
+        """The most pings in any minute from the return on, of the steady rate."""
+        return max(_minutes_after(self.pings)) / self.scenario.steady_pings
 
     @property
-    def peak(self) -> float:
-        """The most that arrives in a second of any bin from the return on."""
-        return max(self.after)
+    def peak_messages(self) -> float:
+        """The most messages in any minute from the return on, of the steady rate."""
+        return max(_minutes_after(self.messages)) / self.scenario.steady_messages
 
-    @property
-    def peak_over_mean(self) -> float:
-        """Of the time from the return on."""
-        return self.peak / (sum(self.after) / len(self.after))
-
-
-def _spread(clients: int, seed: int) -> Iterator[Tap]:
-    for number in range(clients):
-        source = random.Random(seed + number)
-        tap = Tap(source, source.expovariate(1 / POUR_INTERVAL_S))
-        # A fleet that has long been up: each began some time in the last interval.
-        tap.schedule.done(-PING_INTERVAL_S * source.random())
-        tap.schedule.done(0.0)
-        yield tap
+    def peak_pings_after(self, minutes: int) -> float:
+        """As `peak_pings`, without the first `minutes` after the return."""
+        return max(list(_minutes_after(self.pings))[minutes * BINS_IN_A_MINUTE :]) / self.scenario.steady_pings
 
 
-def _course(name: str, taps: list[Tap], first_s: list[float], down: float, back: float) -> Course:
-    """Runs all `taps`, whose first requests come at `first_s`, while the server is away from `down` to `back`."""
-    counts = [0] * round(2 * CALM_S / BIN_S)
-    queue = [(when, number) for number, when in enumerate(first_s)]
-    heapq.heapify(queue)
-    backlog, end_s, seen = 0, back + CALM_S, False
-    while queue[0][0] < end_s:
-        now, number = queue[0]
-        if now >= back and not seen:
-            seen = True
-            for tap in taps:
-                tap.pour(back)
-            backlog = sum(tap.waiting + (tap.schedule.due <= back) for tap in taps)
-        place = int((now - (back - CALM_S)) // BIN_S)
-        if place >= 0:
-            counts[place] += 1
-        heapq.heapreplace(queue, (taps[number].turn(now, not down <= now < back), number))
-    return Course(name, len(taps), [count / BIN_S for count in counts], backlog)
-
-
-def outage(name: str, clients: int, outage_s: float, seed: int = 1) -> Course:
-    """The server is gone for `outage_s`."""
-    taps = list(_spread(clients, seed))
-    down = CALM_S
-    return _course(name, taps, [min(tap.schedule.due, tap.pour_s) for tap in taps], down, down + outage_s)
-
-
-def power_cut(name: str, clients: int, boot_s: float = 60.0, seed: int = 1) -> Course:
-    """The current comes back to all clients, and each is up within `boot_s`; the server has been there all the time."""
-    source = random.Random(seed)
-    taps = list(_spread(clients, seed))
-    first_s = []
-    for tap in taps:
-        tap.boot()
-        tap.pour_s += CALM_S
-        first_s.append(CALM_S + boot_s * source.random())
-    return replace(_course(name, taps, first_s, CALM_S, CALM_S), backlog=None)
-
-
-def courses(clients: int) -> list[Course]:
-    """The three that a server must expect."""
+def scenarios(clients: int) -> list[Scenario]:
+    """What a server must expect; the first four are drawn."""
     return [
-        outage("a server gone for 10 minutes", clients, 600),
-        outage("a server gone for 10 hours", clients, 36_000),
-        power_cut("current back to all at once, each up within a minute", clients),
+        Scenario("no connection for 10 minutes", clients, 600, limit=LIMIT),
+        Scenario("no connection for 1 hour", clients, 3600, limit=LIMIT),
+        Scenario("no connection for 10 hours", clients, 36_000, limit=LIMIT),
+        Scenario("all switched on within one minute", clients, 0, power_cut_s=60),
+        Scenario("no connection for 1 hour, a tenth of the spools full", clients, 3600, full_spools=0.1, limit=LIMIT),
+        Scenario("502 to everything for 1 hour", clients, 3600, outcome=Outcome.FAILED, limit=LIMIT),
+        Scenario("503 to everything for 1 hour", clients, 3600, outcome=Outcome.BUSY, limit=LIMIT),
+        Scenario("503 with Retry-After: 600 for 1 hour", clients, 3600, outcome=Outcome.BUSY, retry_after_s=600),
+        Scenario("no connection for 1 hour, a ping a minute", clients // 5, 3600, interval_s=60),
+        Scenario("no connection for 1 hour, a ping an hour", clients, 3600, interval_s=3600),
+        Scenario("no connection for 1 hour, a ping a day", clients, 3600, interval_s=86_400),
     ]
+
+
+def simulate(scenario: Scenario, processes: int | None = None) -> Course:
+    """Runs all clients of the scenario, in as many processes as there are processors unless `processes` says otherwise."""
+    course = Course(scenario)
+    parts = [range(first, min(first + 500, scenario.clients)) for first in range(0, scenario.clients, 500)]
+    if processes == 1:
+        for part in parts:
+            course.add(_some(scenario, part))
+        return course
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
+        for some in pool.imap_unordered(partial(_some, scenario), parts):
+            course.add(some)
+    return course
+
+
+def _some(scenario: Scenario, numbers: range) -> Course:
+    course = Course(scenario)
+    for number in numbers:
+        for at, is_ping in _power_cut(scenario, number) if scenario.power_cut_s else _outage(scenario, number):
+            place = int((at + BEFORE_S) // BIN_S)
+            if 0 <= place < len(course.messages):
+                course.messages[place] += 1
+                course.pings[place] += is_ping
+    return course
+
+
+def _outage(scenario: Scenario, number: int) -> Iterator[tuple[float, bool]]:
+    """When one client sends what, in seconds after the server's return."""
+    source = random.Random(number)
+    # The fleet has been up for long: each client began at another time.
+    back_at = scenario.interval_s * (1 + source.random()) + max(BEFORE_S, scenario.outage_s)
+    down_at = back_at - scenario.outage_s
+    answer = Result(scenario.outcome, "", scenario.retry_after_s)
+    client = VirtualClient(
+        lambda now, _: answer if down_at <= now < back_at else _ACCEPTED, scenario.interval_s, seed=source.getrandbits(64)
+    )
+    _let_pour(client, source, down_at, back_at + AFTER_S)
+    if source.random() < scenario.full_spools:
+        for pour in range(scenario.POURS_IN_FULL_SPOOL):
+            client.arrive(f"full-{pour}", down_at)
+    client.run(back_at + AFTER_S)
+    return ((attempt.at - back_at, attempt.is_ping) for attempt in client.attempts)
+
+
+def _power_cut(scenario: Scenario, number: int) -> Iterator[tuple[float, bool]]:
+    """When one client sends what, before and after it is switched off and on again."""
+    source = random.Random(number)
+    cut_at = scenario.interval_s * (1 + source.random()) + BEFORE_S
+    before = VirtualClient(lambda *_: _ACCEPTED, scenario.interval_s, seed=source.getrandbits(64))
+    _let_pour(before, source, cut_at - BEFORE_S, cut_at)
+    before.run(cut_at)
+    start_at = (scenario.power_cut_s or 0.0) * source.random()
+    after = VirtualClient(lambda *_: _ACCEPTED, scenario.interval_s, seed=source.getrandbits(64))
+    _let_pour(after, source, 0, AFTER_S)
+    after.run(AFTER_S - start_at)
+    yield from ((attempt.at - cut_at, attempt.is_ping) for attempt in before.attempts)
+    yield from ((attempt.at + start_at, attempt.is_ping) for attempt in after.attempts)
+
+
+def _let_pour(client: VirtualClient, source: random.Random, begin: float, end: float) -> None:
+    """Lets people pour from `begin`, or half an hour earlier if there is time, to `end`."""
+    at = max(0.0, begin - BEFORE_S)
+    while (at := at + source.expovariate(1 / POUR_INTERVAL_S)) < end:
+        client.arrive(f"{at}", at)
+
+
+def _minutes_after(counts: list[int]) -> Iterator[int]:
+    """The counts of every minute from the return on, a new one each bin."""
+    first = round(BEFORE_S / BIN_S)
+    for number in range(first, len(counts) - BINS_IN_A_MINUTE + 1):
+        yield sum(counts[number : number + BINS_IN_A_MINUTE])

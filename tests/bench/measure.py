@@ -1,4 +1,4 @@
-"""How the client, the shell loop and the bare sender are measured: drains, latencies, idling, starts."""
+"""How a sender is measured: sending a backlog, delay of one pour, idling, starting."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from support.pki import Certificate
 from support.wait import wait_for
 
 HERE = Path(__file__).resolve().parent
-CLIENT, BARE, SHELL = "client", "bare sender", "shell loop"
+CLIENT, OTHER, BARE, SHELL = "client", "other client", "bare sender", "shell loop"
+"""What is measured. The other client is that of `--against`."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,12 @@ class Lab:
     key: Path
     ca: Certificate
     certificate: Certificate
-    program: Path
-    """The client, its modules compiled, as service/install leaves them."""
+    programs: dict[str, Path]
+    """The executables of the client and of the other client, their modules compiled, as service/install leaves them."""
 
 
 class Sink:
-    """The benchmarks' server as a process."""
+    """The server of the benchmarks as a process."""
 
     def __init__(self, lab: Lab, scheme: str, delay_s: float = 0.0) -> None:
         self._times = Path(tempfile.mkdtemp(dir=lab.folder)) / "times"
@@ -49,11 +50,11 @@ class Sink:
         self.base_url = f"{scheme}://127.0.0.1:{self.port}/rest/v2"
 
     def pours(self) -> int:
-        """How many have come."""
+        """How many have arrived."""
         return self._times.read_bytes().count(b"pour") if self._times.exists() else 0
 
     def times(self, kind: str = "pour") -> list[float]:
-        """When the messages of a kind came."""
+        """When the messages of a kind arrived."""
         lines = self._times.read_text().splitlines() if self._times.exists() else []
         return [float(when) for name, when in map(str.split, lines) if name == kind]
 
@@ -63,7 +64,7 @@ class Sink:
 
 
 class Sender:
-    """One of the three, with a spool of its own, not yet started."""
+    """One of those that are measured, with a spool of its own, not yet started."""
 
     def __init__(self, lab: Lab, kind: str, sink: Sink) -> None:
         self.kind = kind
@@ -75,7 +76,7 @@ class Sender:
         self._process: subprocess.Popen[bytes] | None = None
 
     def fill(self, pours: int) -> None:
-        """Lays so many pours into the spool."""
+        """Adds so many pours to the spool."""
         for _ in range(pours):
             self._number += 1
             name = self.spool / f"{self._number:06d}"
@@ -85,10 +86,11 @@ class Sender:
     def start(self) -> None:
         """Starts it."""
         lab, sink = self._lab, self._sink
-        if self.kind == CLIENT:
+        if self.kind in lab.programs:
             self.keg.write_config(pingInterval=86_400)
-            self.keg.program = lab.program
-            self.keg.launch()
+            self.keg.program = lab.programs[self.kind]
+            # As service/kegnet-client.service does.
+            self.keg.launch({"SETUPTOOLS_USE_DISTUTILS": "stdlib"})
             return
         tls = sink.scheme == "https"
         if self.kind == BARE:
@@ -104,18 +106,18 @@ class Sender:
         return self.keg.pid if self._process is None else self._process.pid
 
     def cpu_s(self) -> float:
-        """The processor time so far, from the scheduler's own account; of the shell loop only its own, not its children's."""
+        """Processor time so far, from schedstat (proc(5)); for the shell loop without that of its children."""
         return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[0]) / 1e9
 
     def peak_kb(self) -> int:
-        """The most memory that it has had."""
+        """Peak resident memory."""
         return int(Path(f"/proc/{self.pid}/status").read_text().split("VmHWM:")[1].split()[0])
 
     def stop(self) -> float:
-        """Ends it; the processor time of all that it was, children and all."""
+        """Ends it, and returns the processor time that it and its children used."""
         before = os.times()
         if self._process is not None:
-            # The shell is ended last, for it alone has waited for its children.
+            # The shell ends last: its own times include those of the children that it has waited for.
             subprocess.run(["pkill", "--parent", str(self._process.pid)], check=False)
             time.sleep(0.05)
             self._process.send_signal(signal.SIGTERM)
@@ -127,7 +129,7 @@ class Sender:
 
 @contextmanager
 def sender(lab: Lab, kind: str, scheme: str, delay_s: float = 0.0) -> Iterator[tuple[Sender, Sink]]:
-    """A sender and its sink; both are gone after."""
+    """A sender and its sink; both end with the block."""
     sink = Sink(lab, scheme, delay_s)
     made = Sender(lab, kind, sink)
     try:
@@ -138,7 +140,7 @@ def sender(lab: Lab, kind: str, scheme: str, delay_s: float = 0.0) -> Iterator[t
 
 
 def drain(lab: Lab, kind: str, scheme: str, delay_s: float, pours: int) -> dict[str, float]:
-    """Pours a second, and processor ms a pour, once it is under way; and the peak of memory."""
+    """Sends a backlog of `pours`. Pours per second, CPU ms per pour after the start, peak memory."""
     sink = Sink(lab, scheme, delay_s)
     made = Sender(lab, kind, sink)
     made.fill(pours)
@@ -159,14 +161,14 @@ def drain(lab: Lab, kind: str, scheme: str, delay_s: float, pours: int) -> dict[
     }
 
 
-def backlog(lab: Lab, pours: int, others: int, rounds: int) -> tuple[dict[str, float], list[dict[str, float]]]:
-    """As `drain()` over HTTPS; of the client with `pours`, and of others, with `others` pours each, for which it is held `rounds` times.
+def backlog(lab: Lab, kind: str, pours: int, small: int, rounds: int) -> tuple[dict[str, float], list[dict[str, float]]]:
+    """As `drain()` over HTTPS, for one backlog of `pours`, and for `rounds` backlogs of `small` pours that are sent while it is paused.
 
-    For a machine's pace changes by the minute, and a large drain takes several.
+    A machine's speed changes by the minute, and a large backlog takes several minutes.
     """
     beside = []
     held_s = 0.0
-    with sender(lab, CLIENT, "https") as (made, sink):
+    with sender(lab, kind, "https") as (made, sink):
         made.fill(pours)
         os.sync()
         made.start()
@@ -176,7 +178,7 @@ def backlog(lab: Lab, pours: int, others: int, rounds: int) -> tuple[dict[str, f
             wait_for(lambda number=number: sink.pours() > pours * (2 * number + 1) // (2 * rounds), 600, every_s=0.05)  # type: ignore[misc]
             held = time.monotonic()
             os.kill(made.pid, signal.SIGSTOP)
-            beside.append(drain(lab, CLIENT, "https", 0, others))
+            beside.append(drain(lab, kind, "https", 0, small))
             os.kill(made.pid, signal.SIGCONT)
             held_s += time.monotonic() - held
         wait_for(lambda: not any(os.scandir(made.spool)), 600, every_s=0.2)
@@ -205,8 +207,8 @@ def latency(lab: Lab, kind: str, scheme: str, pours: int = 300) -> dict[str, flo
         return {"median_ms": statistics.median(waits_ms), "p99_ms": statistics.quantiles(waits_ms, n=100)[98]}
 
 
-def idle(lab: Lab, seconds: float = 60) -> dict[str, float]:
-    """What the client costs while nothing happens: PSS, context switches and processor ms a minute, growth."""
+def idle(lab: Lab, kind: str, seconds: float = 60) -> dict[str, float]:
+    """What a client uses while nothing happens: memory (PSS) and its growth, context switches and CPU ms per minute."""
 
     def look(pid: int) -> dict[str, int]:
         status = Path(f"/proc/{pid}/status").read_text()
@@ -217,7 +219,7 @@ def idle(lab: Lab, seconds: float = 60) -> dict[str, float]:
             "cpu_ns": int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]),
         }
 
-    with sender(lab, CLIENT, "https") as (made, sink):
+    with sender(lab, kind, "https") as (made, sink):
         made.start()
         wait_for(lambda: sink.times("ping"))
         time.sleep(2)
@@ -233,9 +235,9 @@ def idle(lab: Lab, seconds: float = 60) -> dict[str, float]:
         }
 
 
-def start(lab: Lab) -> dict[str, float]:
-    """Processor seconds from the process's start to the first ping and to the first waiting pour, over HTTPS."""
-    with sender(lab, CLIENT, "https") as (made, sink):
+def start(lab: Lab, kind: str) -> dict[str, float]:
+    """CPU seconds from the start of the process to the first ping and to the first waiting pour, over HTTPS."""
+    with sender(lab, kind, "https") as (made, sink):
         made.fill(1)
         made.start()
         wait_for(lambda: sink.times("ping"), every_s=0.0005)

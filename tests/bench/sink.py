@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The server of the benchmarks: takes every message as fast as Python can, and notes when.
+"""The server of the benchmarks: accepts every message as fast as Python can, and records when.
 
-usage: sink.py TIMES DELAY_S [CERTIFICATE KEY]      prints its port; TIMES grows by a line a message: its kind, and monotonic seconds
+usage: sink.py TIMES DELAY_S [CERTIFICATE KEY]      prints its port; writes a line per message to TIMES: its kind, monotonic seconds
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 
 
 def request(file: BinaryIO) -> bytes:
-    """The request line of the next request, which has been read whole; empty at the end."""
+    """Reads the next request, and returns its request line; empty at the end."""
     first, length = file.readline(), 0
     while (line := file.readline()) not in (b"\r\n", b""):
         if line[:15].lower() == b"content-length:":
@@ -28,7 +28,7 @@ def request(file: BinaryIO) -> bytes:
 
 
 def serve(plain: socket.socket, context: ssl.SSLContext | None, times: BinaryIO, delay_s: float) -> None:
-    """Answers all that comes over one connection."""
+    """Answers every request of one connection."""
     with plain:
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock = context.wrap_socket(plain, server_side=True) if context else plain

@@ -55,7 +55,7 @@ def test_a_redirect_names_its_target() -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("0", 0), ("120", 120), (" 7 ", 7), ("3600", 3600), ("3601", 3600), ("9" * 18, 3600), ("-5", 0), ("1.5", 0), ("", 0), ("soon", 0)],
+    [("0", 0), ("120", 120), (" 7 ", 7), ("3600", 3600), ("3601", 3600), ("9" * 5000, 3600), ("-5", 0), ("1.5", 0), ("", 0), ("soon", 0)],
 )
 def test_retry_after_in_seconds(text: str, seconds: float) -> None:
     assert retry_after_s({"Retry-After": text}, NOW_S) == seconds

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from kegnet.client.outcome import Fate
 from kegnet.client.retry import Attempts
-from kegnet.client.spool import NotAFileError, Spool, files, removals
+from kegnet.client.spool import NotAFileError, Report, Spool, files, removals
 from kegnet.client.spool import spool as spool_module
 from kegnet.client.spool.watch import steps_to
 from kegnet.client.uploader import quiet_time_s
@@ -225,14 +225,15 @@ def test_another_pour_that_takes_the_name_before_the_removal_waits(folder: Path,
 
 
 @pytest.mark.parametrize(
-    ("parses", "newline", "reported", "quiet_s"),
+    ("parses", "newline", "report", "quiet_s"),
     [
-        (True, True, True, 0), (True, True, False, 0), (True, False, True, 0), (True, False, False, 60),
-        (False, True, True, 10), (False, False, True, 10), (False, False, False, 60), (False, True, False, 60),
+        (True, True, Report.RENAMED, 0), (True, True, Report.CLOSED, 0), (True, True, None, 0),
+        (True, False, Report.RENAMED, 0), (True, False, Report.CLOSED, 1), (True, False, None, 60),
+        (False, True, Report.RENAMED, 10), (False, False, Report.CLOSED, 10), (False, False, None, 60), (False, True, None, 60),
     ],
 )  # fmt: skip
-def test_how_long_a_file_must_be_unchanged(parses: bool, newline: bool, reported: bool, quiet_s: float) -> None:
-    assert quiet_time_s(parses, newline, reported) == quiet_s
+def test_how_long_a_file_must_be_unchanged(parses: bool, newline: bool, report: Report | None, quiet_s: float) -> None:
+    assert quiet_time_s(parses, newline, report) == quiet_s
 
 
 def test_waiting_times_run_on_the_monotonic_clock_from_when_the_state_was_first_seen(folder: Path, spool: Spool) -> None:
@@ -247,7 +248,7 @@ def test_waiting_times_run_on_the_monotonic_clock_from_when_the_state_was_first_
             entry = found.next(now)
             assert entry is not None
             seen.append(found.observe(entry, found.read("x.pour", 100), now))
-        assert seen == [(False, 0.0), (False, 30.0), (False, 61.0)], "whatever the modification time says"
+        assert seen == [(None, 0.0), (None, 30.0), (None, 61.0)], "whatever the modification time says"
         found.close()
 
 
@@ -256,11 +257,11 @@ def test_inotify_reports_a_state_and_a_later_change_is_another_state(folder: Pat
     read_events(spool, now=5)
     entry = spool.next(5)
     assert entry is not None
-    assert spool.observe(entry, spool.read("x.pour", 100), now=7) == (True, 2)
+    assert spool.observe(entry, spool.read("x.pour", 100), now=7) == (Report.RENAMED, 2)
     with (folder / "x.pour").open("a") as file:
         file.write("4")
         file.flush()
-        assert spool.observe(entry, spool.read("x.pour", 100), now=8) == (False, 0)
+        assert spool.observe(entry, spool.read("x.pour", 100), now=8) == (None, 0)
 
 
 def test_a_second_client_reports_the_lock_and_takes_over_when_the_first_ends(folder: Path, spool: Spool) -> None:
@@ -299,7 +300,9 @@ def test_a_spool_that_does_not_exist_yet_is_waited_for(tmp_path: Path) -> None:
     spool.close()
 
 
-@pytest.mark.parametrize("how", ["a directory above is replaced", "a link on the way is pointed elsewhere", "the spool is removed"])
+@pytest.mark.parametrize(
+    "how", ["a directory above is replaced", "a link on the way is pointed elsewhere", "the spool is removed", "the spool is renamed over"]
+)
 def test_a_change_on_the_way_to_the_spool_is_noticed_at_once(tmp_path: Path, how: str) -> None:
     for name in ("one", "two"):
         (tmp_path / name / "above" / "spool").mkdir(parents=True)
@@ -313,7 +316,8 @@ def test_a_change_on_the_way_to_the_spool_is_noticed_at_once(tmp_path: Path, how
         (tmp_path / "new").symlink_to("two")
         (tmp_path / "new").rename(tmp_path / "link")
     else:
-        (tmp_path / "one" / "above" / "spool").rmdir()
+        if how == "the spool is removed":
+            (tmp_path / "one" / "above" / "spool").rmdir()
         (tmp_path / "two" / "above" / "spool").rename(tmp_path / "one" / "above" / "spool")
     read_events(spool, now=1)
     assert spool.maintain_due(now=1) == 1

@@ -67,7 +67,7 @@ def retry_after_s(headers: Mapping[str, str], now_s: float) -> float:
     A date counts against the response's own Date, for this machine's clock, `now_s`, may differ from the server's.
     """
     text = headers.get("Retry-After", "").strip()
-    if re.fullmatch("[0-9]{1,18}", text):
+    if re.fullmatch("[0-9]+", text):
         return min(float(text), RETRY_AFTER_LIMIT_S)
     wanted = _http_date_s(text)
     if wanted is None:

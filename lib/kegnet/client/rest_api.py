@@ -117,7 +117,7 @@ class RestApi:
         try:
             with limit:
                 response = self._session.request(
-                    method, url, data=form, verify=self._store, timeout=(CONNECT_TIMEOUT_S, REQUEST_LIMIT_S),
+                    method, url, data=form or None, verify=self._store, timeout=(CONNECT_TIMEOUT_S, REQUEST_LIMIT_S),
                     allow_redirects=False, stream=True,
                 )  # fmt: skip
                 _read_body(response, body)
@@ -141,6 +141,9 @@ class _Form(io.BytesIO):
     """A request's body. It is read once there is a connection: `sent` tells afterwards whether there was one."""
 
     sent = False
+
+    def __bool__(self) -> bool:
+        return self.getbuffer().nbytes > 0
 
     def read(self, size: int | None = -1) -> bytes:
         self.sent = True

@@ -11,10 +11,12 @@ from ..core.syslog_handler import HourlyLimit, escape_name
 from .outcome import Fate, Outcome, Result
 from .rest_api import RestApi
 from .retry import Retry
-from .spool import Content, Entry, NotAFileError, Spool
+from .spool import Content, Entry, NotAFileError, Report, Spool
 
 INVALID_REPORTED_S = 10.0
 """How long an invalid file that inotify reported as finished stays as it is before it is set aside: it may be written again."""
+CLOSED_S = 1.0
+"""The same for a line without a newline that was closed after writing: the report may be of what was written before."""
 UNREPORTED_S = 60.0
 """How long a file that may be incomplete, and that inotify did not report as finished, has to be unchanged."""
 UNREADABLE_S = 60.0
@@ -23,14 +25,16 @@ UNREADABLE_S = 60.0
 log = logging.getLogger(__name__)
 
 
-def quiet_time_s(parses: bool, ends_in_newline: bool, reported: bool) -> float:
+def quiet_time_s(parses: bool, ends_in_newline: bool, report: Report | None) -> float:
     """How long a file must have been unchanged before it is sent, or set aside, in seconds. The rule of PROTOCOL §2.
 
-    A line with its newline is complete. Without one it is if inotify `reported` that its writer has finished.
+    A line with its newline is complete. Without one it is if inotify reported that its writer has finished.
     """
-    if parses and (ends_in_newline or reported):
-        return 0.0
-    return INVALID_REPORTED_S if reported else UNREPORTED_S
+    if report is None:
+        return 0.0 if parses and ends_in_newline else UNREPORTED_S
+    if not parses:
+        return INVALID_REPORTED_S
+    return 0.0 if ends_in_newline or report is Report.RENAMED else CLOSED_S
 
 
 class Uploader:
@@ -77,9 +81,9 @@ class Uploader:
         return None
 
     def _process(self, entry: Entry, content: Content, now: float) -> Result | None:
-        reported, unchanged_s = self._spool.observe(entry, content, now)
+        report, unchanged_s = self._spool.observe(entry, content, now)
         pour, problem = _parse(content.head)
-        needed_s = quiet_time_s(pour is not None, content.head.endswith(b"\n"), reported)
+        needed_s = quiet_time_s(pour is not None, content.head.endswith(b"\n"), report)
         if unchanged_s < needed_s:
             self._spool.put_off(entry.name, now + needed_s - unchanged_s)
             return None

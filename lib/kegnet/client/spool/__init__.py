@@ -3,5 +3,6 @@
 from .files import Content, NotAFileError
 from .queue import Entry
 from .spool import Spool
+from .watch import Report
 
-__all__ = ["Content", "Entry", "NotAFileError", "Spool"]
+__all__ = ["Content", "Entry", "NotAFileError", "Report", "Spool"]

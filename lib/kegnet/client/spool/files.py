@@ -24,7 +24,7 @@ SUFFIX = ".pour"
 FAIL_SUFFIX = ".fail"
 LEAVING = ".leaving"
 _NAME_LIMIT_BYTES = 255
-_NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+_NO_HARD_LINK = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.ENOSPC, errno.EDQUOT)
 _OPEN_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -150,9 +150,9 @@ def _move(directory: int, old: str, name: str, ending: str, durable: bool = Fals
         except FileExistsError:
             continue
         except OSError as error:
-            if error.errno not in _NO_HARD_LINKS:
+            if error.errno not in _NO_HARD_LINK:
                 raise
-            # A file system without hard links, such as FAT: another program could take the name just now.
+            # A full disk, or a file system without hard links, such as FAT. Another program could take the name just now.
             os.rename(old, free, src_dir_fd=directory, dst_dir_fd=directory)
             return free
         if durable:

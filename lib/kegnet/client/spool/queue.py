@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from ..retry import Attempts
 from .files import Stamp
+from .watch import Report
 
 Age = tuple[float, str]
 """Orders pours of equally many failures: the modification time in nanoseconds, then the name."""
@@ -20,13 +21,14 @@ _NEVER = float("inf")
 class Entry:
     """A pour that waits.
 
-    `reported` is the stamp that it had when inotify reported it as renamed in or closed. `stamp` is the one that it had
-    when it was last looked at, and `since` is when it was first seen with that one. `wait_until`: not to be read before.
+    `reported` is the stamp that it had when inotify reported it as finished, and `report` is how. `stamp` is the one that
+    it had when it was last looked at, and `since` is when it was first seen with that one. `wait_until`: not to be read before.
     """
 
     name: str
     mtime_ns: float
     attempts: Attempts = field(default_factory=Attempts)
+    report: Report | None = None
     reported: Stamp | None = None
     stamp: Stamp | None = None
     since: float = 0.0

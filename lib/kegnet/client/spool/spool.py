@@ -18,6 +18,7 @@ from .directory import DirectoryError, SpoolDirectory
 from .files import Content
 from .queue import Age, Entry, Queue
 from .removals import Finished, Removals, Removed
+from .watch import Report
 
 BATCH = 10_000
 """Upper bound on names taken from one look at the directory: enough that a backlog of 100,000 needs few looks."""
@@ -79,8 +80,8 @@ class Spool:
         if self._directory is None:
             return
         events = self._directory.read_events(descriptor)
-        for name in events.names:
-            self._add_reported(self._directory, name, now)
+        for name, report in events.names.items():
+            self._add_reported(self._directory, name, report, now)
         if events.missed or events.moved:
             self._directory.unwatch()
             self._look_due = now
@@ -119,12 +120,12 @@ class Spool:
             raise FileNotFoundError(name)
         return files.read(self._directory.descriptor, name, limit_bytes)
 
-    def observe(self, entry: Entry, content: Content, now: float) -> tuple[bool, float]:
-        """Whether inotify has reported the file in the state `content`, and for how many seconds it is known to be in it."""
+    def observe(self, entry: Entry, content: Content, now: float) -> tuple[Report | None, float]:
+        """How inotify has reported the file in the state `content`, and for how many seconds it is known to be in it."""
         if entry.stamp != content.stamp:
             self._queue.put(replace(entry, stamp=content.stamp, since=now))
-            return False, 0.0
-        return entry.reported == content.stamp, now - entry.since
+            return None, 0.0
+        return entry.report if entry.reported == content.stamp else None, now - entry.since
 
     def put_off(self, name: str, until: float = _NEVER) -> None:
         """Hands out `name` again at `until`, or once inotify reports it."""
@@ -171,7 +172,7 @@ class Spool:
     def _needs_more(self, now: float) -> bool:
         return self._more and not self._removals.full and len(self._queue) < KEPT and self._queue.next(now) is None
 
-    def _add_reported(self, directory: SpoolDirectory, name: str, now: float) -> None:
+    def _add_reported(self, directory: SpoolDirectory, name: str, report: Report, now: float) -> None:
         if name in self._removals:
             self._removals.retry_at(name, now)
             return
@@ -182,7 +183,7 @@ class Spool:
         self.arrived_at = now
         old = self._queue.get(name)
         if old is not None and old.stamp == stamp:
-            self._queue.put(replace(old, reported=stamp, wait_until=_LONG_AGO))
+            self._queue.put(replace(old, report=report, reported=stamp, wait_until=_LONG_AGO))
             return
         if old is None:
             self.waiting += 1
@@ -190,7 +191,7 @@ class Spool:
                 # Too many to keep them all: a look finds it when its time has come.
                 self._more = True
                 return
-        self._queue.put(Entry(name, stamp.mtime_ns, reported=stamp, stamp=stamp, since=now))
+        self._queue.put(Entry(name, stamp.mtime_ns, report=report, reported=stamp, stamp=stamp, since=now))
 
     def _look(self, now: float) -> None:
         """Sees that the directory is open, locked and watched, and takes the oldest names that are not in the queue."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,13 @@ class WatchError(Exception):
     """The directory cannot be watched. The text says why."""
 
 
+class Report(enum.Enum):
+    """How inotify reported a file as finished."""
+
+    CLOSED = "closed"
+    RENAMED = "renamed in"
+
+
 @dataclass
 class Events:
     """What inotify reported.
@@ -22,7 +30,7 @@ class Events:
     directory, or one above it, or a symbolic link on the way to it, is gone or has another name.
     """
 
-    names: list[str] = field(default_factory=list)
+    names: dict[str, Report] = field(default_factory=dict)
     missed: bool = False
     moved: bool = False
 
@@ -31,8 +39,8 @@ class Watch:
     """An inotify watch on the directory `path` for names that end in `suffix`, and on everything that leads there.
 
     What leads there is watched only for being moved or removed itself, so that what happens inside those directories does
-    not wake this process up. Only the parent reports deletions in it: as long as the spool is open, the kernel does not
-    report its removal otherwise.
+    not wake this process up. Only the parent reports what is deleted or renamed in it: as long as the spool is open, the
+    kernel does not report its removal otherwise.
     """
 
     _WRITTEN = pyinotify.IN_MOVED_TO | pyinotify.IN_CLOSE_WRITE
@@ -42,6 +50,7 @@ class Watch:
         """Raises WatchError: there is no such directory, or no inotify watch left on this machine."""
         self._suffix = suffix
         self._name = os.path.basename(os.path.realpath(path))
+        self._parent = -1
         self._events = Events()
         try:
             self._manager = pyinotify.WatchManager()
@@ -76,13 +85,15 @@ class Watch:
     def _add_steps(self, path: Path) -> None:
         parent = Path(os.path.realpath(path)).parent
         for step in {*steps_to(path), parent}:
-            events = self._REMOVED | (pyinotify.IN_DELETE if step == parent else 0)
+            events = self._REMOVED | (pyinotify.IN_DELETE | pyinotify.IN_MOVED_TO if step == parent else 0)
             with contextlib.suppress(WatchError):  # A directory that may be entered but not read cannot be watched.
-                self._add(step, events | pyinotify.IN_DONT_FOLLOW)
+                descriptor = self._add(step, events | pyinotify.IN_DONT_FOLLOW)
+                self._parent = descriptor if step == parent else self._parent
 
-    def _add(self, path: Path, events: int) -> None:
+    def _add(self, path: Path, events: int) -> int:
+        """Returns the watch descriptor."""
         try:
-            self._manager.add_watch(str(path), events, quiet=False)
+            return int(self._manager.add_watch(str(path), events, quiet=False)[str(path)])
         except pyinotify.WatchManagerError as error:
             raise WatchError(str(error)) from error
 
@@ -91,10 +102,10 @@ class Watch:
             self._events.missed = True
         elif event.mask & (self._REMOVED | pyinotify.IN_UNMOUNT | pyinotify.IN_IGNORED):
             self._events.moved = True
-        elif event.mask & pyinotify.IN_DELETE:
+        elif event.wd == self._parent:
             self._events.moved = self._events.moved or event.name == self._name
         elif event.mask & self._WRITTEN and event.name.endswith(self._suffix):
-            self._events.names.append(event.name)
+            self._events.names[event.name] = Report.RENAMED if event.mask & pyinotify.IN_MOVED_TO else Report.CLOSED
 
 
 def steps_to(path: Path) -> list[Path]:
