@@ -66,6 +66,8 @@ def assemble(path: Path, old: Parts | None = None) -> Parts:
         spool = old.spool
         spool.forget_attempts()
     else:
+        if old:
+            old.spool.close()  # It may be the same directory by another path, and is locked.
         spool = Spool(conf.spool, time.monotonic())
     retry = Retry(conf.ping_interval_s, conf.has_sensor)
     pinger = Pinger(Thermometer(conf.w1_devices, conf.sensor), api, retry, conf.ping_interval_s, conf.ts_per_s)
@@ -159,8 +161,6 @@ class Client:
             log.error("not reloaded, the old configuration stays in use: %s", error)
         else:
             old.api.close()
-            if old.spool is not self._parts.spool:
-                old.spool.close()
             self._log_configuration("reloaded")
         # What is replaced contains reference cycles with TLS contexts, of whose size the collector knows nothing.
         del old

@@ -52,7 +52,7 @@ def found_by_the_next_start(folder: Path) -> set[str]:
     while (entry := spool.next(now=0)) is not None:
         assert spool.read(entry.name, 100).head == LINE.encode()
         names.add(entry.name)
-        spool.put_off(entry.name)
+        spool.drop(entry.name)
     spool.close()
     return names
 

@@ -86,8 +86,10 @@ def test_with_nothing_to_do_nothing_is_due_for_minutes(spool: Spool) -> None:
     assert spool.next_due(now=0) == float("inf")
 
 
-def test_what_cannot_be_sent_hides_nothing_behind_it(folder: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("how", ["put off", "dropped"])
+def test_what_cannot_be_sent_hides_nothing_behind_it(folder: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     monkeypatch.setattr(spool_module, "BATCH", 2)
+    monkeypatch.setattr(spool_module, "HELD", 3)
     monkeypatch.setattr(spool_module, "KEPT", 5)
     spool.close()
     for number in range(20):
@@ -96,11 +98,28 @@ def test_what_cannot_be_sent_hides_nothing_behind_it(folder: Path, spool: Spool,
     met = []
     while (name := next_name(many)) is not None:
         met.append(name)
-        many.put_off(name, until=60)
+        if how == "put off":
+            many.put_off(name, until=60)
+        else:
+            many.drop(name, look_at=60)
         many.maintain(now=0)
     assert met == [f"{number:02}.pour" for number in range(20)]
     assert many.maintain_due(now=0) == 60, "those that were not kept in memory are found again"
     many.close()
+
+
+def test_files_that_cannot_be_read_take_no_memory_from_those_that_wait(folder: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_module, "HELD", 3)
+    for number in range(20):
+        drop(folder, f"{number:02}.pour")
+    (folder / "incomplete.pour").write_text("0,1,2,3")
+    read_events(spool)
+    assert spool.next(now=0) is not None
+    spool.put_off("incomplete.pour", until=60)
+    for number in range(20):
+        spool.drop(f"{number:02}.pour", look_at=60)
+    assert spool.next(now=59) is None
+    assert next_name(spool, now=60) == "incomplete.pour"
 
 
 def test_what_is_put_off_is_handed_out_again_when_due_or_when_inotify_reports_it(folder: Path, spool: Spool) -> None:

@@ -71,11 +71,11 @@ class Uploader:
         except NotAFileError as error:
             if self._ignored_limit.allows(entry.name, now):
                 log.warning("%s is ignored: it is %s", escape_name(entry.name), error)
-            self._spool.put_off(entry.name)
+            self._spool.drop(entry.name)
         except OSError as error:
             if self._unreadable_limit.allows(entry.name, now):
                 log.warning("%s is kept: it cannot be read (%s); it is tried again", escape_name(entry.name), error.strerror)
-            self._spool.put_off(entry.name, now + UNREADABLE_S)
+            self._spool.drop(entry.name, now + UNREADABLE_S)
         else:
             return self._process(entry, content, now)
         return None

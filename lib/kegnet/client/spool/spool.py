@@ -22,11 +22,11 @@ from .watch import Report
 
 BATCH = 10_000
 """Upper bound on names taken from one look at the directory: enough that a backlog of 100,000 needs few looks."""
-KEPT = BATCH + 1000
-"""Upper bound on names in memory. Those that cannot be sent now leave room for a batch of others."""
+HELD = 5000  # Upper bound on names in memory that wait: for a backoff, or to be complete.
+KEPT = BATCH + HELD  # Upper bound on names in memory.
 LOOK_AGAIN_S = 600.0
-NOT_USABLE_S = 5.0
-"""How often a directory that cannot be opened or watched is looked at."""
+LOOK_PAUSE_S = 1.0  # Between two looks because of missed events. pyinotify misses some at each name that is not UTF-8.
+NOT_USABLE_S = 5.0  # How often a directory that cannot be opened or watched is looked at.
 
 _LONG_AGO = float("-inf")
 _NEVER = float("inf")
@@ -54,6 +54,7 @@ class Spool:
         self._after = _START
         self._failures = 0
         self._look_due = now
+        self._looked_at = _LONG_AGO
         self._trouble = ""
         self._trouble_limit = HourlyLimit()
         self.maintain(now)
@@ -82,9 +83,11 @@ class Spool:
         events = self._directory.read_events(descriptor)
         for name, report in events.names.items():
             self._add_reported(self._directory, name, report, now)
-        if events.missed or events.moved:
+        if events.moved:
             self._directory.unwatch()
             self._look_due = now
+        elif events.missed:
+            self._look_due = min(self._look_due, max(now, self._looked_at + LOOK_PAUSE_S))
 
     def maintain_due(self, now: float) -> float:
         """When `maintain()` has something to do."""
@@ -127,10 +130,15 @@ class Spool:
             return None, 0.0
         return entry.report if entry.reported == content.stamp else None, now - entry.since
 
-    def put_off(self, name: str, until: float = _NEVER) -> None:
+    def put_off(self, name: str, until: float) -> None:
         """Hands out `name` again at `until`, or once inotify reports it."""
         if (entry := self._queue.get(name)) is not None:
             self._hold(replace(entry, wait_until=until))
+
+    def drop(self, name: str, look_at: float = _NEVER) -> None:
+        """Forgets `name`, whose file stays. It is found again by a look, `look_at` at the latest, or once inotify reports it."""
+        self._queue.remove(name)
+        self._look_due = min(self._look_due, look_at)
 
     def forget(self, name: str) -> None:
         """Takes `name`, whose file is gone, out of the queue."""
@@ -155,13 +163,11 @@ class Spool:
     # Inside.
 
     def _hold(self, entry: Entry) -> None:
-        limit = BATCH // 2 if entry.attempts.failures else KEPT - BATCH
-        if entry.due < _NEVER and self._queue.held < limit:
+        if self._queue.held < HELD:
             self._queue.put(entry)
         else:
             # The memory is for those that can be sent. A later look finds this one again, as one that was never tried.
-            self._queue.remove(entry.name)
-            self._look_due = min(self._look_due, entry.due)
+            self.drop(entry.name, entry.due)
 
     def _note(self, removed: Removed) -> None:
         self.set_aside += removed.set_aside
@@ -195,6 +201,7 @@ class Spool:
 
     def _look(self, now: float) -> None:
         """Sees that the directory is open, locked and watched, and takes the oldest names that are not in the queue."""
+        self._looked_at = now
         try:
             directory = self._open_directory()
             known = self._queue.names() | self._removals.names()
