@@ -43,7 +43,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--hours", type=float, default=2 / 60, help="how long the soak test takes, in hours (two minutes)")
     parser.addoption("--minutes", type=float, default=1.0, help="how long the cable is unplugged, in minutes (%(default)s)")
     parser.addoption("--inputs", type=int, default=50_000, help="how many inputs the fuzzer gives to each parser (%(default)s)")
-    parser.addoption("--interrupts", type=int, default=40, help="at how many instructions each kind of request is interrupted (%(default)s); 0: all")
+    parser.addoption(
+        "--interrupts", type=int, default=40, help="at how many instructions each kind of request is interrupted (%(default)s); 0: all"
+    )
     parser.addoption("--seed", type=int, default=None, help="the seed of an earlier run, as it was printed")
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from faults.conftest import FaultCounts
@@ -42,6 +45,19 @@ def peak_kb(keg: Keg) -> int:
     return int(Path(f"/proc/{keg.pid}/status").read_text().split("VmHWM:")[1].split()[0])
 
 
+@contextmanager
+def full_backlog(address: tuple[str, int]) -> Iterator[None]:
+    """Listens at `address` with a full queue of connections, so that the kernel drops others, as a firewall does."""
+    with socket.create_server(address, backlog=0) as listener:
+        connections = [socket.socket() for _ in range(4)]
+        for connection in connections:
+            connection.setblocking(False)
+            connection.connect_ex(listener.getsockname())
+        yield
+        for connection in connections:
+            connection.close()
+
+
 class FaultyServerCase:
     """A client without a sensor and with three pours, and a server that has the fault `kind`, a line of the log."""
 
@@ -55,7 +71,7 @@ class FaultyServerCase:
         self.made = pours(keg)
 
     def check_during_fault(self, pattern: str) -> None:
-        """The client, started during the fault, obeys SIGTERM, logs what is wrong as `pattern` says, needs no memory, and keeps all pours."""
+        """The client, started during the fault, obeys SIGTERM, logs `pattern`, needs no more memory, and keeps all pours."""
         self.keg.start()
         wait_for(lambda: self.server.connections or self.keg.journal.lines(self.kind))
         self.stop_in_time()

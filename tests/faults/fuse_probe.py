@@ -11,7 +11,7 @@ import os
 import struct
 import subprocess
 import threading
-from typing import Callable
+from collections.abc import Callable
 
 import pytest
 from support.keg import PROBE, Keg

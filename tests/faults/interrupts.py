@@ -20,6 +20,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -27,7 +29,6 @@ from typing import Any
 sys.path.insert(0, os.environ.get("KEGNET_TEST_LIB") or str(Path(__file__).resolve().parents[2] / "lib"))
 
 import requests
-import urllib3
 from kegnet.client import deadline
 from kegnet.client.config import Config
 from kegnet.client.outcome import Outcome, Result
@@ -154,7 +155,8 @@ def main() -> None:
     url, key_file, ca_bundle, mode, points, seed = sys.argv[1:]
     config = Config(
         path=Path("/nonexistent"), uuid="6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11", base_url=url, private_key=Path(key_file),
-        ca_bundle=Path(ca_bundle), spool=Path("/nonexistent"), ping_interval_s=600, sensor=None, has_sensor=False, w1_devices=Path("/nonexistent"),
+        ca_bundle=Path(ca_bundle), spool=Path("/nonexistent"), ping_interval_s=600,
+        sensor=None, has_sensor=False, w1_devices=Path("/nonexistent"),
     )  # fmt: skip
     key = SigningKey.load(config.private_key)
     deadline.install()
@@ -176,8 +178,8 @@ def main() -> None:
     places: Any = in_a_child(find_places)
     assert isinstance(places, list), places
     chosen = sample(places, int(points), random.Random(int(seed)))
-    problems = {at: problem for at in chosen if (problem := in_a_child(lambda at=at: interrupt(at)))}
-    versions = {"requests": requests.__version__, "urllib3": urllib3.__version__}
+    problems = {at: problem for at in chosen if (problem := in_a_child(partial(interrupt, at)))}
+    versions = {"requests": requests.__version__, "urllib3": version("urllib3")}
     print(json.dumps({**versions, "instructions": len(places), "tried": len(chosen), "problems": problems}))
 
 

@@ -9,10 +9,10 @@ import calendar
 import configparser
 import ipaddress
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Callable
 
 import requests
 from kegnet.client import config, http_result, thermometer
@@ -22,7 +22,7 @@ from kegnet.core.messages import LINE_LIMIT_BYTES, Ping, Pour, PourError, canoni
 
 PROBE = "28-0000054c9f11"
 CLIENT = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
-NOW = datetime(2027, 1, 15, 8, 0, 0, tzinfo=timezone.utc)
+NOW = datetime(2027, 1, 15, 8, 0, 0, tzinfo=UTC)
 
 DIGITS = "0123456789"
 HEX_DIGITS = DIGITS + "abcdef"
@@ -121,7 +121,7 @@ def moment(day: str, month: str, year: str, clock: str) -> datetime | None:
     # A leap second, and a year before Unix time, may be read as nothing.
     if not 1 <= int(day) <= calendar.monthrange(int(year), number)[1] or hour > 23 or minute > 59 or second > 59 or int(year) < 1970:
         return None
-    return datetime(int(year), number, int(day), hour, minute, tzinfo=timezone.utc) + timedelta(seconds=second)
+    return datetime(int(year), number, int(day), hour, minute, tzinfo=UTC) + timedelta(seconds=second)
 
 
 def century(two_digits: str) -> str:
@@ -262,7 +262,7 @@ def right_interval(text: str) -> bool:
 
 def right_sensor(text: str) -> bool:
     """`none`, or a 1-Wire device as the kernel names it: its family, a hyphen, its serial number."""
-    return text.lower() == "none" or len(text) == 15 and text[2] == "-" and consists_of((text[:2] + text[3:]).lower(), HEX_DIGITS, 14, 14)
+    return text.lower() == "none" or (len(text) == 15 and text[2] == "-" and consists_of((text[:2] + text[3:]).lower(), HEX_DIGITS, 14, 14))
 
 
 RIGHT: dict[str, Callable[[str], bool]] = {
@@ -374,7 +374,7 @@ def check_round_trip(loaded: config.Config) -> None:
     values = asdict(replace(loaded, warnings=()))
     attributes = ("uuid", "base_url", "private_key", "ca_bundle", "spool", "ping_interval_s", "sensor", "w1_devices")
     values["sensor"] = values["sensor"] if loaded.has_sensor else "none"
-    texts = {name: str(values[attribute]) for name, attribute in zip(RIGHT, attributes) if values[attribute] is not None}
+    texts = {name: str(values[attribute]) for name, attribute in zip(RIGHT, attributes, strict=False) if values[attribute] is not None}
     if any(text != text.strip() for text in texts.values()):
         return  # INI cannot express it: for instance a path that ends in a space, made of one that ends in " /."
     loaded.path.write_text("[KegNet]\n" + "".join(f"{name} = {text}\n" for name, text in texts.items()), encoding="utf-8")

@@ -8,7 +8,7 @@ import socket
 import ssl
 import struct
 import warnings
-from typing import Callable
+from collections.abc import Callable
 
 from support.moody import Connection, Greeting, Mood, Moody, Request, tls
 from support.pki import Certificate
@@ -112,8 +112,14 @@ UNDECIDED_ANSWERS: dict[str, tuple[Mood, str]] = {
         "302 Found, a redirect to /welcome",
     ),
     "a redirect to no address": (sends(_body(302, b"", "Location: http://["), cut), "302 Found, a redirect to http://\\["),
-    "a redirect at a byte a second": (drips(b"HTTP/1.1 302 Found\r\nLocation: /welcome\r\nContent-Length: 1000\r\n\r\n", b"x"), "302 Found, a redirect to /welcome"),
-    "a long text with control characters": (sends(_body(500, b"\x1b[2J\xe2\x80\xa8<14>forged " * 10000), cut), "500 Internal Server Error: "),
+    "a redirect at a byte a second": (
+        drips(b"HTTP/1.1 302 Found\r\nLocation: /welcome\r\nContent-Length: 1000\r\n\r\n", b"x"),
+        "302 Found, a redirect to /welcome",
+    ),
+    "a long text with control characters": (
+        sends(_body(500, b"\x1b[2J\xe2\x80\xa8<14>forged " * 10000), cut),
+        "500 Internal Server Error: ",
+    ),
     "silence": (sends(b"", silence), LATE),
     "silence in a header": (sends(OK + b"Content-Le", silence), LATE),
     "a byte a second in the status line": (drips(b"HTTP/1.1 200 ", b"O"), LATE),

@@ -6,8 +6,8 @@ import time
 
 import pytest
 from faults.conftest import FaultCounts
-from faults.hosts import Hosts
 from faults.faulty_server import GROWTH_KB, STOPPED_WITHIN_S
+from faults.hosts import Hosts
 from support.wait import wait_for
 from system.guest import ONE_AT_A_TIME
 

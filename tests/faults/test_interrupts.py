@@ -38,7 +38,7 @@ def test_a_request_interrupted_at_any_instruction_hangs_nothing_and_gives_the_sa
 ) -> None:  # fmt: skip
     server = Moody(certificate if scheme == "https" else None)
     path = library(requests_release)
-    command = [
+    command: list[str | Path] = [
         PYTHON, "-B", HERE / "interrupts.py", server.base_url, key, ca.certificate, connection,
         str(request.config.getoption("--interrupts")), str(source.randrange(10**6)),
     ]  # fmt: skip
@@ -54,7 +54,7 @@ def test_a_request_interrupted_at_any_instruction_hangs_nothing_and_gives_the_sa
 def test_no_signal_is_lost_while_time_limits_expire(counts: FaultCounts, source: random.Random, part: int) -> None:
     """Each burst of SIGHUP at a random moment has an effect, and so has SIGTERM; a limit expires about every millisecond."""
     for _ in range(5):
-        command = [PYTHON, "-B", HERE / "expiring_limits.py", str(source.randrange(10**6))]
+        command: list[str | Path] = [PYTHON, "-B", HERE / "expiring_limits.py", str(source.randrange(10**6))]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process, _killed_at_the_end(process):
             output = Lines(process)
             assert output.wait_for("ready")

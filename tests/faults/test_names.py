@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,13 +10,12 @@ from pathlib import Path
 import dnslib
 import pytest
 from faults.conftest import FaultCounts
-from faults.faulty_server import NO_CONNECTION, NOT_ACCEPTED, FaultyServerCase, pours
+from faults.faulty_server import NO_CONNECTION, NOT_ACCEPTED, FaultyServerCase, full_backlog, pours
 from support.keg import Keg
 from support.moody import Moody
 from support.names import NAME, NameServer
 from support.pki import Certificate, issue
 from support.wait import wait_for
-
 
 RESOLVER_S = 30
 """Two types of addresses, two attempts of 2 s, and what a busy machine may add."""
@@ -61,9 +61,7 @@ def test_a_name_that_does_not_resolve_to_the_server_keeps_the_pour(
     case.check_recovery()
 
 
-def test_a_silent_name_server_is_an_outage_and_delays_the_end_by_the_resolvers_time_out(
-    case: FaultyServerCase, names: NameServer
-) -> None:
+def test_a_silent_name_server_is_an_outage_and_delays_the_end_by_the_resolvers_time_out(case: FaultyServerCase, names: NameServer) -> None:
     """No signal interrupts getaddrinfo(3). systemd kills the client after TimeoutStopSec, by which nothing is lost."""
     case.keg.resolv_conf.write_text(f"nameserver {names.address}\noptions timeout:2 attempts:2\n")
     names.reply = None
@@ -96,6 +94,18 @@ def test_a_lost_packet_or_a_slow_name_server_is_no_outage(case: FaultyServerCase
     case.keg.start()
     case.check_all_sent()
     assert names.lost == 0
+
+
+def test_four_dead_addresses_do_not_hide_the_fifth(case: FaultyServerCase, names: NameServer) -> None:
+    dead = [f"127.0.0.{number}" for number in range(11, 15)]
+    case.server.mood, names.reply = case.ledger.answer, [*dead, "127.0.0.1"]
+    with contextlib.ExitStack() as stack:
+        for address in dead:
+            stack.enter_context(full_backlog((address, case.server.port)))
+        case.keg.start()
+        case.check_all_sent(limit_s=30)
+        assert not case.keg.journal.lines(f"{NO_CONNECTION}|{NOT_ACCEPTED}")
+        assert case.keg.stop() == 0
 
 
 def test_a_server_that_moves_is_followed(case: FaultyServerCase, names: NameServer, certificate: Certificate) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import signal
-import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +14,7 @@ from faults.faulty_server import (
     NOT_ACCEPTED,
     NOT_AUTHORISED,
     FaultyServerCase,
+    full_backlog,
     peak_kb,
     pours,
 )
@@ -99,7 +97,9 @@ def test_an_odd_acceptance_accepts_its_own_pour_and_no_other(case: FaultyServerC
     assert case.ledger.doubled == 0
 
 
-@pytest.mark.parametrize("interim", [b"HTTP/1.1 102 Processing\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"], ids=["102", "103"])
+@pytest.mark.parametrize(
+    "interim", [b"HTTP/1.1 102 Processing\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"], ids=["102", "103"]
+)
 def test_an_answer_after_an_interim_answer_is_not_taken_for_that_of_the_next_pour(case: FaultyServerCase, interim: bytes) -> None:
     def answer_late(connection: Connection, request: Request) -> None:
         if request.fields["ts"] == "1":
@@ -183,23 +183,10 @@ def test_a_server_that_is_not_there_keeps_the_pour(case: FaultyServerCase) -> No
     case.check_recovery()
 
 
-@contextmanager
-def _full_backlog(address: tuple[str, int]) -> Iterator[None]:
-    """Listens at `address` with a full queue of connections, so that the kernel drops others, as a firewall does."""
-    with socket.create_server(address, backlog=0) as listener:
-        connections = [socket.socket() for _ in range(4)]
-        for connection in connections:
-            connection.setblocking(False)
-            connection.connect_ex(listener.getsockname())
-        yield
-        for connection in connections:
-            connection.close()
-
-
 def test_a_network_that_drops_packets_keeps_the_pour(case: FaultyServerCase) -> None:
     case.kind = NO_CONNECTION
     case.server.leave()
-    with _full_backlog(case.server.address):
+    with full_backlog(case.server.address):
         case.keg.start()
         assert stays(lambda: not case.keg.journal.lines(NO_CONNECTION), 1), "it is still connecting"
         case.stop_in_time()

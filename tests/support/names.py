@@ -6,13 +6,12 @@ import random
 import socket
 import threading
 import time
-from typing import Union
 
 import dnslib
 
 NAME = "kegnet.test"
-Reply = Union[str, int, None]
-"""An IPv4 address, a failure's number (`dnslib.RCODE`), or None for silence."""
+Reply = str | list[str] | int | None
+"""One IPv4 address or several, a failure's number (`dnslib.RCODE`), or None for silence."""
 
 
 class NameServer:
@@ -54,12 +53,13 @@ class NameServer:
                 self._socket.sendto(self._answer(question, self.reply).pack(), client)
 
     @staticmethod
-    def _answer(question: dnslib.DNSRecord, reply: str | int) -> dnslib.DNSRecord:
+    def _answer(question: dnslib.DNSRecord, reply: str | list[str] | int) -> dnslib.DNSRecord:
         answer = question.reply()
         if isinstance(reply, int):
             answer.header.rcode = reply
         elif str(question.q.qname).rstrip(".") != NAME:
             answer.header.rcode = dnslib.RCODE.NXDOMAIN
         elif question.q.qtype == dnslib.QTYPE.A:
-            answer.add_answer(dnslib.RR(NAME, dnslib.QTYPE.A, rdata=dnslib.A(reply), ttl=0))
+            for address in [reply] if isinstance(reply, str) else reply:
+                answer.add_answer(dnslib.RR(NAME, dnslib.QTYPE.A, rdata=dnslib.A(address), ttl=0))
         return answer
