@@ -12,7 +12,7 @@ from pathlib import Path
 from faults.conftest import FaultCounts
 from support.keg import Keg
 from support.ledger import Ledger
-from support.moody import Moody, tls
+from support.scripted_server import ScriptedServer, tls
 from support.wait import wait_for
 
 LOGGED_WITHIN_S = 33
@@ -61,7 +61,7 @@ def full_backlog(address: tuple[str, int]) -> Iterator[None]:
 class FaultyServerCase:
     """A client without a sensor and with three pours, and a server that has the fault `kind`, a line of the log."""
 
-    def __init__(self, keg: Keg, server: Moody, counts: FaultCounts, kind: str = NOT_ACCEPTED) -> None:
+    def __init__(self, keg: Keg, server: ScriptedServer, counts: FaultCounts, kind: str = NOT_ACCEPTED) -> None:
         self.keg = keg
         self.server = server
         self.counts = counts
@@ -73,11 +73,11 @@ class FaultyServerCase:
     def check_during_fault(self, pattern: str) -> None:
         """The client, started during the fault, obeys SIGTERM, logs `pattern`, needs no more memory, and keeps all pours."""
         self.keg.start()
-        wait_for(lambda: self.server.connections or self.keg.journal.lines(self.kind))
+        wait_for(lambda: self.server.connections or self.keg.syslog.lines(self.kind))
         self.stop_in_time()
         self.keg.start()
         before_kb = peak_kb(self.keg)
-        line = self.keg.journal.wait(self.kind, LOGGED_WITHIN_S)
+        line = self.keg.syslog.wait(self.kind, LOGGED_WITHIN_S)
         assert re.search(f"{self.kind}.*({pattern}).*; trying again; {len(self.made)} pours wait", line), line
         assert len(self.keg.waiting()) == len(self.made)
         assert peak_kb(self.keg) < before_kb + GROWTH_KB
@@ -85,15 +85,15 @@ class FaultyServerCase:
     def stop_in_time(self) -> None:
         """SIGTERM ends the client in time."""
         self.keg.signal(signal.SIGTERM)
-        assert self.keg.ended(STOPPED_WITHIN_S) == 0
-        self.keg.journal.datagrams.clear()
+        assert self.keg.wait_for_end(STOPPED_WITHIN_S) == 0
+        self.keg.syslog.datagrams.clear()
 
     def check_recovery(self) -> None:
         """The fault has ended: the server gets all pours within a few steps of the backoff."""
-        self.server.mood, self.server.greeting = self.ledger.answer, tls
+        self.server.pour_answer, self.server.handshake = self.ledger.answer, tls
         self.check_all_sent()
-        self.keg.journal.wait(ENDED[self.kind])
-        assert len(self.keg.journal.lines(self.kind)) == 1, "a lasting state is logged once"
+        self.keg.syslog.wait(ENDED[self.kind])
+        assert len(self.keg.syslog.lines(self.kind)) == 1, "a lasting state is logged once"
         assert self.keg.stop() == 0
 
     def check_all_sent(self, limit_s: float = SENT_WITHIN_S) -> None:

@@ -45,7 +45,7 @@ class FuseProbe:
 
     def remove(self) -> None:
         """Unmounts it: the file below is visible again."""
-        self._keg.in_its_namespace("umount", "--lazy", self._file)
+        self._keg.run_in_namespace("umount", "--lazy", self._file)
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):

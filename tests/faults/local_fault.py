@@ -16,7 +16,7 @@ from faults.conftest import FaultCounts
 from faults.faulty_server import STOPPED_WITHIN_S
 from support.keg import Keg
 from support.ledger import Ledger
-from support.moody import Moody
+from support.scripted_server import ScriptedServer
 from support.wait import wait_for
 
 WITHOUT_PRIVILEGES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
@@ -26,13 +26,13 @@ WITHOUT_PRIVILEGES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
 class LocalFaultCase:
     """The client, the pours that its server has accepted, and all that were made, identified by their `ts`."""
 
-    def __init__(self, keg: Keg, server: Moody, counts: FaultCounts) -> None:
+    def __init__(self, keg: Keg, server: ScriptedServer, counts: FaultCounts) -> None:
         self.keg = keg
         self.server = server
         self.counts = counts
         self.ledger = Ledger()
         self.made: set[str] = set()
-        server.mood = self.ledger.answer
+        server.pour_answer = self.ledger.answer
 
     def line(self) -> str:
         """The line of another pour."""
@@ -59,7 +59,7 @@ class LocalFaultCase:
         ts = max(self.made, key=int)
         wait_for(lambda: ts in self.ledger.accepted and not last.exists(), limit_s)
         self.keg.signal(signal.SIGTERM)
-        assert self.keg.ended(STOPPED_WITHIN_S) == 0
+        assert self.keg.wait_for_end(STOPPED_WITHIN_S) == 0
         self.counts.check_delivery(self.made, self.ledger, kept)
 
 

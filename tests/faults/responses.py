@@ -10,8 +10,8 @@ import struct
 import warnings
 from collections.abc import Callable
 
-from support.moody import Connection, Greeting, Mood, Moody, Request, tls
 from support.pki import Certificate
+from support.scripted_server import Answer, Connection, Handshake, Request, ScriptedServer, tls
 
 ENDLESS_BYTES = 64 * 2**20
 """Where an endless answer ends if the client does not close the connection."""
@@ -33,10 +33,10 @@ def reset(connection: Connection) -> None:
 
 def silence(connection: Connection) -> None:
     """Sends nothing more."""
-    connection.over.wait()
+    connection.closing.wait()
 
 
-def sends(text: bytes, ending: Ending) -> Mood:
+def sends(text: bytes, ending: Ending) -> Answer:
     """Sends `text`, then does what `ending` does."""
 
     def answer(connection: Connection, _: Request) -> None:
@@ -46,18 +46,18 @@ def sends(text: bytes, ending: Ending) -> Mood:
     return answer
 
 
-def drips(text: bytes, drop: bytes) -> Mood:
+def drips(text: bytes, drop: bytes) -> Answer:
     """Sends `text`, then `drop` once a second."""
 
     def answer(connection: Connection, _: Request) -> None:
         connection.send(text)
-        while not connection.over.wait(1):
+        while not connection.closing.wait(1):
             connection.send(drop)
 
     return answer
 
 
-def endless(text: bytes, more: bytes) -> Mood:
+def endless(text: bytes, more: bytes) -> Answer:
     """Sends `text`, then `more` again and again."""
 
     def answer(connection: Connection, _request: Request) -> None:
@@ -77,7 +77,7 @@ def _body(status: int, body: bytes, *headers: str) -> bytes:
 CLOSED = "the connection was closed without an answer"
 LATE = "no answer within 30 s"
 NOT_HTTP = "the answer is not HTTP"
-UNDECIDED_ANSWERS: dict[str, tuple[Mood, str]] = {
+UNDECIDED_ANSWERS: dict[str, tuple[Answer, str]] = {
     "cut before the answer": (sends(b"", cut), CLOSED),
     "reset before the answer": (sends(b"", reset), f"{CLOSED}|reset"),
     "cut in the status code": (sends(b"HTTP/1.1 20", cut), NOT_HTTP),
@@ -128,7 +128,7 @@ UNDECIDED_ANSWERS: dict[str, tuple[Mood, str]] = {
 }
 """Answers whose status line is missing, not complete, or no acceptance, and what the client logs."""
 
-CUT_OFF_ANSWERS: dict[str, Mood] = {
+CUT_OFF_ANSWERS: dict[str, Answer] = {
     "after the status line": sends(OK, cut),
     "in a header": sends(OK + b"Content-Le", cut),
     "after a header": sends(OK + b"Server: x\r\n", cut),
@@ -159,7 +159,7 @@ ODD_ANSWERS: dict[str, bytes] = {
 """Unusual acceptances."""
 
 
-def closes(_: Moody, plain: socket.socket) -> socket.socket:
+def closes(_: ScriptedServer, plain: socket.socket) -> socket.socket:
     """Closes the connection at once."""
     plain.close()
     raise ConnectionAbortedError
@@ -169,26 +169,26 @@ def _resetting(plain: socket.socket) -> None:
     plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def resets(_: Moody, plain: socket.socket) -> socket.socket:
+def resets(_: ScriptedServer, plain: socket.socket) -> socket.socket:
     """Resets the connection at once."""
     _resetting(plain)
     plain.close()
     raise ConnectionResetError
 
 
-def resets_in_the_handshake(_: Moody, plain: socket.socket) -> socket.socket:
+def resets_in_the_handshake(_: ScriptedServer, plain: socket.socket) -> socket.socket:
     """Resets the connection after the first byte of the ClientHello."""
     plain.recv(1)
     return resets(_, plain)
 
 
-def does_not_answer(server: Moody, _: socket.socket) -> socket.socket:
+def does_not_answer(server: ScriptedServer, _: socket.socket) -> socket.socket:
     """Does not answer the ClientHello."""
-    server.over.wait()
+    server.closing.wait()
     raise ConnectionAbortedError
 
 
-def answers_garbage(_: Moody, plain: socket.socket) -> socket.socket:
+def answers_garbage(_: ScriptedServer, plain: socket.socket) -> socket.socket:
     """Answers the ClientHello with garbage."""
     plain.recv(4096)
     plain.sendall(b"no hello of TLS at all" * 100)
@@ -196,7 +196,7 @@ def answers_garbage(_: Moody, plain: socket.socket) -> socket.socket:
     raise ConnectionAbortedError
 
 
-def answers_in_plain_http(_: Moody, plain: socket.socket) -> socket.socket:
+def answers_in_plain_http(_: ScriptedServer, plain: socket.socket) -> socket.socket:
     """Answers the ClientHello in plain HTTP: a server without TLS."""
     plain.recv(4096)
     plain.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
@@ -204,7 +204,7 @@ def answers_in_plain_http(_: Moody, plain: socket.socket) -> socket.socket:
     raise ConnectionAbortedError
 
 
-def resets_after_the_handshake(server: Moody, plain: socket.socket) -> socket.socket:
+def resets_after_the_handshake(server: ScriptedServer, plain: socket.socket) -> socket.socket:
     """Resets the connection before it reads the request."""
     sock = tls(server, plain)
     _resetting(sock)
@@ -212,7 +212,7 @@ def resets_after_the_handshake(server: Moody, plain: socket.socket) -> socket.so
     raise ConnectionResetError
 
 
-def _handshake(server: Moody, plain: socket.socket, reply: Callable[[bytes], None]) -> None:
+def _handshake(server: ScriptedServer, plain: socket.socket, reply: Callable[[bytes], None]) -> None:
     """Does the handshake; `reply` sends the server's part."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls_object = server.context.wrap_bio(incoming, outgoing, server_side=True)
@@ -228,7 +228,7 @@ def _handshake(server: Moody, plain: socket.socket, reply: Callable[[bytes], Non
             incoming.write(data)
 
 
-def cuts_the_handshake(server: Moody, plain: socket.socket) -> socket.socket:
+def cuts_the_handshake(server: ScriptedServer, plain: socket.socket) -> socket.socket:
     """Sends half of its ServerHello, then closes the connection."""
 
     def half(text: bytes) -> None:
@@ -239,20 +239,20 @@ def cuts_the_handshake(server: Moody, plain: socket.socket) -> socket.socket:
     raise ConnectionAbortedError
 
 
-def drips_in_the_handshake(server: Moody, plain: socket.socket) -> socket.socket:
+def drips_in_the_handshake(server: ScriptedServer, plain: socket.socket) -> socket.socket:
     """Sends its ServerHello at a byte a second."""
 
     def drip(text: bytes) -> None:
         for byte in text:
             plain.sendall(bytes([byte]))
-            if server.over.wait(1):
+            if server.closing.wait(1):
                 raise ConnectionAbortedError
 
     _handshake(server, plain, drip)
     raise ConnectionAbortedError
 
 
-def offers_old_tls(server: Moody, plain: socket.socket) -> socket.socket:
+def offers_old_tls(server: ScriptedServer, plain: socket.socket) -> socket.socket:
     """Offers TLS 1.1 at most."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_ciphers("ALL:@SECLEVEL=0")
@@ -263,14 +263,14 @@ def offers_old_tls(server: Moody, plain: socket.socket) -> socket.socket:
     return context.wrap_socket(plain, server_side=True)
 
 
-def shows(certificate: Certificate) -> Greeting:
+def shows(certificate: Certificate) -> Handshake:
     """The handshake with another certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.certificate, certificate.key)
     return lambda _, plain: context.wrap_socket(plain, server_side=True)
 
 
-BROKEN_HANDSHAKES: dict[str, tuple[Greeting, str]] = {
+BROKEN_HANDSHAKES: dict[str, tuple[Handshake, str]] = {
     "closed at once": (closes, "closed|reset"),
     "reset at once": (resets, "reset|not connected"),
     "reset in the handshake": (resets_in_the_handshake, "reset"),

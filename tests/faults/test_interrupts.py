@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from faults.conftest import FaultCounts
 from support.keg import PYTHON
-from support.moody import Moody
 from support.pki import Certificate
+from support.scripted_server import ScriptedServer
 from system.container import built_once
 
 HERE = Path(__file__).resolve().parent
@@ -36,7 +36,7 @@ def test_a_request_interrupted_at_any_instruction_hangs_nothing_and_gives_the_sa
     scheme: str, connection: str, requests_release: str, certificate: Certificate, ca: Certificate, key: Path,
     counts: FaultCounts, source: random.Random, request: pytest.FixtureRequest,
 ) -> None:  # fmt: skip
-    server = Moody(certificate if scheme == "https" else None)
+    server = ScriptedServer(certificate if scheme == "https" else None)
     path = library(requests_release)
     command: list[str | Path] = [
         PYTHON, "-B", HERE / "interrupts.py", server.base_url, key, ca.certificate, connection,

@@ -10,7 +10,7 @@ import pytest
 from faults.conftest import FaultCounts
 from support.keg import Keg
 from support.ledger import Ledger
-from support.moody import Connection, Moody, Request
+from support.scripted_server import Connection, Request, ScriptedServer
 from support.wait import wait_for
 
 PARTS = 4
@@ -32,12 +32,17 @@ def kill_at_a_random_moment(keg: Keg, source: random.Random) -> None:
     keg.launch()
     time.sleep(source.uniform(0.0, 1.5))
     keg.signal(signal.SIGKILL)
-    keg.ended()
+    keg.wait_for_end()
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_client_that_is_killed_again_and_again_loses_nothing(
-    moody_keg: Keg, moody: Moody, counts: FaultCounts, source: random.Random, part: int, request: pytest.FixtureRequest
+    scripted_keg: Keg,
+    scripted_server: ScriptedServer,
+    counts: FaultCounts,
+    source: random.Random,
+    part: int,
+    request: pytest.FixtureRequest,
 ) -> None:
     ledger, answer_source = Ledger(), random.Random(source.random())
 
@@ -52,19 +57,19 @@ def test_a_client_that_is_killed_again_and_again_loses_nothing(
         else:
             connection.answer(200)
 
-    moody.mood = sometimes_cuts
-    moody_keg.write_config()
+    scripted_server.pour_answer = sometimes_cuts
+    scripted_keg.write_config()
     made: set[str] = set()
     kills = range(part, int(request.config.getoption("--kills")), PARTS)
     while counts.kills < len(kills):
-        if not moody_keg.waiting():
-            made |= fill(moody_keg, len(made))
-        kill_at_a_random_moment(moody_keg, source)
+        if not scripted_keg.waiting():
+            made |= fill(scripted_keg, len(made))
+        kill_at_a_random_moment(scripted_keg, source)
         counts.kills += 1
-        deleted = made - {name.removesuffix(".pour") for name in moody_keg.waiting()}
+        deleted = made - {name.removesuffix(".pour") for name in scripted_keg.waiting()}
         assert deleted <= ledger.accepted.keys(), "a pour is deleted that the server has not accepted"
-    moody.mood = ledger.answer
-    moody_keg.start()
-    wait_for(lambda: not moody_keg.waiting(), limit_s=120)
-    assert moody_keg.failed() == []
+    scripted_server.pour_answer = ledger.answer
+    scripted_keg.start()
+    wait_for(lambda: not scripted_keg.waiting(), limit_s=120)
+    assert scripted_keg.failed() == []
     counts.check_delivery(made, ledger)

@@ -12,9 +12,9 @@ import pytest
 from faults.conftest import FaultCounts
 from faults.faulty_server import NO_CONNECTION, NOT_ACCEPTED, FaultyServerCase, full_backlog, pours
 from support.keg import Keg
-from support.moody import Moody
 from support.names import NAME, NameServer
 from support.pki import Certificate, issue
+from support.scripted_server import ScriptedServer
 from support.wait import wait_for
 
 RESOLVER_S = 30
@@ -35,11 +35,11 @@ def certificate(run_folder: Path, ca: Certificate) -> Certificate:
 
 
 @pytest.fixture
-def case(moody_keg: Keg, moody: Moody, names: NameServer, counts: FaultCounts) -> FaultyServerCase:
+def case(scripted_keg: Keg, scripted_server: ScriptedServer, names: NameServer, counts: FaultCounts) -> FaultyServerCase:
     """A client whose `serviceBaseURL` contains a name."""
-    moody_keg.parameters["serviceBaseURL"] = f"https://{NAME}:{moody.port}/rest/v2"
-    moody_keg.resolv_conf.write_text(f"nameserver {names.address}\nsearch lan\n")
-    return FaultyServerCase(moody_keg, moody, counts, NO_CONNECTION)
+    scripted_keg.parameters["serviceBaseURL"] = f"https://{NAME}:{scripted_server.port}/rest/v2"
+    scripted_keg.resolv_conf.write_text(f"nameserver {names.address}\nsearch lan\n")
+    return FaultyServerCase(scripted_keg, scripted_server, counts, NO_CONNECTION)
 
 
 @pytest.mark.parametrize(
@@ -66,30 +66,30 @@ def test_a_silent_name_server_is_an_outage_and_delays_the_end_by_the_resolvers_t
     case.keg.resolv_conf.write_text(f"nameserver {names.address}\noptions timeout:2 attempts:2\n")
     names.reply = None
     case.keg.start()
-    case.keg.journal.wait(f"{NO_CONNECTION}Temporary failure in name resolution", RESOLVER_S)
-    asked = names.asked
-    wait_for(lambda: names.asked > asked, RESOLVER_S)
+    case.keg.syslog.wait(f"{NO_CONNECTION}Temporary failure in name resolution", RESOLVER_S)
+    asked = names.queries
+    wait_for(lambda: names.queries > asked, RESOLVER_S)
     case.keg.signal(signal.SIGTERM)
-    assert case.keg.ended(RESOLVER_S) == 0
+    assert case.keg.wait_for_end(RESOLVER_S) == 0
     case.keg.start()
-    asked = names.asked
-    wait_for(lambda: names.asked > asked)
+    asked = names.queries
+    wait_for(lambda: names.queries > asked)
     case.keg.signal(signal.SIGKILL)
-    case.keg.ended()
-    names.reply, case.server.mood = "127.0.0.1", case.ledger.answer
+    case.keg.wait_for_end()
+    names.reply, case.server.pour_answer = "127.0.0.1", case.ledger.answer
     case.keg.start()
     case.check_all_sent()
 
 
 def test_a_lost_packet_or_a_slow_name_server_is_no_outage(case: FaultyServerCase, names: NameServer) -> None:
     """With the resolver's default time-outs."""
-    case.server.mood = case.ledger.answer
+    case.server.pour_answer = case.ledger.answer
     for delay_s, lost in ((0.0, 1), (1.3, 0)):
         names.delay_s, names.lost = delay_s, lost
         case.keg.start()
         case.check_all_sent()
         assert case.keg.stop() == 0
-        assert not case.keg.journal.lines(f"{NO_CONNECTION}|{NOT_ACCEPTED}")
+        assert not case.keg.syslog.lines(f"{NO_CONNECTION}|{NOT_ACCEPTED}")
         case.made |= pours(case.keg, 1, first=len(case.made) + 1)
     case.keg.start()
     case.check_all_sent()
@@ -98,26 +98,26 @@ def test_a_lost_packet_or_a_slow_name_server_is_no_outage(case: FaultyServerCase
 
 def test_four_dead_addresses_do_not_hide_the_fifth(case: FaultyServerCase, names: NameServer) -> None:
     dead = [f"127.0.0.{number}" for number in range(11, 15)]
-    case.server.mood, names.reply = case.ledger.answer, [*dead, "127.0.0.1"]
+    case.server.pour_answer, names.reply = case.ledger.answer, [*dead, "127.0.0.1"]
     with contextlib.ExitStack() as stack:
         for address in dead:
             stack.enter_context(full_backlog((address, case.server.port)))
         case.keg.start()
         case.check_all_sent(limit_s=30)
-        assert not case.keg.journal.lines(f"{NO_CONNECTION}|{NOT_ACCEPTED}")
+        assert not case.keg.syslog.lines(f"{NO_CONNECTION}|{NOT_ACCEPTED}")
         assert case.keg.stop() == 0
 
 
 def test_a_server_that_moves_is_followed(case: FaultyServerCase, names: NameServer, certificate: Certificate) -> None:
-    case.server.mood = case.ledger.answer
+    case.server.pour_answer = case.ledger.answer
     case.keg.start()
     wait_for(lambda: not case.keg.waiting())
-    case.server.leave()
-    case.server.hang_up()
-    moved = Moody(certificate, "127.0.0.2", case.server.port)
-    moved.mood = case.ledger.answer
+    case.server.stop_listening()
+    case.server.reset_connections()
+    moved = ScriptedServer(certificate, "127.0.0.2", case.server.port)
+    moved.pour_answer = case.ledger.answer
     case.made |= pours(case.keg, first=100)
-    case.keg.journal.wait(f"{NO_CONNECTION}Connection refused")
+    case.keg.syslog.wait(f"{NO_CONNECTION}Connection refused")
     names.reply = "127.0.0.2"
     case.check_all_sent()
     moved.close()

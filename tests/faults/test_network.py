@@ -20,14 +20,14 @@ from faults.faulty_server import (
 )
 from faults.responses import BROKEN_HANDSHAKES, CUT_OFF_ANSWERS, ODD_ANSWERS, UNDECIDED_ANSWERS, resets_after_the_handshake, shows
 from support.keg import Keg
-from support.moody import Connection, Greeting, Mood, Moody, Request, answers
 from support.pki import Certificate, authority, issue
+from support.scripted_server import Answer, Connection, Handshake, Request, ScriptedServer, answers
 from support.wait import stays, wait_for
 
 
 @pytest.fixture
-def case(moody_keg: Keg, moody: Moody, counts: FaultCounts) -> FaultyServerCase:
-    return FaultyServerCase(moody_keg, moody, counts)
+def case(scripted_keg: Keg, scripted_server: ScriptedServer, counts: FaultCounts) -> FaultyServerCase:
+    return FaultyServerCase(scripted_keg, scripted_server, counts)
 
 
 # Answers.
@@ -35,9 +35,9 @@ def case(moody_keg: Keg, moody: Moody, counts: FaultCounts) -> FaultyServerCase:
 
 @pytest.mark.parametrize(("answer", "pattern"), UNDECIDED_ANSWERS.values(), ids=UNDECIDED_ANSWERS)
 def test_an_answer_without_a_whole_status_line_or_that_is_no_acceptance_keeps_the_pour(
-    case: FaultyServerCase, answer: Mood, pattern: str
+    case: FaultyServerCase, answer: Answer, pattern: str
 ) -> None:
-    case.server.mood = answer
+    case.server.pour_answer = answer
     case.check_during_fault(pattern)
     case.check_recovery()
 
@@ -45,9 +45,9 @@ def test_an_answer_without_a_whole_status_line_or_that_is_no_acceptance_keeps_th
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refusal_of_the_client_keeps_the_pour(case: FaultyServerCase, status: int) -> None:
     case.kind = NOT_AUTHORISED
-    case.server.mood = answers(status, b"unknown client")
+    case.server.pour_answer = answers(status, b"unknown client")
     case.check_during_fault("unknown client.*fix: give the server's administrator what this prints: .* --setup")
-    case.server.mood = case.ledger.answer
+    case.server.pour_answer = case.ledger.answer
     case.keg.signal(signal.SIGHUP)
     case.check_all_sent()
     assert case.keg.stop() == 0
@@ -55,8 +55,8 @@ def test_a_refusal_of_the_client_keeps_the_pour(case: FaultyServerCase, status: 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_captive_portal_that_accepts_everything_gets_no_pour(case: FaultyServerCase, status: int, certificate: Certificate) -> None:
-    portal = Moody(certificate)
-    case.server.mood = answers(status, b"log in", Location=portal.base_url)
+    portal = ScriptedServer(certificate)
+    case.server.pour_answer = answers(status, b"log in", Location=portal.base_url)
     case.check_during_fault(f"a redirect to {portal.base_url}")
     assert not portal.connections
     portal.close()
@@ -64,16 +64,16 @@ def test_a_captive_portal_that_accepts_everything_gets_no_pour(case: FaultyServe
 
 
 @pytest.mark.parametrize("answer", CUT_OFF_ANSWERS.values(), ids=CUT_OFF_ANSWERS)
-def test_a_cut_after_the_status_line_of_an_acceptance_changes_nothing(case: FaultyServerCase, answer: Mood) -> None:
+def test_a_cut_after_the_status_line_of_an_acceptance_changes_nothing(case: FaultyServerCase, answer: Answer) -> None:
     def accept(connection: Connection, request: Request) -> None:
         case.ledger.accept(request)
-        case.server.mood = case.ledger.answer
+        case.server.pour_answer = case.ledger.answer
         answer(connection, request)
 
-    case.server.mood = accept
+    case.server.pour_answer = accept
     case.keg.start()
     case.check_all_sent(limit_s=45)
-    assert not case.keg.journal.lines(f"{NO_CONNECTION}|{NOT_ACCEPTED}")
+    assert not case.keg.syslog.lines(f"{NO_CONNECTION}|{NOT_ACCEPTED}")
     assert case.ledger.doubled == 0
     assert case.keg.stop() == 0
 
@@ -82,15 +82,15 @@ def test_a_cut_after_the_status_line_of_an_acceptance_changes_nothing(case: Faul
 def test_an_odd_acceptance_accepts_its_own_pour_and_no_other(case: FaultyServerCase, answer: bytes) -> None:
     def accept_one(connection: Connection, request: Request) -> None:
         case.ledger.accept(request)
-        case.server.mood = answers(503)
+        case.server.pour_answer = answers(503)
         connection.send(answer)
         if b"Length" not in answer and b"chunked" not in answer:
             connection.cut()
 
-    case.server.mood = accept_one
+    case.server.pour_answer = accept_one
     case.keg.start()
     before_kb = peak_kb(case.keg)
-    case.keg.journal.wait(f"{NOT_ACCEPTED}503")
+    case.keg.syslog.wait(f"{NOT_ACCEPTED}503")
     assert len(case.keg.waiting()) == len(case.made) - 1
     assert peak_kb(case.keg) < before_kb + GROWTH_KB
     case.check_recovery()
@@ -109,12 +109,12 @@ def test_an_answer_after_an_interim_answer_is_not_taken_for_that_of_the_next_pou
         else:
             connection.answer(503)
 
-    case.server.mood = answer_late
+    case.server.pour_answer = answer_late
     case.keg.start()
     case.server.wait_for_requests("/pour", 2)
-    case.keg.journal.wait(NOT_ACCEPTED)
+    case.keg.syslog.wait(NOT_ACCEPTED)
     assert stays(lambda: len(case.keg.waiting()) >= 2, 1), "only the first pour was accepted"
-    case.server.mood = case.ledger.answer
+    case.server.pour_answer = case.ledger.answer
     case.check_all_sent(limit_s=60)
 
 
@@ -127,7 +127,7 @@ def test_a_pour_on_which_the_server_always_fails_holds_neither_pings_nor_other_p
         else:
             case.ledger.answer(connection, request)
 
-    case.server.mood = fail_on_the_first
+    case.server.pour_answer = fail_on_the_first
     if pings:
         del case.keg.parameters["sensor"]
     case.keg.start(pingInterval=1)
@@ -147,16 +147,16 @@ def test_a_pour_on_which_the_server_always_fails_holds_neither_pings_nor_other_p
 
 
 @pytest.mark.parametrize(("handshake", "pattern"), BROKEN_HANDSHAKES.values(), ids=BROKEN_HANDSHAKES)
-def test_a_broken_handshake_keeps_the_pour(case: FaultyServerCase, handshake: Greeting, pattern: str) -> None:
+def test_a_broken_handshake_keeps_the_pour(case: FaultyServerCase, handshake: Handshake, pattern: str) -> None:
     case.kind = NO_CONNECTION
-    case.server.greeting = handshake
+    case.server.handshake = handshake
     case.check_during_fault(pattern)
     assert not case.server.requests
     case.check_recovery()
 
 
 def test_a_connection_reset_before_the_request_is_read_keeps_the_pour(case: FaultyServerCase) -> None:
-    case.server.greeting = resets_after_the_handshake
+    case.server.handshake = resets_after_the_handshake
     case.check_during_fault("closed|reset")
     case.check_recovery()
 
@@ -169,7 +169,7 @@ def test_a_server_with_a_bad_certificate_gets_no_message(case: FaultyServerCase,
         "for another name": lambda: issue(ca, tmp_path, "other", "DNS:elsewhere.example"),
     }
     case.kind = NO_CONNECTION
-    case.server.greeting = shows(certificates[fault]())
+    case.server.handshake = shows(certificates[fault]())
     case.check_during_fault("certificate trouble: asked for 127.0.0.1, .*fix: ")
     assert not case.server.requests
     case.check_recovery()
@@ -177,21 +177,21 @@ def test_a_server_with_a_bad_certificate_gets_no_message(case: FaultyServerCase,
 
 def test_a_server_that_is_not_there_keeps_the_pour(case: FaultyServerCase) -> None:
     case.kind = NO_CONNECTION
-    case.server.leave()
+    case.server.stop_listening()
     case.check_during_fault("Connection refused")
-    case.server.come_back()
+    case.server.listen_again()
     case.check_recovery()
 
 
 def test_a_network_that_drops_packets_keeps_the_pour(case: FaultyServerCase) -> None:
     case.kind = NO_CONNECTION
-    case.server.leave()
+    case.server.stop_listening()
     with full_backlog(case.server.address):
         case.keg.start()
-        assert stays(lambda: not case.keg.journal.lines(NO_CONNECTION), 1), "it is still connecting"
+        assert stays(lambda: not case.keg.syslog.lines(NO_CONNECTION), 1), "it is still connecting"
         case.stop_in_time()
         case.check_during_fault("no answer in time|timed out")
-    case.server.come_back()
+    case.server.listen_again()
     case.check_recovery()
 
 
@@ -203,11 +203,11 @@ def test_a_kept_connection_closed_as_the_next_request_is_sent_is_no_outage(case:
         connection.wait_for_more()
         connection.reset() if ending == "reset" else connection.cut()
 
-    case.server.mood = once
+    case.server.pour_answer = once
     case.made |= pours(case.keg, 20, first=100)
     case.keg.start()
     case.check_all_sent()
-    assert not case.keg.journal.lines(f"{NO_CONNECTION}|{NOT_ACCEPTED}")
+    assert not case.keg.syslog.lines(f"{NO_CONNECTION}|{NOT_ACCEPTED}")
     assert case.keg.stop() == 0
     assert case.ledger.doubled == 0
 
@@ -218,8 +218,8 @@ def test_a_server_that_closes_the_connection_after_each_answer_is_no_outage(case
         connection.answer(200)
         connection.cut()
 
-    case.server.mood = once
+    case.server.pour_answer = once
     case.keg.start()
     case.check_all_sent()
-    assert not case.keg.journal.lines(f"{NO_CONNECTION}|{NOT_ACCEPTED}")
+    assert not case.keg.syslog.lines(f"{NO_CONNECTION}|{NOT_ACCEPTED}")
     assert case.ledger.doubled == 0

@@ -21,7 +21,7 @@ from faults.fuse_probe import FuseProbe
 from faults.local_fault import WITHOUT_PRIVILEGES, LocalFaultCase, fifo_with_a_writer, runs_under
 from kegnet.server.demo import w1_slave
 from support.keg import PROBE, Keg
-from support.moody import Moody
+from support.scripted_server import ScriptedServer
 from support.wait import stays, wait_for
 
 FIRST = "10-000000000001"
@@ -42,8 +42,8 @@ LASTING = {"shorted": SHORTED, "too hot": TOO_HOT, "too cold": TOO_COLD, "rubbis
 
 
 @pytest.fixture
-def case(moody_keg: Keg, moody: Moody, counts: FaultCounts) -> LocalFaultCase:
-    return LocalFaultCase(moody_keg, moody, counts)
+def case(scripted_keg: Keg, scripted_server: ScriptedServer, counts: FaultCounts) -> LocalFaultCase:
+    return LocalFaultCase(scripted_keg, scripted_server, counts)
 
 
 def temperatures(case: LocalFaultCase) -> list[int]:
@@ -94,7 +94,7 @@ def test_a_transient_fault_is_read_again_and_not_logged(case: LocalFaultCase, an
     probe = FuseProbe(case.keg, lambda _: answer if probe.reads % 3 else w1_slave(4500))
     wait_for(lambda: temperatures(case).count(4500) >= 3)
     assert probe.reads >= 9
-    assert not case.keg.journal.lines("no temperature")
+    assert not case.keg.syslog.lines("no temperature")
     assert set(temperatures(case)) == {4187, 4500}
     case.check_survived()
 
@@ -104,11 +104,11 @@ def test_a_read_that_fails_is_no_reading_and_is_logged(case: LocalFaultCase, num
     case.keg.start(pingInterval=1)
     case.server.wait_for_requests("/ping")
     probe = FuseProbe(case.keg, lambda _: fails(number))
-    case.keg.journal.wait(f"no temperature, so no ping: probe {PROBE} .*(unplugged|cannot be read|empty answer)")
+    case.keg.syslog.wait(f"no temperature, so no ping: probe {PROBE} .*(unplugged|cannot be read|empty answer)")
     case.pour()
     case.wait_until_all_accepted()
     probe.remove()
-    case.keg.journal.wait("thermometer found")
+    case.keg.syslog.wait("thermometer found")
     case.check_survived()
 
 
@@ -136,12 +136,12 @@ def test_a_probe_with_a_loose_contact_does_not_fill_the_log_and_the_status_is_ri
     probe.answer = lambda _: SHORTED
     wait_for(lambda: status.shows("no temperature: the 1-Wire data line is shorted"))
     assert sum("no temperature" in line for line in status.lines) >= more, "each loss is seen in the status"
-    lost, found = keg.journal.lines("no temperature, so no ping"), keg.journal.lines("thermometer found")
+    lost, found = keg.syslog.lines("no temperature, so no ping"), keg.syslog.lines("thermometer found")
     assert (len(lost), len(found)) == (LINES_AN_HOUR, LINES_AN_HOUR), "the end of a problem that was not logged is not logged"
     probe.remove()
     wait_for(lambda: status.shows("4.187 °C"))
     case.check_survived()
-    assert len(keg.journal.lines("no temperature|thermometer found")) == 2 * LINES_AN_HOUR
+    assert len(keg.syslog.lines("no temperature|thermometer found")) == 2 * LINES_AN_HOUR
 
 
 # No answer.
@@ -165,7 +165,7 @@ def test_a_read_that_stalls_for_5_s_delays_pours_and_loses_none(case: LocalFault
         case.pour()
     case.wait_until_all_accepted()
     wait_for(lambda: 4500 in temperatures(case))
-    assert not case.keg.journal.lines("no temperature")
+    assert not case.keg.syslog.lines("no temperature")
     case.check_survived()
 
 
@@ -177,7 +177,7 @@ def test_sigterm_ends_the_client_while_a_read_stalls(case: LocalFaultCase, secon
     wait_for(lambda: probe.reads >= 1)
     case.pour()
     case.keg.signal(signal.SIGTERM)
-    assert case.keg.ended(STOPPED_WITHIN_S) == 0
+    assert case.keg.wait_for_end(STOPPED_WITHIN_S) == 0
     case.keg.start()
     case.check_survived()
 
@@ -188,14 +188,14 @@ def test_a_read_that_never_ends_is_given_up_and_pours_are_sent_between_two(case:
     probe = FuseProbe(case.keg, stalls(3600))
     wait_for(lambda: probe.reads >= 1)
     case.pour()
-    case.keg.journal.wait("no temperature, so no ping: the thermometer does not answer in time", READ_WITHIN_S)
+    case.keg.syslog.wait("no temperature, so no ping: the thermometer does not answer in time", READ_WITHIN_S)
     wait_for(lambda: status.shows("no temperature: the thermometer does not answer in time"))
     case.wait_until_all_accepted()
     wait_for(lambda: probe.reads >= 2)
     case.pour()
     case.wait_until_all_accepted(READ_WITHIN_S)
     probe.remove()
-    case.keg.journal.wait("thermometer found", READ_WITHIN_S)
+    case.keg.syslog.wait("thermometer found", READ_WITHIN_S)
     case.check_survived()
 
 
@@ -209,10 +209,10 @@ def test_of_two_probes_the_configured_one_is_read_whatever_happens_to_the_other(
     case.server.wait_for_requests("/ping")
     keg.unplug(FIRST)
     case.server.wait_for_requests("/ping", len(temperatures(case)) + 2)
-    assert not keg.journal.lines("no temperature|another thermometer")
+    assert not keg.syslog.lines("no temperature|another thermometer")
     keg.answer(w1_slave(20500), FIRST)
     keg.unplug()
-    keg.journal.wait(f"no temperature, so no ping: probe {PROBE} is not on the 1-Wire bus; found: {FIRST}")
+    keg.syslog.wait(f"no temperature, so no ping: probe {PROBE} is not on the 1-Wire bus; found: {FIRST}")
     sent = len(temperatures(case))
     assert stays(lambda: len(temperatures(case)) == sent, 3)
     case.pour()
@@ -228,13 +228,13 @@ def test_if_none_is_configured_and_the_first_is_unplugged_the_next_is_read_and_t
     keg.answer(w1_slave(20500), FIRST)
     keg.start(pingInterval=1)
     wait_for(lambda: 20500 in temperatures(case))
-    assert not keg.journal.lines("another thermometer")
+    assert not keg.syslog.lines("another thermometer")
     keg.unplug(FIRST)
     wait_for(lambda: 4187 in temperatures(case))
-    line = keg.journal.wait("another thermometer is read now")
+    line = keg.syslog.wait("another thermometer is read now")
     assert f"{PROBE} instead of {FIRST}; the parameter sensor selects one" in line
     case.server.wait_for_requests("/ping", len(temperatures(case)) + 2)
-    assert len(keg.journal.lines("another thermometer")) == 1
+    assert len(keg.syslog.lines("another thermometer")) == 1
     case.check_survived()
 
 
@@ -242,12 +242,12 @@ def test_if_none_is_configured_and_the_first_is_unplugged_the_next_is_read_and_t
 def test_a_probe_that_is_plugged_in_is_read_within_15_s(case: LocalFaultCase, interval_s: int) -> None:
     case.keg.unplug()
     case.keg.start(pingInterval=interval_s)
-    case.keg.journal.wait("no temperature, so no ping: no thermometer on the 1-Wire bus")
+    case.keg.syslog.wait("no temperature, so no ping: no thermometer on the 1-Wire bus")
     assert stays(lambda: not case.server.paths("/ping"), 11)
     case.keg.temperature(4250)
     case.server.wait_for_requests("/ping", limit_s=15)
     assert temperatures(case) == [4250]
-    case.keg.journal.wait("thermometer found")
+    case.keg.syslog.wait("thermometer found")
     case.check_survived()
 
 
@@ -279,13 +279,13 @@ def test_what_the_driver_does_not_answer_is_no_reading(
     file.unlink()
     make(file)
     keg.start(pingInterval=1)
-    keg.journal.wait(f"no temperature, so no ping: probe {PROBE}")
+    keg.syslog.wait(f"no temperature, so no ping: probe {PROBE}")
     case.pour()
     case.wait_until_all_accepted()
     assert temperatures(case) == []
     shutil.rmtree(keg.devices / PROBE)
     keg.temperature(4250)
-    keg.journal.wait("thermometer found")
+    keg.syslog.wait("thermometer found")
     case.check_survived()
 
 
@@ -303,7 +303,7 @@ def test_a_probe_is_found_among_garbage(case: LocalFaultCase) -> None:
     case.keg.start(pingInterval=1)
     case.server.wait_for_requests("/ping", 2)
     assert set(temperatures(case)) == {4187}
-    assert not case.keg.journal.lines("no temperature|another")
+    assert not case.keg.syslog.lines("no temperature|another")
     case.check_survived()
 
 
@@ -316,7 +316,7 @@ def test_what_is_no_bus_is_logged_and_a_bus_that_appears_is_read(case: LocalFaul
     elif what == "a link to itself":
         keg.devices.symlink_to(keg.devices)
     keg.start(pingInterval=1)
-    keg.journal.wait("no temperature, so no ping: no 1-Wire bus at .*/w1 ")
+    keg.syslog.wait("no temperature, so no ping: no 1-Wire bus at .*/w1 ")
     case.pour()
     case.wait_until_all_accepted()
     if what != "nothing":

@@ -17,8 +17,8 @@ from faults.responses import cut, reset, sends
 from kegnet.client.rest_api import SYSTEM_STORE
 from support.keg import Keg
 from support.ledger import Ledger
-from support.moody import Connection, Mood, Moody, Request, answers
 from support.pki import Certificate
+from support.scripted_server import Answer, Connection, Request, ScriptedServer, answers
 from support.wait import wait_for
 
 pytestmark = pytest.mark.xdist_group("soak")
@@ -27,7 +27,7 @@ GROWTH_KB = 4096
 """The heap grows for some minutes: each connection reads the CA certificates. In an hour it grows no more than in five minutes."""
 GOOD_ANSWERS = 40
 """One answer in so many is bad."""
-BAD_ANSWERS: tuple[Mood, ...] = (
+BAD_ANSWERS: tuple[Answer, ...] = (
     answers(503, Retry_After="0"),
     answers(429),
     answers(302, Location="/welcome"),
@@ -56,22 +56,22 @@ class Sample(NamedTuple):
 class FaultyKegerator:
     """Pours, garbage in the spool, a server that sometimes fails, and a thermometer with a loose contact."""
 
-    def __init__(self, keg: Keg, server: Moody, source: random.Random) -> None:
+    def __init__(self, keg: Keg, server: ScriptedServer, source: random.Random) -> None:
         self.keg = keg
         self.source = source
         self.ledger = Ledger()
         self.made: set[str] = set()
-        server.mood = self.answer
-        server.ping_mood = self.answer
+        server.pour_answer = self.answer
+        server.ping_answer = self.answer
 
     def answer(self, connection: Connection, request: Request) -> None:
         """Mostly accepts; sometimes fails, with or without accepting."""
-        mood = self.source.choice(BAD_ANSWERS) if self.source.randrange(GOOD_ANSWERS) == 0 else answers(200)
+        answer: Answer = self.source.choice(BAD_ANSWERS) if self.source.randrange(GOOD_ANSWERS) == 0 else answers(200)
         if self.source.randrange(GOOD_ANSWERS * 5) == 0:
-            mood = HALF_AN_ANSWER
-        if request.path.endswith("/pour") and (mood is HALF_AN_ANSWER or mood not in BAD_ANSWERS):
+            answer = HALF_AN_ANSWER
+        if request.path.endswith("/pour") and (answer is HALF_AN_ANSWER or answer not in BAD_ANSWERS):
             self.ledger.accept(request)
-        mood(connection, request)
+        answer(connection, request)
 
     def do_something(self) -> None:
         """One random event."""
@@ -143,10 +143,15 @@ def large_store(keg: Keg, ca: Certificate) -> Path:
 
 
 def test_mixed_work_and_faults_for_hours_leave_the_client_as_it_was(
-    moody_keg: Keg, moody: Moody, counts: FaultCounts, source: random.Random, ca: Certificate, request: pytest.FixtureRequest
+    scripted_keg: Keg,
+    scripted_server: ScriptedServer,
+    counts: FaultCounts,
+    source: random.Random,
+    ca: Certificate,
+    request: pytest.FixtureRequest,
 ) -> None:
-    kegerator = FaultyKegerator(moody_keg, moody, source)
-    moody_keg.start(pingInterval=1, caBundle=large_store(moody_keg, ca))
+    kegerator = FaultyKegerator(scripted_keg, scripted_server, source)
+    scripted_keg.start(pingInterval=1, caBundle=large_store(scripted_keg, ca))
     samples = list(samples_of(kegerator, request.config.getoption("--hours") * 3600))
     quarter = len(samples) // 4
     early, late = samples[quarter : 2 * quarter], samples[-quarter:]
@@ -155,9 +160,9 @@ def test_mixed_work_and_faults_for_hours_leave_the_client_as_it_was(
     # One more or less is a connection; a leak raises the minimum.
     assert min(s.descriptors for s in late) <= min(s.descriptors for s in early)
     assert {s.threads for s in samples} == {1}
-    moody.mood = kegerator.ledger.answer
-    moody.ping_mood = answers(200)
-    wait_for(lambda: not moody_keg.waiting(), limit_s=120)
+    scripted_server.pour_answer = kegerator.ledger.answer
+    scripted_server.ping_answer = answers(200)
+    wait_for(lambda: not scripted_keg.waiting(), limit_s=120)
     kegerator.clean_up()
-    assert moody_keg.stop() == 0
+    assert scripted_keg.stop() == 0
     counts.check_delivery(kegerator.made, kegerator.ledger, kegerator.set_aside())

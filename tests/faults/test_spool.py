@@ -19,8 +19,8 @@ from faults.conftest import FaultCounts
 from faults.faulty_server import GROWTH_KB, STOPPED_WITHIN_S, peak_kb
 from faults.local_fault import WITHOUT_PRIVILEGES, LocalFaultCase, ext4, fifo_with_a_writer, mounted, runs_under
 from support.keg import Keg
-from support.moody import Connection, Moody, Request
 from support.pki import Certificate
+from support.scripted_server import Connection, Request, ScriptedServer
 from support.wait import stays, wait_for
 
 AT_ONCE_S = 4
@@ -39,8 +39,8 @@ def ticks(keg: Keg) -> int:
 
 
 @pytest.fixture
-def case(moody_keg: Keg, moody: Moody, counts: FaultCounts) -> LocalFaultCase:
-    return LocalFaultCase(moody_keg, moody, counts)
+def case(scripted_keg: Keg, scripted_server: ScriptedServer, counts: FaultCounts) -> LocalFaultCase:
+    return LocalFaultCase(scripted_keg, scripted_server, counts)
 
 
 # What is in it.
@@ -88,11 +88,11 @@ def test_a_hard_link_to_the_key_is_neither_logged_nor_sent_nor_changed(case: Loc
     keg.start(privateKey=private)
     os.link(private, keg.spool / "link.tmp")
     (keg.spool / "link.tmp").rename(keg.spool / "link.pour")
-    keg.journal.wait("link.pour is set aside as link.pour.fail: the file is longer than any pour", limit_s=20)
+    keg.syslog.wait("link.pour is set aside as link.pour.fail: the file is longer than any pour", limit_s=20)
     case.check_survived()
     assert private.read_bytes() == key.read_bytes()
     assert private.stat().st_mode & 0o777 == 0o600
-    public = [*keg.journal.datagrams, *(value for request in case.server.requests for value in request.fields.values())]
+    public = [*keg.syslog.datagrams, *(value for request in case.server.requests for value in request.fields.values())]
     assert not [line for line in key.read_text().split("\n") if line and any(line in text for text in public)]
 
 
@@ -135,7 +135,7 @@ def test_random_names_are_sent_or_set_aside_and_forge_no_line(case: LocalFaultCa
     assert all(name.endswith(b".pour.fail") for name in aside)
     assert sorted(Path(os.fsdecode(os.path.join(spool, name))).read_bytes() for name in aside) == garbage
     case.check_survived()
-    assert all(line.isprintable() for line in keg.journal.datagrams)
+    assert all(line.isprintable() for line in keg.syslog.datagrams)
 
 
 def test_long_names_that_differ_only_at_the_end_are_all_set_aside(case: LocalFaultCase) -> None:
@@ -170,7 +170,7 @@ def test_thousands_that_cannot_be_sent_hide_no_pour_and_fill_no_log(
     case.pour("old.pour", mtime_s=1)
     case.wait_until_all_accepted(AT_ONCE_S)
     wait_for(lambda: len(keg.waiting()) == TOO_MANY)
-    assert 0 < len(keg.journal.lines("is ignored|cannot be read")) <= A_FEW_LINES
+    assert 0 < len(keg.syslog.lines("is ignored|cannot be read")) <= A_FEW_LINES
     before = ticks(keg)
     assert stays(lambda: True, 2)
     assert ticks(keg) - before < os.sysconf("SC_CLK_TCK"), "they are looked at again and again"
@@ -185,9 +185,9 @@ def test_what_cannot_be_read_is_kept_and_sent_once_it_can_be(case: LocalFaultCas
         path.chmod(0)
     case.pour()
     keg.start()
-    keg.journal.wait("is kept: it cannot be read .Permission denied.; it is tried again")
+    keg.syslog.wait("is kept: it cannot be read .Permission denied.; it is tried again")
     wait_for(lambda: len(keg.waiting()) == len(locked))
-    assert len(keg.journal.lines("cannot be read")) <= A_FEW_LINES
+    assert len(keg.syslog.lines("cannot be read")) <= A_FEW_LINES
     for path in locked:
         path.chmod(0o600)
         path.open("r+").close()
@@ -243,7 +243,7 @@ def test_what_is_set_aside_is_never_overwritten(case: LocalFaultCase) -> None:
     (keg.spool / "x.pour.fail").write_text("kept")
     for number in (2, 3):
         keg.pour(f"garbage {number}", "x.pour")
-        keg.journal.wait(f"x.pour is set aside as x.{number}.pour.fail", 20)
+        keg.syslog.wait(f"x.pour is set aside as x.{number}.pour.fail", 20)
     texts = {name: (keg.spool / name).read_text() for name in keg.failed()}
     assert texts == {"x.pour.fail": "kept", "x.2.pour.fail": "garbage 2", "x.3.pour.fail": "garbage 3"}
     case.check_survived()
@@ -291,11 +291,11 @@ def test_a_pour_that_replaces_another_at_the_last_moment_is_sent(case: LocalFaul
         else:
             fresh.rename(path)
 
-    case.server.mood = accept_and_replace
+    case.server.pour_answer = accept_and_replace
     keg.start()
     case.pour("x.pour")
     wait_for(lambda: len(case.made) == 1000 and not keg.waiting(), limit_s=90)
-    case.server.mood = case.ledger.answer
+    case.server.pour_answer = case.ledger.answer
     case.check_survived(kept=overwritten)
 
 
@@ -323,14 +323,14 @@ def test_a_pour_written_over_another_of_its_size_and_time_while_that_is_sent_is_
     path = keg.spool / "x.pour"
 
     def accept_and_write_over(connection: Connection, request: Request) -> None:
-        case.server.mood = case.ledger.answer
+        case.server.pour_answer = case.ledger.answer
         before = path.stat()
         with path.open("r+") as file:
             file.write(case.line())
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
         case.ledger.answer(connection, request)
 
-    case.server.mood = accept_and_write_over
+    case.server.pour_answer = accept_and_write_over
     keg.start()
     case.pour("x.pour")
     wait_for(lambda: len(case.made) == 2)
@@ -382,7 +382,7 @@ def test_a_hundred_thousand_at_once_are_sent_oldest_first_without_more_memory(ca
     case.counts.growth_kb = peak_kb(keg) - before_kb
     assert case.counts.growth_kb < GROWTH_KB
     keg.signal(signal.SIGTERM)
-    assert keg.ended(STOPPED_WITHIN_S) == 0
+    assert keg.wait_for_end(STOPPED_WITHIN_S) == 0
     case.counts.sent = ages * copies + 1
     assert len(case.server.paths("/pour")) + len(keg.waiting()) == case.counts.sent
 
@@ -416,14 +416,14 @@ def test_without_inotify_it_looks_every_few_seconds_and_logs_that_once(
     keg = case.keg
     runs_under(keg, monkeypatch, "unshare", "--user", "--map-root-user", "sh", "-c", f'echo 0 >/proc/sys/user/{limit}; exec "$@"', "sh")
     keg.start()
-    keg.journal.wait("spool .* cannot be watched")
+    keg.syslog.wait("spool .* cannot be watched")
     for _ in range(2):
         case.pour()
         case.wait_until_all_accepted()
-    assert len(keg.journal.lines("cannot be watched")) == 1
+    assert len(keg.syslog.lines("cannot be watched")) == 1
     enter = ["nsenter", "--target", str(keg.pid), "--user", "--preserve-credentials"]
     subprocess.run([*enter, "sh", "-c", f"echo 100 >/proc/sys/user/{limit}"], check=True)
-    keg.journal.wait("spool .* can be used again")
+    keg.syslog.wait("spool .* can be used again")
     case.check_survived(limit_s=AT_ONCE_S)
 
 
@@ -431,11 +431,11 @@ def test_a_spool_that_is_not_there_at_the_start_is_waited_for(case: LocalFaultCa
     keg = case.keg
     keg.spool.rmdir()
     keg.start()
-    keg.journal.wait(f"spool {keg.spool} does not exist; .*mkdir -p {keg.spool}")
+    keg.syslog.wait(f"spool {keg.spool} does not exist; .*mkdir -p {keg.spool}")
     keg.spool.mkdir()
     case.pour()
     case.wait_until_all_accepted()
-    keg.journal.wait(f"spool {keg.spool} can be used again")
+    keg.syslog.wait(f"spool {keg.spool} can be used again")
     case.check_survived(limit_s=AT_ONCE_S)
 
 
@@ -496,25 +496,25 @@ def test_a_directory_renamed_over_the_spool_is_noticed_at_once(case: LocalFaultC
 
 
 def test_a_second_client_on_the_spool_waits_until_the_first_ends(
-    case: LocalFaultCase, tmp_path: Path, key: Path, moody: Moody, ca: Certificate
+    case: LocalFaultCase, tmp_path: Path, key: Path, scripted_server: ScriptedServer, ca: Certificate
 ) -> None:
-    keg, second = case.keg, Keg(tmp_path / "second", key, moody.base_url, ca.certificate)
+    keg, second = case.keg, Keg(tmp_path / "second", key, scripted_server.base_url, ca.certificate)
     keg.start(sensor="none")
     second.start(sensor="none", spool=keg.spool)
-    second.journal.wait(f"spool {keg.spool} is in use by another kegnet-client")
+    second.syslog.wait(f"spool {keg.spool} is in use by another kegnet-client")
     for _ in range(20):
         case.pour()
     case.wait_until_all_accepted()
     wait_for(lambda: not keg.waiting())
-    assert {request.fields["id"] for request in moody.paths("/pour")} == {keg.client_id}
+    assert {request.fields["id"] for request in scripted_server.paths("/pour")} == {keg.client_id}
     keg.signal(signal.SIGKILL)
-    keg.ended()
+    keg.wait_for_end()
     case.pour()
     case.wait_until_all_accepted()
-    second.journal.wait("can be used again")
-    assert moody.paths("/pour")[-1].fields["id"] == second.client_id
+    second.syslog.wait("can be used again")
+    assert scripted_server.paths("/pour")[-1].fields["id"] == second.client_id
     assert second.stop() == 0
-    assert len(second.journal.lines("is in use by another")) == 1
+    assert len(second.syslog.lines("is in use by another")) == 1
     second.close()
     case.counts.check_delivery(case.made, case.ledger)
     assert case.ledger.doubled == 0
@@ -539,16 +539,16 @@ def test_a_directory_mounted_over_it_and_unmounted_is_noticed_at_once(
     over.mkdir()
     case.pour(into=over)
     for _ in range(2):
-        keg.in_its_namespace("mount", "--bind", over, keg.spool)
+        keg.run_in_namespace("mount", "--bind", over, keg.spool)
         case.wait_until_all_accepted(AT_ONCE_S)
         case.pour(into=over)
         case.wait_until_all_accepted(AT_ONCE_S)
         case.pour()
-        keg.in_its_namespace("umount", "--lazy", keg.spool)  # The client holds it open.
+        keg.run_in_namespace("umount", "--lazy", keg.spool)  # The client holds it open.
         case.wait_until_all_accepted(AT_ONCE_S)
         case.pour(into=over)
-    keg.in_its_namespace("mount", "--bind", over, keg.spool)
-    keg.in_its_namespace("umount", "--lazy", keg.spool)
+    keg.run_in_namespace("mount", "--bind", over, keg.spool)
+    keg.run_in_namespace("umount", "--lazy", keg.spool)
     case.pour()
     case.check_survived(kept={str(len(case.made) - 1)})
 
@@ -571,7 +571,7 @@ def write_all_kinds(case: LocalFaultCase) -> int:
         else:
             case.ledger.answer(connection, request)
 
-    case.server.mood = accept_or_reject
+    case.server.pour_answer = accept_or_reject
     for number in range(5):
         case.keg.pour("0,400,0,0\n", f"refused-{number}.pour")
         case.keg.pour("garbage\n", f"garbage-{number}.pour")
@@ -600,7 +600,7 @@ def test_on_a_full_disk_pours_are_sent_and_removed(case: LocalFaultCase, options
         case.wait_until_all_accepted()
         wait_for(lambda: not keg.waiting(), UNCHANGED_S + 15)
         assert len(keg.failed()) == aside
-        assert not keg.journal.lines("does not permit it|Traceback")
+        assert not keg.syslog.lines("does not permit it|Traceback")
         case.check_survived()
 
 
@@ -660,7 +660,7 @@ def test_a_pour_that_cannot_be_removed_is_sent_once_and_holds_no_other(
         held = case.pour("held.pour")
         release = hold(held)
         keg.start()
-        keg.journal.wait("held.pour is to be deleted, but the spool does not permit it")
+        keg.syslog.wait("held.pour is to be deleted, but the spool does not permit it")
         case.pour()
         case.wait_until_all_accepted()
         wait_for(lambda: keg.waiting() == ["held.pour"])

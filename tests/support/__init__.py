@@ -1,1 +1,1 @@
-"""Real counterparts for the daemon: a KegNet, a misbehaving server, a syslog, a thermometer tree, a home."""
+"""Real counterparts of the client: a KegNet server, a scripted server, a syslog socket, a thermometer, a keg."""

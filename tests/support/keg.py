@@ -1,4 +1,4 @@
-"""A keg: a client's home in a folder (configuration, key, spool, thermometer tree), and the real daemon in it."""
+"""A keg: a client's files in a folder (configuration, key, spool, thermometer), and the real daemon."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kegnet.server.demo import w1_slave
 
-from .journal import Journal
+from .syslog_socket import SyslogSocket
 from .wait import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -22,7 +22,7 @@ PROBE = "28-0000054c9f11"
 
 
 class Keg:
-    """What a client needs, in `folder`. Nothing runs before `start()`."""
+    """What a client needs, in `folder`. `start()` starts the daemon."""
 
     def __init__(self, folder: Path, key: Path, base_url: str = "https://127.0.0.1:9/rest/v2", ca_bundle: Path | None = None) -> None:
         self.folder = folder
@@ -39,29 +39,29 @@ class Keg:
         self.spool.mkdir(parents=True)
         self.devices.mkdir()
         self.config.parent.mkdir()
-        self.journal = Journal(folder / "log")
+        self.syslog = SyslogSocket(folder / "log")
         self.process: subprocess.Popen[str] | None = None
         self.temperature(4187)
 
-    # Hardware, and what people put into the spool.
+    # The thermometer and the spool.
 
     def temperature(self, millicelsius: int) -> None:
-        """The probe shows `millicelsius` (in steps of a 16th of a degree)."""
+        """The probe measures `millicelsius` (in steps of 1/16 °C)."""
         self.answer(w1_slave(millicelsius))
 
     def answer(self, text: str, probe: str = PROBE) -> None:
-        """The probe's `w1_slave` answers `text`."""
+        """The probe's `w1_slave` contains `text`."""
         (self.devices / probe).mkdir(exist_ok=True)
         fresh = self.devices / probe / "fresh"
         fresh.write_text(text)
         fresh.rename(self.devices / probe / "w1_slave")
 
     def unplug(self, probe: str = PROBE) -> None:
-        """The probe's directory goes away."""
+        """The probe's directory disappears."""
         (self.devices / probe).rename(self.folder / f"unplugged-{time.monotonic_ns()}")
 
     def pour(self, line: str = "0,586,8213,1372686435017\n", name: str | None = None) -> Path:
-        """Hands over a pour as a flow-meter daemon does: written under a temporary name, then renamed."""
+        """Adds a pour as a flow-meter daemon does: written under a temporary name, then renamed."""
         name = name or f"0{time.time_ns()}.pour"
         temporary = self.spool / f"{name}.tmp"
         temporary.write_text(line)
@@ -84,28 +84,28 @@ class Keg:
         self.config.write_text("[KegNet]\n" + "".join(lines))
 
     def start(self, env: Mapping[str, str] | None = None, until: str | None = "started: ", **parameters: object) -> None:
-        """Starts the daemon, and waits until its log has a line with `until`."""
+        """Starts the daemon, and waits until it has logged `until`."""
         self.write_config(**parameters)
-        heard = len(self.journal.datagrams)
+        before = len(self.syslog.datagrams)
         self.launch(env)
         if until:
-            wait_for(lambda: any(until in line for line in self.journal.datagrams[heard:]) or self._dead())
+            wait_for(lambda: any(until in line for line in self.syslog.datagrams[before:]) or self._dead())
 
     def launch(self, env: Mapping[str, str] | None = None) -> None:
-        """Starts the daemon, again if it has ended, with whatever configuration there is, and does not wait."""
+        """Starts the daemon with the configuration that there is, and does not wait."""
         if self.process is not None and self.process.stderr is not None:
             self.process.stderr.close()
         namespace = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
         helper = Path(__file__).with_name("with_private_log")
         self.process = subprocess.Popen(
-            [*namespace, helper, self.journal.path, self.folder / "dev", self.resolv_conf,
+            [*namespace, helper, self.syslog.path, self.folder / "dev", self.resolv_conf,
              PYTHON, "-B", self.program, "--config", self.config],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder), **(env or {})},
         )  # fmt: skip
 
-    def by_hand(self, *words: str | Path, given: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Runs the client with a mode, to its end, with `given` as its input or none."""
+    def run_mode(self, *words: str | Path, given: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Runs a mode of the command line to its end, with `given` as its input."""
         source = {"stdin": subprocess.DEVNULL} if given is None else {"input": given}
         command = [PYTHON, "-B", self.program, "--config", self.config, *words]
         return subprocess.run(command, capture_output=True, text=True, env={"PATH": os.environ["PATH"]}, **source)
@@ -116,7 +116,7 @@ class Keg:
         return False
 
     def stderr(self) -> str:
-        """What the daemon, which has ended, wrote on stderr."""
+        """What the daemon wrote on stderr; waits for its end."""
         assert self.process is not None
         assert self.process.stderr is not None
         return self.process.stderr.read()
@@ -132,26 +132,26 @@ class Keg:
         assert self.process is not None
         self.process.send_signal(number)
 
-    def ended(self, limit_s: float = 15.0) -> int:
-        """The exit status, negative for a signal; waits for the end."""
+    def wait_for_end(self, limit_s: float = 15.0) -> int:
+        """Waits for the end. The exit status, negative for a signal."""
         assert self.process is not None
         return self.process.wait(limit_s)
 
     def stop(self) -> int:
         """SIGTERM; the exit status."""
         self.signal(signal.SIGTERM)
-        return self.ended()
+        return self.wait_for_end()
 
-    def in_its_namespace(self, *command: str | Path) -> None:
-        """Runs a command among the daemon's own mounts."""
+    def run_in_namespace(self, *command: str | Path) -> None:
+        """Runs a command in the daemon's mount namespace."""
         enter = ["--mount"] if os.geteuid() == 0 else ["--user", "--preserve-credentials", "--mount"]
         subprocess.run(["nsenter", "--target", str(self.pid), "--root", *enter, *command], check=True)
 
     def close(self) -> None:
-        """Ends the daemon, however it is, and the syslog."""
+        """Kills the daemon, and closes the syslog socket."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
             assert self.process.stderr is not None
             self.process.stderr.close()
-        self.journal.close()
+        self.syslog.close()

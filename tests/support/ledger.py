@@ -1,31 +1,31 @@
-"""What a server has accepted, so that a test can say what was lost and what came twice."""
+"""What a server has accepted, so that a test can tell what was lost and what was sent twice."""
 
 from __future__ import annotations
 
-from .moody import Connection, Request
+from .scripted_server import Connection, Request
 
 
 class Ledger:
-    """Keeps each accepted pour by its `ts`, with all its repeats."""
+    """The accepted pours by their `ts`, with all repeats."""
 
     def __init__(self) -> None:
         self.accepted: dict[str, list[dict[str, str]]] = {}
 
     def accept(self, request: Request) -> None:
-        """Enters a pour."""
+        """Records a pour."""
         self.accepted.setdefault(request.fields["ts"], []).append(request.fields)
 
     def answer(self, connection: Connection, request: Request) -> None:
-        """The mood that accepts, and says so."""
+        """Accepts a pour: a server's answer."""
         self.accept(request)
         connection.answer(200)
 
     @property
     def doubled(self) -> int:
-        """How many pours came more often than once."""
+        """How many pours came more than once."""
         return sum(len(copies) > 1 for copies in self.accepted.values())
 
     @property
     def repeats_are_identical(self) -> bool:
-        """Whether each repeat is the same to the letter."""
+        """Whether each repeat is identical."""
         return all(repeat == copies[0] for copies in self.accepted.values() for repeat in copies)

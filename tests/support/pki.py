@@ -37,14 +37,14 @@ def authority(folder: Path) -> Certificate:
 
 
 def issue(authority: Certificate, folder: Path, name: str, host: str = "IP:127.0.0.1,DNS:localhost", days: int = 60) -> Certificate:
-    """A server certificate for `host` from `authority`; with no `days`, one that is over."""
+    """A server certificate for `host` from `authority`; with `days` 0 one that has expired."""
     made = Certificate(folder / f"{name}.pem", folder / f"{name}.key")
     request, extensions = folder / f"{name}.csr", folder / f"{name}.ext"
     extensions.write_text(f"subjectAltName={host}\n")
     openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=Test server", "-keyout", made.key, "-out", request)
     openssl("x509", "-req", "-in", request, "-CA", authority.certificate, "-CAkey", authority.key, "-set_serial", "2",
             "-days", str(days), "-extfile", extensions, "-out", made.certificate)  # fmt: skip
-    if days == 0:  # It is good for the second in which it was made.
-        over: list[str | Path] = ["openssl", "x509", "-in", made.certificate, "-noout", "-checkend", "0"]
-        wait_for(lambda: subprocess.run(over, capture_output=True).returncode != 0)
+    if days == 0:  # It is valid for a second.
+        check: list[str | Path] = ["openssl", "x509", "-in", made.certificate, "-noout", "-checkend", "0"]
+        wait_for(lambda: subprocess.run(check, capture_output=True).returncode != 0)
     return made

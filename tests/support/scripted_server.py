@@ -1,4 +1,4 @@
-"""A moody KegNet: a real HTTPS server that answers, or fails to, as a test says."""
+"""A real HTTPS server that answers as a test says."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .wait import wait_for
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came."""
+    """One request."""
 
     path: str
     headers: dict[str, str]
@@ -29,11 +29,11 @@ class Request:
 
 
 class Connection:
-    """What a mood does with the other end's socket."""
+    """A client's connection. `closing` is set when the server ends."""
 
-    def __init__(self, sock: socket.socket, over: threading.Event) -> None:
+    def __init__(self, sock: socket.socket, closing: threading.Event) -> None:
         self._socket = sock
-        self.over = over
+        self.closing = closing
         self.closed = False
 
     def send(self, data: bytes) -> None:
@@ -41,65 +41,67 @@ class Connection:
         self._socket.sendall(data)
 
     def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
-        """Sends a whole answer; an underscore in a header's name stands for a hyphen."""
+        """Sends a whole response; an underscore in a header's name stands for a hyphen."""
         lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body)}"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         self.send("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
 
     def wait_for_more(self) -> None:
-        """Waits until the other end has sent something more."""
+        """Waits for more data from the client."""
         select.select([self._socket], [], [])
 
     def cut(self) -> None:
-        """Closes the connection in an orderly way, as TCP goes."""
+        """Closes the connection with a FIN."""
         self.closed = True
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     def reset(self) -> None:
-        """Has the kernel send a TCP reset."""
+        """Closes the connection with a TCP reset."""
         self.closed = True
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         os.close(self._socket.detach())
 
 
-Mood = Callable[[Connection, Request], None]
-Greeting = Callable[["Moody", socket.socket], socket.socket]
+Answer = Callable[[Connection, Request], None]
+"""Answers one request."""
+Handshake = Callable[["ScriptedServer", socket.socket], socket.socket]
+"""Does what precedes the first request, and returns the socket to read it from."""
 
 
-def answers(status: int, body: bytes = b"", **headers: str) -> Mood:
-    """The mood that answers just so."""
+def answers(status: int, body: bytes = b"", **headers: str) -> Answer:
+    """Answers every request like this."""
     return lambda connection, _: connection.answer(status, body, **headers)
 
 
 def silent(connection: Connection, _: Request) -> None:
-    """The mood that never answers."""
-    connection.over.wait()
+    """Never answers."""
+    connection.closing.wait()
 
 
-def tls(server: Moody, plain: socket.socket) -> socket.socket:
-    """The greeting of a server with manners."""
+def tls(server: ScriptedServer, plain: socket.socket) -> socket.socket:
+    """A TLS handshake."""
     return server.context.wrap_socket(plain, server_side=True)
 
 
-def plainly(_: Moody, plain: socket.socket) -> socket.socket:
-    """The greeting of a server without TLS."""
+def without_tls(_: ScriptedServer, plain: socket.socket) -> socket.socket:
+    """No handshake: plain HTTP."""
     return plain
 
 
-class Moody:
+class ScriptedServer:
     """Serves at `host` and `port`, or a free port; by plain HTTP if it has no certificate.
 
-    `mood` says how pours are answered, `ping_mood` how pings are, `greeting` what comes before.
+    `pour_answer` answers pours, `ping_answer` pings. `handshake` precedes them.
     """
 
     def __init__(self, certificate: Certificate | None, host: str = "127.0.0.1", port: int = 0) -> None:
-        self.mood: Mood = answers(200)
-        self.ping_mood: Mood = answers(200)
-        self.greeting: Greeting = plainly if certificate is None else tls
+        self.pour_answer: Answer = answers(200)
+        self.ping_answer: Answer = answers(200)
+        self.handshake: Handshake = without_tls if certificate is None else tls
         self.requests: list[Request] = []
         self.connections = 0
-        self.over = threading.Event()
+        self.closing = threading.Event()
         self._open: list[Connection] = []
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if certificate is not None:
@@ -114,30 +116,30 @@ class Moody:
         return [request for request in self.requests if request.path.endswith(end)]
 
     def wait_for_requests(self, end: str, number: int = 1, limit_s: float = 15.0) -> list[Request]:
-        """As `paths()`, once there are `number` of them."""
+        """The same, once there are `number` of them."""
         wait_for(lambda: len(self.paths(end)) >= number, limit_s)
         return self.paths(end)
 
-    def leave(self) -> None:
+    def stop_listening(self) -> None:
         """Stops listening: connections are refused."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
-    def hang_up(self) -> None:
-        """Resets every connection that there is."""
+    def reset_connections(self) -> None:
+        """Resets all connections."""
         for connection in self._open:
             with contextlib.suppress(OSError):
                 connection.reset()
 
-    def come_back(self) -> None:
-        """Listens again, at the same address."""
+    def listen_again(self) -> None:
+        """Listens again at the same address."""
         self._listen(self.address)
 
     def close(self) -> None:
-        """Stops listening, and ends what is silent."""
-        self.over.set()
-        self.leave()
+        """Stops listening, and ends what waits."""
+        self.closing.set()
+        self.stop_listening()
 
     def _listen(self, address: tuple[str, int]) -> None:
         self._listener = socket.create_server(address)
@@ -153,19 +155,19 @@ class Moody:
             threading.Thread(target=self._serve, args=(plain,), daemon=True).start()
 
     def _serve(self, plain: socket.socket) -> None:
-        # A client that is killed or that hangs up is part of the game.
-        with contextlib.suppress(OSError), plain, self.greeting(self, plain) as sock:
-            connection = Connection(sock, self.over)
+        # Clients may be killed, or close the connection.
+        with contextlib.suppress(OSError), plain, self.handshake(self, plain) as sock:
+            connection = Connection(sock, self.closing)
             self._open.append(connection)
             file = sock.makefile("rb")
             while not connection.closed and (request := _read(file)):
                 self.requests.append(request)
-                mood = self.ping_mood if request.path.endswith("/ping") else self.mood
-                mood(connection, request)
+                answer = self.ping_answer if request.path.endswith("/ping") else self.pour_answer
+                answer(connection, request)
 
 
 def _read(file: BinaryIO) -> Request | None:
-    """The next request; None if the client has hung up, be it in the middle of one."""
+    """The next request; None if the client has closed the connection, even in the middle of one."""
     first = file.readline().decode("latin-1")
     headers: dict[str, str] = {}
     while (line := file.readline().decode("latin-1")) not in ("\r\n", ""):

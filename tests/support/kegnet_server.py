@@ -1,4 +1,4 @@
-"""The KegNet of a household as a process: the real other side."""
+"""The KegNet server of this project, as a process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .wait import wait_for
 SERVER = REPOSITORY / "lib/server.py"
 
 
-class StandIn:
+class KegnetServer:
     """lib/server.py over HTTPS, or over HTTP without a certificate, with its database in `folder` or at `url`."""
 
     def __init__(self, folder: Path, certificate: Certificate | None, *words: str | Path, url: str = "") -> None:
@@ -32,19 +32,19 @@ class StandIn:
         self.page_url = self.base_url.removesuffix("rest/v2")
 
     def register(self, keg: Keg) -> None:
-        """Makes `keg` known: its UUID and its public key."""
-        self.know(keg.client_id, openssl("rsa", "-in", keg.key, "-pubout").decode())
+        """Registers `keg`: its UUID and its public key."""
+        self.add_client(keg.client_id, openssl("rsa", "-in", keg.key, "-pubout").decode())
 
-    def know(self, client_id: str, public_key: str) -> None:
-        """Makes a client known."""
+    def add_client(self, client_id: str, public_key: str) -> None:
+        """Registers a client."""
         self.store.set_client(client_id, public_key=public_key)
 
     def messages(self, kind: str, keg: Keg) -> list[dict[str, object]]:
-        """The pings or pours kept from `keg`, in the order of their coming."""
+        """The pings or pours that it has accepted from `keg`, oldest first."""
         return self.messages_of(kind, keg.client_id)
 
     def messages_of(self, kind: str, client_id: str) -> list[dict[str, object]]:
-        """The same for a client of that UUID."""
+        """The same for a client with this UUID."""
         with sqlite3.connect(f"file:{self._database}?mode=ro", uri=True) as database:
             database.row_factory = sqlite3.Row
             rows = database.execute(f"SELECT * FROM {kind} WHERE id = ? ORDER BY rowid", (client_id,)).fetchall()
@@ -52,7 +52,7 @@ class StandIn:
         return [dict(row) for row in rows]
 
     def wait_for_messages(self, kind: str, keg: Keg, number: int = 1, limit_s: float = 15.0) -> list[dict[str, object]]:
-        """As `messages()`, once there are `number` of them."""
+        """The same as `messages()`, once there are `number` of them."""
         wait_for(lambda: len(self.messages(kind, keg)) >= number, limit_s)
         return self.messages(kind, keg)
 

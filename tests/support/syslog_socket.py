@@ -10,8 +10,8 @@ from pathlib import Path
 from .wait import wait_for
 
 
-class Journal:
-    """Listens at `path`, a datagram socket as rsyslogd's, and keeps what it hears."""
+class SyslogSocket:
+    """Listens at `path`, a datagram socket like that of rsyslogd, and keeps the datagrams."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -39,9 +39,9 @@ class Journal:
         self._socket.close()
 
     def lines(self, pattern: str) -> list[str]:
-        """The lines heard so far in which `pattern`, a regular expression, is found."""
+        """The lines so far that contain `pattern`, a regular expression."""
         return [line for line in self.datagrams if re.search(pattern, line)]
 
     def wait(self, pattern: str, limit_s: float = 15.0) -> str:
-        """The first line in which `pattern` is found; waits for it."""
+        """The first line that contains `pattern`; waits for it."""
         return wait_for(lambda: self.lines(pattern), limit_s)[0]
