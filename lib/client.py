@@ -39,7 +39,7 @@ log = logging.getLogger("kegnet.client")
 
 
 @dataclass(frozen=True)
-class Parts:
+class Components:
     """What the loop works with, assembled from one configuration."""
 
     config: config.Config
@@ -51,7 +51,7 @@ class Parts:
     status: Status
 
 
-def assemble(path: Path, old: Parts | None = None) -> Parts:
+def assemble(path: Path, old: Components | None = None) -> Components:
     """The parts for the configuration at `path`. Raises ConfigError; `old` can still be used then.
 
     The spool of `old` is kept if its path is the same: it knows which pours are accepted already.
@@ -71,7 +71,7 @@ def assemble(path: Path, old: Parts | None = None) -> Parts:
         spool = Spool(conf.spool, time.monotonic())
     retry = Retry(conf.ping_interval_s, conf.has_sensor)
     pinger = Pinger(Thermometer(conf.w1_devices, conf.sensor), api, retry, conf.ping_interval_s, conf.ts_per_s)
-    return Parts(conf, spool, api, retry, Uploader(spool, api, retry), pinger, Status(conf, retry))
+    return Components(conf, spool, api, retry, Uploader(spool, api, retry), pinger, Status(conf, retry))
 
 
 class Client:
@@ -84,7 +84,7 @@ class Client:
         self._service = service
         self._pinged_last = False
         self._poll_due = time.monotonic()
-        self._parts = assemble(path)
+        self._components = assemble(path)
         self._log_configuration("started")
 
     def run(self) -> int:
@@ -98,11 +98,11 @@ class Client:
             now = time.monotonic()
             if not worked or now >= self._poll_due:
                 self._poll_due = now + POLL_WHILE_BUSY_S
-                self._service.status(self._parts.status.summary(self._parts.pinger, self._parts.spool))
+                self._service.status(self._components.status.summary(self._components.pinger, self._components.spool))
                 self._service.alive(now)
                 self._sleep(time.monotonic())
         self._service.stopping()
-        log.info("stopped; %s", describe_waiting(self._parts.spool))
+        log.info("stopped; %s", describe_waiting(self._components.spool))
         return os.EX_OK
 
     def _stop_requested(self) -> bool:
@@ -115,48 +115,48 @@ class Client:
 
     def _turn(self, now: float) -> bool:
         """Does what is due first, if anything is. Whether there was something."""
-        parts = self._parts
-        if not parts.status.record_clock(now):
+        components = self._components
+        if not components.status.check_clock(now):
             return False
         ping_due, pour_due = self._due(now)
         # In turns, or slow pings at a short interval would hold the pours. Without a connection the ping is first.
-        if ping_due <= now and not (pour_due <= now and self._pinged_last and parts.retry.connected):
+        if ping_due <= now and not (pour_due <= now and self._pinged_last and components.retry.connected):
             self._pinged_last = True
-            self._record(PINGS, parts.pinger.turn())
+            self._record(PINGS, components.pinger.turn())
             return True
         if pour_due <= now:
             self._pinged_last = False
-            self._record(POURS, parts.uploader.turn(now))
+            self._record(POURS, components.uploader.turn(now))
             return True
         return False
 
     def _due(self, now: float) -> tuple[float, float]:
         """When the pinger and the uploader have something to do."""
-        entry = self._parts.spool.next(now)
-        return self._parts.pinger.due(entry.attempts if entry else None), self._parts.uploader.due(now)
+        entry = self._components.spool.next(now)
+        return self._components.pinger.due(entry.attempts if entry else None), self._components.uploader.due(now)
 
     def _record(self, kind: str, result: Result | None) -> None:
         if result is not None:
-            self._parts.status.record(kind, result, self._parts.spool, time.monotonic())
+            self._components.status.record(kind, result, self._components.spool, time.monotonic())
 
     def _sleep(self, now: float) -> None:
         """Sleeps until something is due, a signal comes, or something happens in the spool."""
         syslog_handler.flush()
-        spool = self._parts.spool
+        spool = self._components.spool
         poll = select.poll()
         poll.register(self._signals.fileno(), select.POLLIN)
         for descriptor, events in spool.descriptors().items():
             poll.register(descriptor, events)
-        due = min(self._service.watchdog_due, *(self._due(now) if self._parts.status.record_clock(now) else [now + CLOCK_NOT_SET_S]))
+        due = min(self._service.watchdog_due, *(self._due(now) if self._components.status.check_clock(now) else [now + CLOCK_NOT_SET_S]))
         for descriptor, _ in poll.poll(_milliseconds(due - now)):
             if descriptor != self._signals.fileno():
                 spool.read_events(descriptor, time.monotonic())
 
     def _reload(self) -> None:
         self._service.reloading()
-        old = self._parts
+        old = self._components
         try:
-            self._parts = assemble(self._path, old)
+            self._components = assemble(self._path, old)
         except ConfigError as error:
             log.error("not reloaded, the old configuration stays in use: %s", error)
         else:
@@ -168,12 +168,11 @@ class Client:
         self._service.ready()
 
     def _log_configuration(self, event: str) -> None:
-        conf = self._parts.config
+        conf = self._components.config
         for warning in conf.warnings:
             log.warning("%s", warning)
-        log.info(
-            "%s: version %s, client %s, server %s; %s", event, __version__, conf.uuid, conf.base_url, describe_waiting(self._parts.spool)
-        )
+        waiting = describe_waiting(self._components.spool)
+        log.info("%s: version %s, client %s, server %s; %s", event, __version__, conf.uuid, conf.base_url, waiting)
         syslog_handler.flush()
 
 

@@ -91,7 +91,7 @@ def check_w1_slave(content: bytes) -> None:
     answer = content.decode("ascii", "replace")
     expected = millicelsius(answer)
     try:
-        judged = thermometer.judge(PROBE, answer)
+        judged = thermometer.parse_reading(PROBE, answer)
     except thermometer.SensorError as error:
         assert expected is None, f"refused ({error}), but it is a reading of {expected}"
         assert is_one_clean_line(str(error))

@@ -37,7 +37,7 @@ _TLS_PROBLEMS = {
 }
 
 
-def judge(status: int, phrase: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Result:
+def judge_response(status: int, phrase: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Result:
     """What a response means (RFC 9110 §15). `now_s` is Unix time, for a Retry-After that is a date."""
     standard = _standard_phrase(status)
     if not headers and phrase != standard and standard.startswith(phrase):

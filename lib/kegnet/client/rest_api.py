@@ -23,7 +23,7 @@ from ..core.messages import Message, canonical_text
 from ..core.signing import CertificateFacts, SigningKey, certificate_facts
 from .config import Config
 from .deadline import DeadlineExceeded, time_limit
-from .http_result import judge, judge_failure
+from .http_result import judge_failure, judge_response
 from .outcome import Outcome, Result
 
 REQUEST_LIMIT_S = 30.0  # Over everything but name resolution, which no signal interrupts: connect, TLS, send, answer.
@@ -81,7 +81,7 @@ class RestApi:
         if isinstance(answer, Result):
             return answer
         response, body = answer
-        return judge(response.status_code, response.reason or "", response.headers, body, time.time())
+        return judge_response(response.status_code, response.reason or "", response.headers, body, time.time())
 
     def probe(self) -> Result:
         """Sends a GET for the base URL. Every HTTP response is ACCEPTED: it shows that there is a connection."""

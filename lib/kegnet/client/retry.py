@@ -35,7 +35,7 @@ class Attempts:
     refused_at: float | None = None
 
     @property
-    def order(self) -> tuple[bool, int]:
+    def sort_key(self) -> tuple[bool, int]:
         """Sorts the pours: those that were refused behind the others, then fewest failures first."""
         return self.refused_at is not None, self.failures
 
@@ -68,7 +68,7 @@ class _Lane:
         if retry_after_s > 0:
             self.busy.until = now + retry_after_s + source.uniform(0, max(BASE_S, retry_after_s / 10))
 
-    def answered(self) -> None:
+    def processed(self) -> None:
         self.pause.reset()
         self.busy.reset()
 
@@ -179,7 +179,7 @@ class Retry:
         if result.outcome is Outcome.BUSY:
             lane.record_busy(result.retry_after_s, now, self._source)
         elif result.outcome is not Outcome.FAILED:
-            lane.answered()
+            lane.processed()
             if lane is self._pours:
                 self._last_failed_pour = None
         if result.outcome is Outcome.ACCEPTED:

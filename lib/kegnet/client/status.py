@@ -20,12 +20,12 @@ POURS = "pours"
 log = logging.getLogger(__name__)
 
 
-class _Problem:
+class _LastingState:
     """A state that lasts: logged when it begins, hourly while it lasts, and when it has ended."""
 
-    def __init__(self, begun: str, ended: str, fix: str = "") -> None:
-        self._begun = begun
-        self._ended = ended
+    def __init__(self, log_begin: str, log_end: str, fix: str = "") -> None:
+        self._log_begin = log_begin
+        self._log_end = log_end
         self._fix = fix
         self._limit = HourlyLimit()
         self._since: float | None = None
@@ -33,17 +33,17 @@ class _Problem:
 
     def begin(self, result: Result, waiting: str, now: float) -> None:
         """The state begins, or goes on, as `result` shows."""
-        self.text = f"{self._begun}: {result.reason}"
+        self.text = f"{self._log_begin}: {result.reason}"
         fix = self._fix or result.fix
         if self._since is None:
             self._since = now
-        if self._limit.allows(self._begun, now):
+        if self._limit.allows(self._log_begin, now):
             log.warning("%s%s; trying again; %s", self.text, f"; fix: {fix}" if fix else "", waiting)
 
     def end(self, waiting: str, now: float, quietly: bool = False) -> None:
         """The state does not exist, or not any more. `quietly` does not log that."""
         if self._since is not None and self._limit.end() and not quietly:
-            log.info("%s after %.0f s; %s", self._ended, now - self._since, waiting)
+            log.info("%s after %.0f s; %s", self._log_end, now - self._since, waiting)
         self._since, self.text = None, ""
 
 
@@ -53,10 +53,10 @@ class Status:
     def __init__(self, config: Config, retry: Retry) -> None:
         self._has_sensor = config.has_sensor
         self._retry = retry
-        self._server = _Problem("server unavailable", "server available again")
-        self._lanes = {kind: _Problem(f"{kind} are not accepted", f"{kind} are accepted again") for kind in (PINGS, POURS)}
+        self._server = _LastingState("server unavailable", "server available again")
+        self._lanes = {kind: _LastingState(f"{kind} are not accepted", f"{kind} are accepted again") for kind in (PINGS, POURS)}
         fix = f"give the server's administrator what this prints: {command(config.path, '--setup')}"
-        self._refused = _Problem("not authorised, the server refuses this client", "authorised again", fix)
+        self._refused = _LastingState("not authorised, the server refuses this client", "authorised again", fix)
         self._clock_limit = HourlyLimit()
 
     def record(self, kind: str, result: Result, spool: Spool, now: float) -> None:
@@ -75,7 +75,7 @@ class Status:
         elif result.outcome is Outcome.ACCEPTED:
             self._refused.end(waiting, now)
 
-    def record_clock(self, now: float) -> bool:
+    def check_clock(self, now: float) -> bool:
         """Whether the wall clock has been set. Logs if it has not."""
         if clock.is_set(time.time()):
             self._clock_limit.end()
@@ -92,8 +92,8 @@ class Status:
             parts.append(f"ping rejected: {pinger.rejection}")
         if pinger.sensor_problem:
             parts.append(f"no temperature: {pinger.sensor_problem}")
-        if spool.trouble:
-            parts.append(f"spool {spool.trouble}")
+        if spool.problem:
+            parts.append(f"spool {spool.problem}")
         if pinger.reading is not None:
             parts.append(celsius(pinger.reading.millicelsius))
         if pinger.accepted_at_s is not None:

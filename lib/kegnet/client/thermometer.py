@@ -77,10 +77,10 @@ class Thermometer:
         probe = self._find()
         for _ in range(TRIES - 1):
             try:
-                return Reading(probe, judge(probe, self._answer(probe)))
+                return Reading(probe, parse_reading(probe, self._answer(probe)))
             except _TransientError:
                 continue
-        return Reading(probe, judge(probe, self._answer(probe)))
+        return Reading(probe, parse_reading(probe, self._answer(probe)))
 
     def _find(self) -> str:
         names = self._names()
@@ -122,7 +122,7 @@ class Thermometer:
             raise SensorError(f"probe {probe} cannot be read ({error.strerror})", "run this as a user who may read it") from error
 
 
-def judge(probe: str, answer: str) -> int:
+def parse_reading(probe: str, answer: str) -> int:
     """The temperature, in thousandths of a degree Celsius, in the text of `w1_slave`.
 
     Raises SensorError for every text that is not certainly a reading. `t=0` is one; nine zero bytes are a short circuit.

@@ -57,14 +57,14 @@ class Section:
         self._spelled: dict[str, str] = {}
         self._values = self._read(section)
 
-    def required(self, name: str, convert: Callable[[str], Value], takes: str) -> Value:
-        """The parameter `name`, converted. `takes` describes a right value. Raises ConfigError if it is missing or wrong."""
-        value = self.get(name, convert, takes, fill_in=True)
+    def required(self, name: str, convert: Callable[[str], Value], expected: str) -> Value:
+        """The parameter `name`, converted. `expected` describes a right value. Raises ConfigError if it is missing or wrong."""
+        value = self.get(name, convert, expected, fill_in=True)
         if value is None:
-            raise ConfigError(f"{self._path}: the parameter {name} is missing; it takes {takes}", f"{self._setup} fills it in")
+            raise ConfigError(f"{self._path}: the parameter {name} is missing; it takes {expected}", f"{self._setup} fills it in")
         return value
 
-    def get(self, name: str, convert: Callable[[str], Value], takes: str, fill_in: bool = False) -> Value | None:
+    def get(self, name: str, convert: Callable[[str], Value], expected: str, fill_in: bool = False) -> Value | None:
         """Like `required()`, but None where the parameter is not there."""
         self._asked.add(name.lower())
         text = self._values.get(name.lower())
@@ -74,12 +74,12 @@ class Section:
             return convert(text)
         except ValueError as error:
             problem = f"{error}" if isinstance(error, HintError) else "this value is not valid"
-            fix = f"use {takes}" + (f"; {self._setup} fills it in" if fill_in and not text else "")
+            fix = f"use {expected}" + (f"; {self._setup} fills it in" if fill_in and not text else "")
             raise value_error(self._path, name, text, problem, fix) from error
 
-    def path(self, name: str, takes: str) -> Path | None:
+    def path(self, name: str, expected: str) -> Path | None:
         """A path; a relative one is relative to the file's directory. None where the parameter is not there."""
-        return self.get(name, self._beside_file, takes)
+        return self.get(name, self._beside_file, expected)
 
     def raw(self, name: str) -> str:
         """The parameter as written; empty where it is not there."""

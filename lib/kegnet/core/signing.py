@@ -14,7 +14,7 @@ from M2Crypto import BIO, EVP, RSA, X509
 
 MINIMUM_BITS = 2048
 PUBLIC_EXPONENT = 65537
-MISSING = b"missing"
+NO_KEY_FILE = b"missing"
 """What systemd hands over as the key where the key file does not exist; see SetCredential= in the unit."""
 _SIZE_LIMIT_BYTES = 64 * 1024
 _REPLACE = "move the file away and make another key with {setup}"
@@ -39,13 +39,13 @@ class SigningKey:
         self._key = key
 
     @classmethod
-    def load(cls, path: Path, kept_at: Path | None = None) -> SigningKey:
+    def load(cls, path: Path, original: Path | None = None) -> SigningKey:
         """The unencrypted RSA key (PEM, traditional or PKCS #8) in the file `path`.
 
-        Where `path` is a copy that systemd made of the owner's file, `kept_at` is that file; fixes name it.
+        Where `path` is a copy that systemd made of the owner's file, `original` is that file; fixes name it.
         Raises KeyFileError. Never asks for a passphrase.
         """
-        return cls(_rsa_key(kept_at or path, _read(path)))
+        return cls(_rsa_key(original or path, _read(path)))
 
     @property
     def bits(self) -> int:
@@ -128,7 +128,7 @@ def _rsa_key(path: Path, pem: bytes) -> RSA.RSA:
 
 
 def _refuse_what_is_no_plain_pem(path: Path, pem: bytes) -> None:
-    if pem == MISSING:
+    if pem == NO_KEY_FILE:
         if not os.path.lexists(path):
             raise KeyFileError("it is missing", "make one with {setup}")
         # The unit names another file than client.conf does.

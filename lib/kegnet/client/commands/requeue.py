@@ -70,7 +70,7 @@ def _consequence(directory: int, name: str, pour: QuarantinedPour) -> str:
     if pour.pour is None:
         return ", but it is not a pour, and will be set aside again"
     try:
-        files.touch_closed(directory, name)
+        files.report_closed(directory, name)
     except OSError:
         return "; the client finds it within ten minutes"
     return ""

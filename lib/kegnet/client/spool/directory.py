@@ -101,9 +101,9 @@ class SpoolDirectory:
         """What happened, as one of `descriptors()` reports it."""
         if self._watch is not None and descriptor == self._watch.descriptor:
             return self._watch.read()
-        return Events(moved=not self.is_current())
+        return Events(replaced=not self.is_current())
 
-    def list(self, known: Container[str], after: Age, limit: int) -> Listing:
+    def list_oldest(self, known: Container[str], after: Age, limit: int) -> Listing:
         """The oldest pours that are not `known` and come `after` an age, and all counts. Raises OSError."""
         counts = _Counts()
         oldest = heapq.nsmallest(limit + 1, counts.unknown_pours(self.descriptor, known, after))

@@ -122,7 +122,7 @@ def put_back(directory: int, name: str) -> str:
     return _move(directory, name, name.removesuffix(FAIL_SUFFIX), SUFFIX, durable=True)
 
 
-def touch_closed(directory: int, name: str) -> None:
+def report_closed(directory: int, name: str) -> None:
     """Makes inotify(7) report `name` as closed after writing, without changing it. Raises OSError."""
     os.close(os.open(name, os.O_WRONLY | _OPEN_FLAGS, dir_fd=directory))
 

@@ -40,9 +40,9 @@ class Entry:
         return max(self.wait_until, self.attempts.due)
 
     @property
-    def order(self) -> tuple[bool, int, float, str]:
+    def sort_key(self) -> tuple[bool, int, float, str]:
         """By the attempts, then oldest first."""
-        return *self.attempts.order, self.mtime_ns, self.name
+        return *self.attempts.sort_key, self.mtime_ns, self.name
 
 
 class Queue:
@@ -77,7 +77,7 @@ class Queue:
         """Adds `entry`, or replaces what was known of its name."""
         old = self._entries.get(entry.name)
         self._entries[entry.name] = entry
-        if old is None or (old.due, old.order) != (entry.due, entry.order):
+        if old is None or (old.due, old.sort_key) != (entry.due, entry.sort_key):
             heapq.heappush(self._later, (entry.due, entry.name))
 
     def remove(self, name: str) -> None:
@@ -101,10 +101,10 @@ class Queue:
             due, name = heapq.heappop(self._later)
             entry = self._entries.get(name)
             if entry is not None and entry.due == due:
-                heapq.heappush(self._due, entry.order)
+                heapq.heappush(self._due, entry.sort_key)
         while self._due:
             entry = self._entries.get(self._due[0][-1])
-            if entry is not None and entry.order == self._due[0] and entry.due <= now:
+            if entry is not None and entry.sort_key == self._due[0] and entry.due <= now:
                 return entry
             heapq.heappop(self._due)
         return None

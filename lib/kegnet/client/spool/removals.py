@@ -11,7 +11,7 @@ from ..outcome import Fate
 from . import files
 from .files import Content
 
-PENDING = 100
+PENDING_LIMIT = 100
 """Upper bound on finished pours whose unlink or rename is being retried."""
 REMOVE_AGAIN_S = 60.0
 """How often it is retried."""
@@ -30,11 +30,11 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class Removed:
-    """What a removal did. `set_aside`: one more file is set aside. `requeue`: another pour has this name now, and waits."""
+class RemovalResult:
+    """What a removal did. `set_aside`: one more file is set aside. `waits_as`: another pour has this name now, and waits."""
 
     set_aside: bool = False
-    requeue: str | None = None
+    waits_as: str | None = None
 
 
 class Removals:
@@ -56,7 +56,7 @@ class Removals:
     @property
     def full(self) -> bool:
         """Whether so many are pending that no more pours should be sent."""
-        return len(self._pending) >= PENDING
+        return len(self._pending) >= PENDING_LIMIT
 
     @property
     def due(self) -> float:
@@ -67,11 +67,11 @@ class Removals:
         """Retries `name` at `due`."""
         self._pending[name] = replace(self._pending[name], due=due)
 
-    def retry(self, directory: int, now: float) -> list[Removed]:
+    def retry(self, directory: int, now: float) -> list[RemovalResult]:
         """Retries what is due."""
         return [self.remove(directory, name, finished, now) for name, finished in list(self._pending.items()) if finished.due <= now]
 
-    def remove(self, directory: int, name: str, finished: Finished, now: float) -> Removed:
+    def remove(self, directory: int, name: str, finished: Finished, now: float) -> RemovalResult:
         """Removes the pour `name`, unless it is another file by now. Raises nothing: a failure is logged once and retried."""
         is_retry = self._pending.pop(name, None) is not None
         place = name
@@ -80,9 +80,9 @@ class Removals:
                 place = files.rename_to_leaving(directory, name)
                 if files.has_content(directory, place, finished.content):
                     return _finish(directory, place, name, finished)
-            return Removed(requeue=place)
+            return RemovalResult(waits_as=place)
         except FileNotFoundError:
-            return Removed()
+            return RemovalResult()
         except OSError as error:
             if not is_retry:
                 log.error(
@@ -90,13 +90,13 @@ class Removals:
                     escape_name(name), finished.fate.value, error.strerror,
                 )  # fmt: skip
             self._pending[place] = replace(finished, due=now + REMOVE_AGAIN_S)
-            return Removed()
+            return RemovalResult()
 
 
-def _finish(directory: int, place: str, name: str, finished: Finished) -> Removed:
+def _finish(directory: int, place: str, name: str, finished: Finished) -> RemovalResult:
     if finished.fate is Fate.DELETE:
         files.delete(directory, place)
-        return Removed()
+        return RemovalResult()
     failed = files.set_aside(directory, place, name)
     log.error("%s is set aside as %s: %s", escape_name(name), escape_name(failed), finished.reason)
-    return Removed(set_aside=True)
+    return RemovalResult(set_aside=True)

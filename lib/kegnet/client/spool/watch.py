@@ -32,7 +32,7 @@ class Events:
 
     names: dict[str, Report] = field(default_factory=dict)
     missed: bool = False
-    moved: bool = False
+    replaced: bool = False
 
 
 class Watch:
@@ -43,8 +43,8 @@ class Watch:
     kernel does not report its removal otherwise.
     """
 
-    _WRITTEN = pyinotify.IN_MOVED_TO | pyinotify.IN_CLOSE_WRITE
-    _REMOVED = pyinotify.IN_DELETE_SELF | pyinotify.IN_MOVE_SELF
+    _FINISHED = pyinotify.IN_MOVED_TO | pyinotify.IN_CLOSE_WRITE
+    _GONE = pyinotify.IN_DELETE_SELF | pyinotify.IN_MOVE_SELF
 
     def __init__(self, path: Path, suffix: str) -> None:
         """Raises WatchError: there is no such directory, or no inotify watch left on this machine."""
@@ -59,7 +59,7 @@ class Watch:
         self.descriptor: int = self._manager.get_fd()
         self._notifier = pyinotify.Notifier(self._manager, self._on_event)
         try:
-            self._add(path, self._WRITTEN | self._REMOVED | pyinotify.IN_ONLYDIR)
+            self._add(path, self._FINISHED | self._GONE | pyinotify.IN_ONLYDIR)
             self._add_steps(path)
         except BaseException as error:
             self.close()
@@ -84,8 +84,8 @@ class Watch:
 
     def _add_steps(self, path: Path) -> None:
         parent = Path(os.path.realpath(path)).parent
-        for step in {*steps_to(path), parent}:
-            events = self._REMOVED | (pyinotify.IN_DELETE | pyinotify.IN_MOVED_TO if step == parent else 0)
+        for step in {*path_components(path), parent}:
+            events = self._GONE | (pyinotify.IN_DELETE | pyinotify.IN_MOVED_TO if step == parent else 0)
             with contextlib.suppress(WatchError):  # A directory that may be entered but not read cannot be watched.
                 descriptor = self._add(step, events | pyinotify.IN_DONT_FOLLOW)
                 self._parent = descriptor if step == parent else self._parent
@@ -100,15 +100,15 @@ class Watch:
     def _on_event(self, event: pyinotify.Event) -> None:
         if event.mask & pyinotify.IN_Q_OVERFLOW:
             self._events.missed = True
-        elif event.mask & (self._REMOVED | pyinotify.IN_UNMOUNT | pyinotify.IN_IGNORED):
-            self._events.moved = True
+        elif event.mask & (self._GONE | pyinotify.IN_UNMOUNT | pyinotify.IN_IGNORED):
+            self._events.replaced = True
         elif event.wd == self._parent:
-            self._events.moved = self._events.moved or event.name == self._name
-        elif event.mask & self._WRITTEN and event.name.endswith(self._suffix):
+            self._events.replaced = self._events.replaced or event.name == self._name
+        elif event.mask & self._FINISHED and event.name.endswith(self._suffix):
             self._events.names[event.name] = Report.RENAMED if event.mask & pyinotify.IN_MOVED_TO else Report.CLOSED
 
 
-def steps_to(path: Path) -> list[Path]:
+def path_components(path: Path) -> list[Path]:
     """The directories and symbolic links through which the kernel finds `path`, without `/` and the directory itself."""
     steps: list[Path] = []
     pending = list(path.parts[1:])
