@@ -55,7 +55,7 @@ def test_an_ordinary_temperature_is_sent_zero_included(keg: Keg, kegnet: StandIn
         (NOBODY, "does not answer"),
         ("", "empty answer"),
         (IMPOSSIBLE, "t=125001"),
-        ("rubbish\n", "the kernel's driver does not give"),
+        ("rubbish\n", "gave text that w1_therm does not write"),
     ],
     ids=["shorted", "power-on", "starved", "crc", "nobody", "empty", "impossible", "rubbish"],
 )
@@ -106,7 +106,7 @@ def test_a_rejected_ping_is_logged_once_and_the_next_is_sent_at_its_time(moody_k
     moody.ping_mood = lambda connection, _: connection.answer(400, b"bad temp")
     moody_keg.start(pingInterval=1)
     moody.wait_for_requests("/ping", 3)
-    assert len(moody_keg.journal.lines(r"ping rejected by the server \(400 Bad Request: bad temp\)")) == 1
+    assert len(moody_keg.journal.lines(r"ping rejected as invalid \(400 Bad Request: bad temp\)")) == 1
 
 
 def test_without_a_sensor_there_are_no_pings_and_pours_are_sent(moody_keg: Keg, moody: Moody) -> None:

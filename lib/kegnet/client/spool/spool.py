@@ -1,7 +1,7 @@
-"""The spool: finds the pours that wait, hands them out one at a time, and removes those that are finished.
+"""The spool: finds waiting pours, returns one at a time, and removes finished ones.
 
 inotify(7) names the files that were renamed in or closed after writing. The directory is read at the start, after an event
-queue overflow, after it was replaced, every 10 minutes, and when there were more pours than are kept in memory.
+queue overflow, after it was replaced, every 10 minutes, and when it contains more pours than the memory.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from .removals import Finished, RemovalResult, Removals
 from .watch import Report
 
 BATCH_NAMES = 10_000  # Upper bound on names taken from one reading of the directory: ten for a backlog of 100,000.
-HELD_NAMES = 5000  # Upper bound on names in memory that wait: for a backoff, or to be complete.
+HELD_NAMES = 5000  # Upper bound on names in memory that are not due: they wait for a backoff, or to be complete.
 MEMORY_NAMES = BATCH_NAMES + HELD_NAMES  # Upper bound on names in memory.
 LOOK_AGAIN_S = 600.0
-LOOK_PAUSE_S = 1.0  # Between two looks because of missed events. pyinotify misses some at each name that is not UTF-8.
-NOT_USABLE_S = 5.0  # How often a directory that cannot be opened or watched is looked at.
+LOOK_PAUSE_S = 1.0  # Between two readings after missed events. pyinotify misses some at each name that is not UTF-8.
+NOT_USABLE_S = 5.0  # Interval at which a directory that cannot be opened or watched is read.
 
 _LONG_AGO = float("-inf")
 _NEVER = float("inf")
@@ -41,7 +41,7 @@ class Spool:
     """
 
     def __init__(self, path: Path, now: float) -> None:
-        """Opens the directory if it can be opened, and finds what waits there."""
+        """Opens the directory if possible, and reads it."""
         self.path = path
         self.waiting = 0
         self.set_aside = 0
@@ -64,15 +64,16 @@ class Spool:
 
     @property
     def problem(self) -> str:
-        """What is wrong with the directory; empty while all is well."""
+        """The problem of the directory; empty if there is none."""
         if len(self._removals) and not self._problem:
-            return f"does not permit the removal of {len(self._removals)} finished pours"
+            count = len(self._removals)
+            return f"does not permit the removal of {count} finished pour{'s' if count > 1 else ''}"
         return self._problem
 
-    # What waits.
+    # The queue.
 
     def descriptors(self) -> dict[int, int]:
-        """What to poll, and for which events. When there is one, call `read_events()`."""
+        """The descriptors to poll, and the events of each. After an event, call `read_events()`."""
         return self._directory.descriptors() if self._directory else {}
 
     def read_events(self, descriptor: int, now: float) -> None:
@@ -89,13 +90,13 @@ class Spool:
             self._refresh_due = min(self._refresh_due, max(now, self._refreshed_at + LOOK_PAUSE_S))
 
     def maintain_due(self, now: float) -> float:
-        """When `maintain()` has something to do."""
+        """When `maintain()` is due."""
         if self._needs_more(now):
             return now
         return min(self._refresh_due, self._removals.due if self._directory else _NEVER)
 
     def maintain(self, now: float) -> None:
-        """Retries removals, and looks at the directory, where that is due."""
+        """Retries removals, and reads the directory, if that is due."""
         if self._directory is not None:
             for removed in self._removals.retry(self._directory.descriptor, now):
                 self._note(removed)
@@ -103,15 +104,15 @@ class Spool:
             self._refresh(now)
 
     def next_due(self, now: float) -> float:
-        """When `next()` has a pour, as far as is known."""
+        """When a pour is due."""
         return _NEVER if self._removals.full else self._queue.next_due(now)
 
     def next(self, now: float) -> Entry | None:
-        """The pour that is next, of those that are due."""
+        """The first of the due pours."""
         return None if self._removals.full else self._queue.next(now)
 
     def forget_attempts(self) -> None:
-        """Makes every pour look as if it had never been tried."""
+        """Resets the history of every pour."""
         self._queue.forget_attempts()
 
     # One pour.
@@ -123,33 +124,32 @@ class Spool:
         return files.read(self._directory.descriptor, name, limit_bytes)
 
     def observe(self, entry: Entry, content: Content, now: float) -> tuple[Report | None, float]:
-        """How inotify has reported the file in the state `content`, and for how many seconds it is known to be in it."""
+        """Records that the file has `content`. Returns how inotify reported this state, and its known age in seconds."""
         if entry.stamp != content.stamp:
             self._queue.put(replace(entry, stamp=content.stamp, since=now))
             return None, 0.0
         return entry.report if entry.reported == content.stamp else None, now - entry.since
 
     def put_off(self, name: str, until: float) -> None:
-        """Hands out `name` again at `until`, or once inotify reports it."""
+        """Holds `name` until `until`, or until inotify reports it."""
         if (entry := self._queue.get(name)) is not None:
             self._hold(replace(entry, wait_until=until))
 
     def drop(self, name: str, look_at: float = _NEVER) -> None:
-        """Forgets `name`, whose file stays. It is found again by a look, `look_at` at the latest, or once inotify reports it."""
+        """Forgets `name`, whose file stays. Found again by a reading, at `look_at` at the latest, or when inotify reports it."""
         self._queue.remove(name)
         self._refresh_due = min(self._refresh_due, look_at)
 
     def forget(self, name: str) -> None:
-        """Takes `name`, whose file is gone, out of the queue."""
+        """Removes `name`, whose file is gone, from the queue."""
         if name in self._queue:
             self._queue.remove(name)
             self.waiting = max(0, self.waiting - 1)
 
     def apply(self, name: str, content: Content, fate: Fate, attempts: Attempts, reason: str, now: float) -> None:
-        """Deletes, sets aside or keeps the pour that was read as `content`. The one place that decides what a fate means.
+        """Deletes, sets aside or keeps the pour that was read as `content`. `reason` is for a pour that is set aside.
 
-        If the directory does not permit the removal, only that is retried: the pour is not handed out any more.
-        If `name` is another file by now, that one waits in its place.
+        If the directory does not permit the removal, only the removal is retried. If another file has `name` now, it is queued.
         """
         if fate is Fate.KEEP:
             if (entry := self._queue.get(name)) is not None:
@@ -159,13 +159,13 @@ class Spool:
         if self._directory is not None:
             self._note(self._removals.remove(self._directory.descriptor, name, Finished(fate, content, reason, now), now))
 
-    # Inside.
+    # Private.
 
     def _hold(self, entry: Entry) -> None:
         if self._queue.held < HELD_NAMES:
             self._queue.put(entry)
         else:
-            # The memory is for those that can be sent. A later look finds this one again, as one that was never tried.
+            # Memory is reserved for pours that can be sent. A later reading finds this one again, without its history.
             self.drop(entry.name, entry.due)
 
     def _note(self, removed: RemovalResult) -> None:
@@ -193,13 +193,13 @@ class Spool:
         if old is None:
             self.waiting += 1
             if (self._more_on_disk and (stamp.mtime_ns, name) > self._last_listed) or len(self._queue) >= MEMORY_NAMES:
-                # Too many to keep them all: a look finds it when its time has come.
+                # Not kept in memory: a later reading finds it in its order.
                 self._more_on_disk = True
                 return
         self._queue.put(Entry(name, stamp.mtime_ns, report=report, reported=stamp, stamp=stamp, since=now))
 
     def _refresh(self, now: float) -> None:
-        """Sees that the directory is open, locked and watched, and takes the oldest names that are not in the queue."""
+        """Opens, locks and watches the directory if needed, and queues its oldest unknown pours."""
         self._refreshed_at = now
         try:
             directory = self._open_directory()
@@ -211,7 +211,7 @@ class Spool:
             self.waiting = self.set_aside = 0
             problem = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else str(error)
             self._set_problem(problem, now)
-            # It may be about to be replaced: look soon, then less often.
+            # It may be in the middle of a replacement: try soon, then less often.
             self._refresh_due = now + min(NOT_USABLE_S, 0.1 * 4.0**self._failures)
             self._failures = min(self._failures + 1, 10)
             return
