@@ -1,4 +1,4 @@
-"""What the tests share: one certificate authority, one key and one stand-in KegNet a run; a keg and a moody server a test."""
+"""What the tests share: one certificate authority, one key and one stand-in KegNet a run; a keg and a scripted server a test."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from support.keg import Keg
-from support.moody import Moody
+from support.kegnet_server import KegnetServer
 from support.pki import Certificate, authority, issue, openssl
-from support.standin import StandIn
+from support.scripted_server import ScriptedServer
 
 
 @pytest.fixture(scope="session")
@@ -36,23 +36,23 @@ def key(run_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def kegnet(run_folder: Path, certificate: Certificate) -> Iterator[StandIn]:
+def kegnet(run_folder: Path, certificate: Certificate) -> Iterator[KegnetServer]:
     """The stand-in KegNet."""
-    standin = StandIn(run_folder / "kegnet", certificate)
-    yield standin
-    standin.stop()
+    server = KegnetServer(run_folder / "kegnet", certificate)
+    yield server
+    server.stop()
 
 
 @pytest.fixture
-def moody(certificate: Certificate) -> Iterator[Moody]:
+def scripted_server(certificate: Certificate) -> Iterator[ScriptedServer]:
     """A server that behaves as the test says."""
-    server = Moody(certificate)
+    server = ScriptedServer(certificate)
     yield server
     server.close()
 
 
 @pytest.fixture
-def keg(tmp_path: Path, key: Path, kegnet: StandIn, ca: Certificate) -> Iterator[Keg]:
+def keg(tmp_path: Path, key: Path, kegnet: KegnetServer, ca: Certificate) -> Iterator[Keg]:
     """A keg that is known to the stand-in KegNet and configured for it."""
     made = Keg(tmp_path / "keg", key, kegnet.base_url, ca.certificate)
     kegnet.register(made)
@@ -61,8 +61,8 @@ def keg(tmp_path: Path, key: Path, kegnet: StandIn, ca: Certificate) -> Iterator
 
 
 @pytest.fixture
-def moody_keg(tmp_path: Path, key: Path, moody: Moody, ca: Certificate) -> Iterator[Keg]:
-    """A keg that is configured for the moody server."""
-    made = Keg(tmp_path / "keg", key, moody.base_url, ca.certificate)
+def scripted_keg(tmp_path: Path, key: Path, scripted_server: ScriptedServer, ca: Certificate) -> Iterator[Keg]:
+    """A keg that is configured for the scripted server."""
+    made = Keg(tmp_path / "keg", key, scripted_server.base_url, ca.certificate)
     yield made
     made.close()

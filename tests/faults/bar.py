@@ -14,8 +14,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from support.moody import Connection, Moody, Request
 from support.pki import Certificate
+from support.scripted_server import Connection, Request, ScriptedServer
 
 
 def main() -> None:
@@ -28,8 +28,8 @@ def main() -> None:
             book.write(json.dumps([time.monotonic(), request.path, request.fields]) + "\n")
         connection.answer(200)
 
-    server = Moody(certificate, host, int(port))
-    server.mood = server.ping_mood = accept
+    server = ScriptedServer(certificate, host, int(port))
+    server.pour_answer = server.ping_answer = accept
     threading.Event().wait()
 
 

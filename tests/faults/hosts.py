@@ -13,8 +13,8 @@ from pathlib import Path
 from kegnet.server.demo import w1_slave
 from support.keg import PROBE
 from support.ledger import Ledger
-from support.moody import Request
 from support.pki import Certificate, issue
+from support.scripted_server import Request
 from support.wait import wait_for
 from system.guest import Guest
 

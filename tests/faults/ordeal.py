@@ -9,7 +9,7 @@ from pathlib import Path
 from faults.conftest import Tally
 from support.keg import Keg
 from support.ledger import Ledger
-from support.moody import Moody, tls
+from support.scripted_server import ScriptedServer, tls
 from support.wait import wait_for
 
 SAID_WITHIN_S = 31
@@ -35,7 +35,7 @@ def peak_kb(keg: Keg) -> int:
 class Ordeal:
     """A client whose only work is three pours, and a server that is never well until it is healed."""
 
-    def __init__(self, keg: Keg, server: Moody, tally: Tally) -> None:
+    def __init__(self, keg: Keg, server: ScriptedServer, tally: Tally) -> None:
         self.keg = keg
         self.server = server
         self.tally = tally
@@ -46,26 +46,26 @@ class Ordeal:
     def is_endured(self, words: str) -> None:
         """The client, started amid the fault, obeys SIGTERM, says what is wrong, takes no memory, and loses nothing."""
         self.keg.start()
-        wait_for(lambda: self.server.connections or self.keg.journal.lines("server unavailable"))
+        wait_for(lambda: self.server.connections or self.keg.syslog.lines("server unavailable"))
         self.is_left()
         self.keg.start()
         before_kb = peak_kb(self.keg)
-        assert re.search(words, self.keg.journal.wait("server unavailable", SAID_WITHIN_S))
+        assert re.search(words, self.keg.syslog.wait("server unavailable", SAID_WITHIN_S))
         assert len(self.keg.waiting()) == len(self.made)
         assert peak_kb(self.keg) < before_kb + GROWTH_KB
 
     def is_left(self) -> None:
         """SIGTERM, whatever the client is at, ends it in time."""
         self.keg.signal(signal.SIGTERM)
-        assert self.keg.ended(STOPPED_WITHIN_S) == 0
-        self.keg.journal.datagrams.clear()
+        assert self.keg.wait_for_end(STOPPED_WITHIN_S) == 0
+        self.keg.syslog.datagrams.clear()
 
     def is_over(self) -> None:
         """The server is well: without help, and within a step of the backoff, it gets everything."""
-        self.server.mood, self.server.greeting = self.ledger.answer, tls
+        self.server.pour_answer, self.server.handshake = self.ledger.answer, tls
         self.is_settled()
-        self.keg.journal.wait("server available again after")
-        assert len(self.keg.journal.lines("server unavailable")) == 1, "a lasting state is said once"
+        self.keg.syslog.wait("server available again after")
+        assert len(self.keg.syslog.lines("server unavailable")) == 1, "a lasting state is said once"
         assert self.keg.stop() == 0
 
     def is_settled(self) -> None:

@@ -46,7 +46,7 @@ class SickProbe:
 
     def heal(self) -> None:
         """Takes it away: what lies under it is there again."""
-        self._keg.in_its_namespace("umount", "--lazy", self._file)
+        self._keg.run_in_namespace("umount", "--lazy", self._file)
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):

@@ -16,7 +16,7 @@ from faults.conftest import Tally
 from faults.ordeal import STOPPED_WITHIN_S
 from support.keg import Keg
 from support.ledger import Ledger
-from support.moody import Moody
+from support.scripted_server import ScriptedServer
 from support.wait import wait_for
 
 WITHOUT_PRIVILEGES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
@@ -26,13 +26,13 @@ WITHOUT_PRIVILEGES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
 class Siege:
     """The client, its server's books, and what was poured, told by its `ts`."""
 
-    def __init__(self, keg: Keg, server: Moody, tally: Tally) -> None:
+    def __init__(self, keg: Keg, server: ScriptedServer, tally: Tally) -> None:
         self.keg = keg
         self.server = server
         self.tally = tally
         self.ledger = Ledger()
         self.made: set[str] = set()
-        server.mood = self.ledger.answer
+        server.pour_answer = self.ledger.answer
 
     def line(self) -> str:
         """The line of another pour."""
@@ -58,7 +58,7 @@ class Siege:
         last = self.pour()
         wait_for(lambda: str(len(self.made)) in self.ledger.accepted and not last.exists(), limit_s)
         self.keg.signal(signal.SIGTERM)
-        assert self.keg.ended(STOPPED_WITHIN_S) == 0
+        assert self.keg.wait_for_end(STOPPED_WITHIN_S) == 0
         self.tally.settle(self.made, self.ledger, kept)
 
 

@@ -10,7 +10,7 @@ import pytest
 from faults.conftest import Tally
 from support.keg import Keg
 from support.ledger import Ledger
-from support.moody import Connection, Moody, Request
+from support.scripted_server import Connection, Request, ScriptedServer
 from support.wait import wait_for
 
 PARTS = 4
@@ -32,12 +32,12 @@ def kill_at_a_random_moment(keg: Keg, lots: random.Random) -> None:
     keg.launch()
     time.sleep(lots.uniform(0.0, 1.5))
     keg.signal(signal.SIGKILL)
-    keg.ended()
+    keg.wait_for_end()
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_drain_that_is_killed_over_and_over_loses_nothing(
-    moody_keg: Keg, moody: Moody, tally: Tally, lots: random.Random, part: int, request: pytest.FixtureRequest
+    scripted_keg: Keg, scripted_server: ScriptedServer, tally: Tally, lots: random.Random, part: int, request: pytest.FixtureRequest
 ) -> None:
     ledger, chance = Ledger(), random.Random(lots.random())
 
@@ -52,19 +52,19 @@ def test_a_drain_that_is_killed_over_and_over_loses_nothing(
         else:
             connection.answer(200)
 
-    moody.mood = sometimes_cuts
-    moody_keg.write_config()
+    scripted_server.pour_answer = sometimes_cuts
+    scripted_keg.write_config()
     made: set[str] = set()
     kills = range(part, int(request.config.getoption("--kills")), PARTS)
     while tally.kills < len(kills):
-        if not moody_keg.waiting():
-            made |= fill(moody_keg, len(made))
-        kill_at_a_random_moment(moody_keg, lots)
+        if not scripted_keg.waiting():
+            made |= fill(scripted_keg, len(made))
+        kill_at_a_random_moment(scripted_keg, lots)
         tally.kills += 1
-        gone = made - {name.removesuffix(".pour") for name in moody_keg.waiting()}
+        gone = made - {name.removesuffix(".pour") for name in scripted_keg.waiting()}
         assert gone <= ledger.accepted.keys(), "a pour is gone that the server has not accepted"
-    moody.mood = ledger.answer
-    moody_keg.start()
-    wait_for(lambda: not moody_keg.waiting(), limit_s=120)
-    assert moody_keg.failed() == []
+    scripted_server.pour_answer = ledger.answer
+    scripted_keg.start()
+    wait_for(lambda: not scripted_keg.waiting(), limit_s=120)
+    assert scripted_keg.failed() == []
     tally.settle(made, ledger)

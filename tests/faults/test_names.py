@@ -10,9 +10,9 @@ import pytest
 from faults.conftest import Tally
 from faults.ordeal import Ordeal, pours
 from support.keg import Keg
-from support.moody import Moody
 from support.names import NAME, NameServer
 from support.pki import Certificate, issue
+from support.scripted_server import ScriptedServer
 from support.wait import wait_for
 
 
@@ -30,11 +30,11 @@ def certificate(run_folder: Path, ca: Certificate) -> Certificate:
 
 
 @pytest.fixture
-def ordeal(moody_keg: Keg, moody: Moody, names: NameServer, tally: Tally) -> Ordeal:
+def ordeal(scripted_keg: Keg, scripted_server: ScriptedServer, names: NameServer, tally: Tally) -> Ordeal:
     """A client that knows its server by name."""
-    moody_keg.parameters["serviceBaseURL"] = f"https://{NAME}:{moody.port}/rest/v2"
-    moody_keg.resolv_conf.write_text(f"nameserver {names.address}\nsearch lan\n")
-    return Ordeal(moody_keg, moody, tally)
+    scripted_keg.parameters["serviceBaseURL"] = f"https://{NAME}:{scripted_server.port}/rest/v2"
+    scripted_keg.resolv_conf.write_text(f"nameserver {names.address}\nsearch lan\n")
+    return Ordeal(scripted_keg, scripted_server, tally)
 
 
 @pytest.mark.parametrize(
@@ -61,23 +61,23 @@ def test_silent_name_servers_do_not_hold_up_the_end(ordeal: Ordeal, names: NameS
     names.reply = None
     ordeal.keg.resolv_conf.write_text(f"nameserver {names.address}\n" * 2 + "search lan home\n")
     ordeal.keg.start()
-    wait_for(lambda: names.asked)
+    wait_for(lambda: names.queries)
     ordeal.is_left()
-    names.reply, ordeal.server.mood = "127.0.0.1", ordeal.ledger.answer
+    names.reply, ordeal.server.pour_answer = "127.0.0.1", ordeal.ledger.answer
     ordeal.keg.start()
     ordeal.is_settled()
 
 
 def test_a_server_that_moves_is_followed(ordeal: Ordeal, names: NameServer, certificate: Certificate) -> None:
-    ordeal.server.mood = ordeal.ledger.answer
+    ordeal.server.pour_answer = ordeal.ledger.answer
     ordeal.keg.start()
     wait_for(lambda: not ordeal.keg.waiting())
-    ordeal.server.leave()
-    ordeal.server.hang_up()
-    moved = Moody(certificate, "127.0.0.2", ordeal.server.port)
-    moved.mood = ordeal.ledger.answer
+    ordeal.server.stop_listening()
+    ordeal.server.reset_connections()
+    moved = ScriptedServer(certificate, "127.0.0.2", ordeal.server.port)
+    moved.pour_answer = ordeal.ledger.answer
     ordeal.made |= pours(ordeal.keg, first=100)
-    ordeal.keg.journal.wait("server unavailable: Connection refused")
+    ordeal.keg.syslog.wait("server unavailable: Connection refused")
     names.reply = "127.0.0.2"
     ordeal.is_settled()
     moved.close()

@@ -12,36 +12,36 @@ from faults.conftest import Tally
 from faults.ordeal import GROWTH_KB, Ordeal, peak_kb, pours
 from faults.wreckage import ANSWERS, GREETINGS, ODD_ANSWERS, shows
 from support.keg import Keg
-from support.moody import Connection, Greeting, Mood, Moody, Request, answers
 from support.pki import Certificate, authority, issue
+from support.scripted_server import Answer, Connection, Handshake, Request, ScriptedServer, answers
 from support.wait import stays, wait_for
 
 
 @pytest.fixture
-def ordeal(moody_keg: Keg, moody: Moody, tally: Tally) -> Ordeal:
-    return Ordeal(moody_keg, moody, tally)
+def ordeal(scripted_keg: Keg, scripted_server: ScriptedServer, tally: Tally) -> Ordeal:
+    return Ordeal(scripted_keg, scripted_server, tally)
 
 
-@pytest.mark.parametrize(("mood", "words"), ANSWERS.values(), ids=ANSWERS)
-def test_an_answer_that_is_none_keeps_the_pour(ordeal: Ordeal, mood: Mood, words: str) -> None:
-    ordeal.server.mood = mood
+@pytest.mark.parametrize(("first_answer", "words"), ANSWERS.values(), ids=ANSWERS)
+def test_an_answer_that_is_none_keeps_the_pour(ordeal: Ordeal, first_answer: Answer, words: str) -> None:
+    ordeal.server.pour_answer = first_answer
     ordeal.is_endured(words)
     ordeal.is_over()
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_captive_portal_that_takes_anything_takes_no_pour(ordeal: Ordeal, status: int, certificate: Certificate) -> None:
-    portal = Moody(certificate)
-    ordeal.server.mood = answers(status, b"log in", Location=portal.base_url)
+    portal = ScriptedServer(certificate)
+    ordeal.server.pour_answer = answers(status, b"log in", Location=portal.base_url)
     ordeal.is_endured(f"a redirect to {portal.base_url}")
     assert not portal.connections
     portal.close()
     ordeal.is_over()
 
 
-@pytest.mark.parametrize(("greeting", "words"), GREETINGS.values(), ids=GREETINGS)
-def test_a_connection_that_goes_wrong_keeps_the_pour(ordeal: Ordeal, greeting: Greeting, words: str) -> None:
-    ordeal.server.greeting = greeting
+@pytest.mark.parametrize(("handshake", "words"), GREETINGS.values(), ids=GREETINGS)
+def test_a_connection_that_goes_wrong_keeps_the_pour(ordeal: Ordeal, handshake: Handshake, words: str) -> None:
+    ordeal.server.handshake = handshake
     ordeal.is_endured(words)
     assert not ordeal.server.requests
     ordeal.is_over()
@@ -54,16 +54,16 @@ def test_a_certificate_that_is_not_good_gets_no_message(ordeal: Ordeal, fault: s
         "expired": lambda: issue(ca, tmp_path, "expired", days=0),
         "of another name": lambda: issue(ca, tmp_path, "other", "DNS:elsewhere.example"),
     }
-    ordeal.server.greeting = shows(certificates[fault]())
+    ordeal.server.handshake = shows(certificates[fault]())
     ordeal.is_endured("certificate|doesn't match")
     assert not ordeal.server.requests
     ordeal.is_over()
 
 
 def test_a_server_that_is_not_there_keeps_the_pour(ordeal: Ordeal) -> None:
-    ordeal.server.leave()
+    ordeal.server.stop_listening()
     ordeal.is_endured("Connection refused")
-    ordeal.server.come_back()
+    ordeal.server.listen_again()
     ordeal.is_over()
 
 
@@ -81,13 +81,13 @@ def _no_room_for_connections(address: tuple[str, int]) -> Iterator[None]:
 
 
 def test_a_network_that_swallows_packets_keeps_the_pour(ordeal: Ordeal) -> None:
-    ordeal.server.leave()
+    ordeal.server.stop_listening()
     with _no_room_for_connections(ordeal.server.address):
         ordeal.keg.start()
-        assert stays(lambda: not ordeal.keg.journal.lines("server unavailable"), 1), "it is still knocking"
+        assert stays(lambda: not ordeal.keg.syslog.lines("server unavailable"), 1), "it is still knocking"
         ordeal.is_left()
         ordeal.is_endured("does not answer")
-    ordeal.server.come_back()
+    ordeal.server.listen_again()
     ordeal.is_over()
 
 
@@ -95,15 +95,15 @@ def test_a_network_that_swallows_packets_keeps_the_pour(ordeal: Ordeal) -> None:
 def test_an_odd_acceptance_is_one_and_speaks_for_its_own_pour_alone(ordeal: Ordeal, answer: bytes) -> None:
     def oddly(connection: Connection, request: Request) -> None:
         ordeal.ledger.accept(request)
-        ordeal.server.mood = answers(503)
+        ordeal.server.pour_answer = answers(503)
         connection.send(answer)
         if b"Length" not in answer and b"chunked" not in answer:
             connection.cut()
 
-    ordeal.server.mood = oddly
+    ordeal.server.pour_answer = oddly
     ordeal.keg.start()
     before_kb = peak_kb(ordeal.keg)
-    ordeal.keg.journal.wait("server unavailable: 503")
+    ordeal.keg.syslog.wait("server unavailable: 503")
     assert len(ordeal.keg.waiting()) == len(ordeal.made) - 1
     assert peak_kb(ordeal.keg) < before_kb + GROWTH_KB
     ordeal.is_over()
@@ -118,12 +118,12 @@ def test_a_kept_connection_closed_as_the_next_request_goes_out_is_no_outage(orde
         connection.wait_for_more()
         connection.reset() if ending == "reset" else connection.cut()
 
-    ordeal.server.mood = once
+    ordeal.server.pour_answer = once
     ordeal.made |= pours(ordeal.keg, 20, first=100)
     ordeal.keg.start()
     wait_for(lambda: not ordeal.keg.waiting())
     assert ordeal.keg.failed() == []
-    assert not ordeal.keg.journal.lines("server unavailable")
+    assert not ordeal.keg.syslog.lines("server unavailable")
     assert ordeal.keg.stop() == 0
     ordeal.tally.settle(ordeal.made, ordeal.ledger)
     assert ordeal.ledger.doubled == 0
@@ -135,9 +135,9 @@ def test_a_server_that_hangs_up_after_each_answer_is_no_outage(ordeal: Ordeal) -
         connection.answer(200)
         connection.cut()
 
-    ordeal.server.mood = once
+    ordeal.server.pour_answer = once
     ordeal.keg.start()
     wait_for(lambda: not ordeal.keg.waiting())
-    assert not ordeal.keg.journal.lines("server unavailable")
+    assert not ordeal.keg.syslog.lines("server unavailable")
     ordeal.tally.settle(ordeal.made, ordeal.ledger)
     assert ordeal.ledger.doubled == 0

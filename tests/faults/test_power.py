@@ -14,7 +14,7 @@ from faults.conftest import Tally
 from faults.siege import ext4, mounted, needs_loop_devices
 from support.keg import Keg
 from support.ledger import Ledger
-from support.moody import Moody
+from support.scripted_server import ScriptedServer
 from support.wait import wait_for
 
 PICTURES = 8
@@ -36,11 +36,11 @@ def accepts(ledger: Ledger, number: int) -> None:
 
 
 def test_a_power_cut_at_any_moment_of_a_drain_loses_nothing(
-    tmp_path: Path, moody_keg: Keg, moody: Moody, tally: Tally, lots: random.Random
+    tmp_path: Path, scripted_keg: Keg, scripted_server: ScriptedServer, tally: Tally, lots: random.Random
 ) -> None:
     needs_loop_devices()
     shelf, ledger = tmp_path / "shelf", Ledger()
-    moody.mood = ledger.answer
+    scripted_server.pour_answer = ledger.answer
     subprocess.run(["truncate", "--size=400M", tmp_path / "shelf.xfs"], check=True)
     subprocess.run(["mkfs.xfs", "-q", tmp_path / "shelf.xfs"], check=True)
     shelf.mkdir()
@@ -48,24 +48,24 @@ def test_a_power_cut_at_any_moment_of_a_drain_loses_nothing(
         disk = shelf / "disk"
         ext4(disk, 16_384, 4 * POURS, journal=True)
         made = {str(ts) for ts in range(POURS)}
-        with mounted(moody_keg.spool, "-o", f"loop,commit={JOURNAL_S}", disk):
+        with mounted(scripted_keg.spool, "-o", f"loop,commit={JOURNAL_S}", disk):
             for ts in made:
-                moody_keg.pour(f"0,586,8213,{ts}\n", f"{ts}.pour")
-            subprocess.run(["sync", "--file-system", moody_keg.spool], check=True)
-            moody_keg.start()
+                scripted_keg.pour(f"0,586,8213,{ts}\n", f"{ts}.pour")
+            subprocess.run(["sync", "--file-system", scripted_keg.spool], check=True)
+            scripted_keg.start()
             pictures = []
             for number in range(PICTURES):
                 accepts(ledger, int(lots.uniform(number, number + 1) * POURS / PICTURES))
                 pictures.append(picture(disk, number, ledger))
-            assert moody_keg.stop() == 0
+            assert scripted_keg.stop() == 0
         for taken, accepted in pictures:
             tally.kills += 1
             ledger.accepted = {ts: ledger.accepted[ts][:1] for ts in accepted}
-            with mounted(moody_keg.spool, "-o", "loop", taken):
-                kept = {name.partition(".")[0] for name in moody_keg.waiting()}
-                assert moody_keg.failed() == []
+            with mounted(scripted_keg.spool, "-o", "loop", taken):
+                kept = {name.partition(".")[0] for name in scripted_keg.waiting()}
+                assert scripted_keg.failed() == []
                 assert made <= kept | accepted, f"lost in the power cut: {sorted(made - kept - accepted)}"
-                moody_keg.start()
-                wait_for(lambda: not moody_keg.waiting(), 60)
-                assert moody_keg.stop() == 0
+                scripted_keg.start()
+                wait_for(lambda: not scripted_keg.waiting(), 60)
+                assert scripted_keg.stop() == 0
             tally.settle(made, ledger)

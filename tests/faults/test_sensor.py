@@ -22,7 +22,7 @@ from faults.sick_probe import SickProbe
 from faults.siege import WITHOUT_PRIVILEGES, Siege, fifo_with_a_writer, runs_under
 from kegnet.server.demo import w1_slave
 from support.keg import PROBE, Keg
-from support.moody import Moody
+from support.scripted_server import ScriptedServer
 from support.wait import stays, wait_for
 
 FIRST = "10-000000000001"
@@ -43,8 +43,8 @@ LASTING = {"shorted": SHORTED, "too hot": TOO_HOT, "too cold": TOO_COLD, "rubbis
 
 
 @pytest.fixture
-def siege(moody_keg: Keg, moody: Moody, tally: Tally) -> Siege:
-    return Siege(moody_keg, moody, tally)
+def siege(scripted_keg: Keg, scripted_server: ScriptedServer, tally: Tally) -> Siege:
+    return Siege(scripted_keg, scripted_server, tally)
 
 
 def temperatures(siege: Siege) -> list[int]:
@@ -95,7 +95,7 @@ def test_a_fault_that_passes_is_read_over_and_not_worth_a_word(siege: Siege, ans
     probe = SickProbe(siege.keg, lambda _: answer if probe.reads % 3 else w1_slave(4500))
     wait_for(lambda: temperatures(siege).count(4500) >= 3)
     assert probe.reads >= 9
-    assert not siege.keg.journal.lines("no temperature")
+    assert not siege.keg.syslog.lines("no temperature")
     assert set(temperatures(siege)) == {4187, 4500}
     siege.is_survived()
 
@@ -105,11 +105,11 @@ def test_a_read_that_fails_is_no_reading_and_says_why(siege: Siege, number: int)
     siege.keg.start(pingInterval=1)
     siege.server.wait_for_requests("/ping")
     probe = SickProbe(siege.keg, lambda _: fails(number))
-    siege.keg.journal.wait(f"no temperature, so no ping: probe {PROBE} .*(unplugged|cannot be read|empty answer)")
+    siege.keg.syslog.wait(f"no temperature, so no ping: probe {PROBE} .*(unplugged|cannot be read|empty answer)")
     siege.pour()
     siege.all_arrive()
     probe.heal()
-    siege.keg.journal.wait("thermometer found")
+    siege.keg.syslog.wait("thermometer found")
     siege.is_survived()
 
 
@@ -137,12 +137,12 @@ def test_a_probe_that_comes_and_goes_fills_no_log_and_the_status_tells_the_truth
     probe.answer = lambda _: SHORTED
     wait_for(lambda: status.says("no temperature: the 1-Wire data line is shorted"))
     assert sum("no temperature" in line for line in status.lines) >= more, "each loss is seen in the status"
-    lost, found = keg.journal.lines("no temperature, so no ping"), keg.journal.lines("thermometer found")
+    lost, found = keg.syslog.lines("no temperature, so no ping"), keg.syslog.lines("thermometer found")
     assert (len(lost), len(found)) == (LINES_AN_HOUR, LINES_AN_HOUR), "whose loss was not said is not found"
     probe.heal()
     wait_for(lambda: status.says("4.187 °C"))
     siege.is_survived()
-    assert len(keg.journal.lines("no temperature|thermometer found")) == 2 * LINES_AN_HOUR
+    assert len(keg.syslog.lines("no temperature|thermometer found")) == 2 * LINES_AN_HOUR
 
 
 # When it does not answer.
@@ -166,7 +166,7 @@ def test_a_read_that_stalls_for_5_s_delays_pours_and_loses_none(siege: Siege, in
         siege.pour()
     siege.all_arrive()
     wait_for(lambda: 4500 in temperatures(siege))
-    assert not siege.keg.journal.lines("no temperature")
+    assert not siege.keg.syslog.lines("no temperature")
     siege.is_survived()
 
 
@@ -178,7 +178,7 @@ def test_sigterm_is_obeyed_while_a_read_stalls(siege: Siege, seconds: float, int
     wait_for(lambda: probe.reads >= 1)
     siege.pour()
     siege.keg.signal(signal.SIGTERM)
-    assert siege.keg.ended(STOPPED_WITHIN_S) == 0
+    assert siege.keg.wait_for_end(STOPPED_WITHIN_S) == 0
     siege.keg.start()
     siege.is_survived()
 
@@ -189,14 +189,14 @@ def test_a_read_that_never_ends_is_left_and_pours_go_out_between_two(siege: Sieg
     probe = SickProbe(siege.keg, stalls(3600))
     wait_for(lambda: probe.reads >= 1)
     siege.pour()
-    siege.keg.journal.wait("no temperature, so no ping: the thermometer does not answer in time", READ_WITHIN_S)
+    siege.keg.syslog.wait("no temperature, so no ping: the thermometer does not answer in time", READ_WITHIN_S)
     wait_for(lambda: status.says("no temperature: the thermometer does not answer in time"))
     siege.all_arrive()
     wait_for(lambda: probe.reads >= 2)
     siege.pour()
     siege.all_arrive(READ_WITHIN_S)
     probe.heal()
-    siege.keg.journal.wait("thermometer found", READ_WITHIN_S)
+    siege.keg.syslog.wait("thermometer found", READ_WITHIN_S)
     siege.is_survived()
 
 
@@ -210,10 +210,10 @@ def test_of_two_probes_the_one_that_is_named_is_read_whatever_becomes_of_the_oth
     siege.server.wait_for_requests("/ping")
     keg.unplug(FIRST)
     siege.server.wait_for_requests("/ping", len(temperatures(siege)) + 2)
-    assert not keg.journal.lines("no temperature|another thermometer")
+    assert not keg.syslog.lines("no temperature|another thermometer")
     keg.answer(w1_slave(20500), FIRST)
     keg.unplug()
-    keg.journal.wait(f"no temperature, so no ping: probe {PROBE} is not on the 1-Wire bus; there: {FIRST}")
+    keg.syslog.wait(f"no temperature, so no ping: probe {PROBE} is not on the 1-Wire bus; there: {FIRST}")
     sent = len(temperatures(siege))
     assert stays(lambda: len(temperatures(siege)) == sent, 3)
     siege.pour()
@@ -229,13 +229,13 @@ def test_where_none_is_named_and_the_first_is_gone_the_next_is_read_and_that_is_
     keg.answer(w1_slave(20500), FIRST)
     keg.start(pingInterval=1)
     wait_for(lambda: 20500 in temperatures(siege))
-    assert not keg.journal.lines("another thermometer")
+    assert not keg.syslog.lines("another thermometer")
     keg.unplug(FIRST)
     wait_for(lambda: 4187 in temperatures(siege))
-    said = keg.journal.wait("another thermometer is read now")
+    said = keg.syslog.wait("another thermometer is read now")
     assert f"{PROBE} instead of {FIRST}; the parameter sensor pins one" in said
     siege.server.wait_for_requests("/ping", len(temperatures(siege)) + 2)
-    assert len(keg.journal.lines("another thermometer")) == 1
+    assert len(keg.syslog.lines("another thermometer")) == 1
     siege.is_survived()
 
 
@@ -267,13 +267,13 @@ def test_what_is_no_answer_of_the_driver_is_no_reading(
     file.unlink()
     lay(file)
     keg.start(pingInterval=1)
-    keg.journal.wait(f"no temperature, so no ping: probe {PROBE}")
+    keg.syslog.wait(f"no temperature, so no ping: probe {PROBE}")
     siege.pour()
     siege.all_arrive()
     assert temperatures(siege) == []
     shutil.rmtree(keg.devices / PROBE)
     keg.temperature(4250)
-    keg.journal.wait("thermometer found")
+    keg.syslog.wait("thermometer found")
     siege.is_survived()
 
 
@@ -291,7 +291,7 @@ def test_a_probe_is_found_among_rubbish(siege: Siege) -> None:
     siege.keg.start(pingInterval=1)
     siege.server.wait_for_requests("/ping", 2)
     assert set(temperatures(siege)) == {4187}
-    assert not siege.keg.journal.lines("no temperature|another")
+    assert not siege.keg.syslog.lines("no temperature|another")
     siege.is_survived()
 
 
@@ -304,7 +304,7 @@ def test_what_is_no_bus_is_named_and_once_it_is_one_it_is_read(siege: Siege, wha
     elif what == "a link to itself":
         keg.devices.symlink_to(keg.devices)
     keg.start(pingInterval=1)
-    keg.journal.wait("no temperature, so no ping: no 1-Wire bus at .*/w1 ")
+    keg.syslog.wait("no temperature, so no ping: no 1-Wire bus at .*/w1 ")
     siege.pour()
     siege.all_arrive()
     if what != "nothing":

@@ -17,8 +17,8 @@ from faults.wreckage import cut, reset, says
 from kegnet.transport import SYSTEM_CA_BUNDLE
 from support.keg import Keg
 from support.ledger import Ledger
-from support.moody import Connection, Mood, Moody, Request, answers
 from support.pki import Certificate
+from support.scripted_server import Answer, Connection, Request, ScriptedServer, answers
 from support.wait import wait_for
 
 pytestmark = pytest.mark.xdist_group("soak")
@@ -27,7 +27,7 @@ GROWTH_KB = 2048
 """What Python's heap may still be settling by; an hour of it shows the same as a minute."""
 GOOD_ANSWERS = 40
 """One answer in so many is bad."""
-BAD_ANSWERS: tuple[Mood, ...] = (
+BAD_ANSWERS: tuple[Answer, ...] = (
     answers(503, Retry_After="0"),
     answers(429),
     answers(302, Location="/welcome"),
@@ -56,22 +56,22 @@ class Sample(NamedTuple):
 class Bar:
     """People who pour, a server with moods, a flow meter with a bad day, and a thermometer with a loose contact."""
 
-    def __init__(self, keg: Keg, server: Moody, lots: random.Random) -> None:
+    def __init__(self, keg: Keg, server: ScriptedServer, lots: random.Random) -> None:
         self.keg = keg
         self.lots = lots
         self.ledger = Ledger()
         self.made: set[str] = set()
-        server.mood = self.answer
-        server.ping_mood = self.answer
+        server.pour_answer = self.answer
+        server.ping_answer = self.answer
 
     def answer(self, connection: Connection, request: Request) -> None:
         """Mostly well; else badly, sometimes when the message has been taken already."""
-        mood = self.lots.choice(BAD_ANSWERS) if self.lots.randrange(GOOD_ANSWERS) == 0 else answers(200)
+        first_answer = self.lots.choice(BAD_ANSWERS) if self.lots.randrange(GOOD_ANSWERS) == 0 else answers(200)
         if self.lots.randrange(GOOD_ANSWERS * 5) == 0:
-            mood = HALF_AN_ANSWER
-        if request.path.endswith("/pour") and (mood is HALF_AN_ANSWER or mood not in BAD_ANSWERS):
+            first_answer = HALF_AN_ANSWER
+        if request.path.endswith("/pour") and (first_answer is HALF_AN_ANSWER or first_answer not in BAD_ANSWERS):
             self.ledger.accept(request)
-        mood(connection, request)
+        first_answer(connection, request)
 
     def something_happens(self) -> None:
         """One of the things that happen in a bar."""
@@ -143,10 +143,10 @@ def as_large_as_the_systems(keg: Keg, ca: Certificate) -> Path:
 
 
 def test_mixed_work_and_faults_for_hours_leave_the_client_as_it_was(
-    moody_keg: Keg, moody: Moody, tally: Tally, lots: random.Random, ca: Certificate, request: pytest.FixtureRequest
+    scripted_keg: Keg, scripted_server: ScriptedServer, tally: Tally, lots: random.Random, ca: Certificate, request: pytest.FixtureRequest
 ) -> None:
-    bar = Bar(moody_keg, moody, lots)
-    moody_keg.start(pingInterval=1, caBundle=as_large_as_the_systems(moody_keg, ca))
+    bar = Bar(scripted_keg, scripted_server, lots)
+    scripted_keg.start(pingInterval=1, caBundle=as_large_as_the_systems(scripted_keg, ca))
     samples = list(soaked(bar, request.config.getoption("--hours") * 3600))
     quarter = len(samples) // 4
     early, late = samples[quarter : 2 * quarter], samples[-quarter:]
@@ -155,9 +155,9 @@ def test_mixed_work_and_faults_for_hours_leave_the_client_as_it_was(
     # One more or less is a connection; one that is lost for good raises the fewest.
     assert min(s.descriptors for s in late) <= min(s.descriptors for s in early)
     assert {s.threads for s in samples} == {1}
-    moody.mood = bar.ledger.answer
-    moody.ping_mood = answers(200)
-    wait_for(lambda: not moody_keg.waiting(), limit_s=120)
+    scripted_server.pour_answer = bar.ledger.answer
+    scripted_server.ping_answer = answers(200)
+    wait_for(lambda: not scripted_keg.waiting(), limit_s=120)
     bar.clean_up()
-    assert moody_keg.stop() == 0
+    assert scripted_keg.stop() == 0
     tally.settle(bar.made, bar.ledger, bar.set_aside())

@@ -19,7 +19,7 @@ from faults.conftest import Tally
 from faults.ordeal import GROWTH_KB, STOPPED_WITHIN_S, peak_kb
 from faults.siege import WITHOUT_PRIVILEGES, Siege, ext4, fifo_with_a_writer, mounted, runs_under
 from support.keg import Keg
-from support.moody import Connection, Moody, Request
+from support.scripted_server import Connection, Request, ScriptedServer
 from support.wait import stays, wait_for
 
 AT_ONCE_S = 5
@@ -36,8 +36,8 @@ def ticks(keg: Keg) -> int:
 
 
 @pytest.fixture
-def siege(moody_keg: Keg, moody: Moody, tally: Tally) -> Siege:
-    return Siege(moody_keg, moody, tally)
+def siege(scripted_keg: Keg, scripted_server: ScriptedServer, tally: Tally) -> Siege:
+    return Siege(scripted_keg, scripted_server, tally)
 
 
 # What lies in it.
@@ -85,11 +85,11 @@ def test_a_hard_link_to_the_key_is_neither_told_nor_sent_nor_harmed(siege: Siege
     keg.start(privateKey=private)
     os.link(private, keg.spool / "link.tmp")
     (keg.spool / "link.tmp").rename(keg.spool / "link.pour")
-    keg.journal.wait("link.pour is set aside as link.pour.fail: it is longer than any pour", limit_s=20)
+    keg.syslog.wait("link.pour is set aside as link.pour.fail: it is longer than any pour", limit_s=20)
     siege.is_survived()
     assert private.read_bytes() == key.read_bytes()
     assert private.stat().st_mode & 0o777 == 0o600
-    told = [*keg.journal.datagrams, *(value for request in siege.server.requests for value in request.fields.values())]
+    told = [*keg.syslog.datagrams, *(value for request in siege.server.requests for value in request.fields.values())]
     assert not [line for line in key.read_text().split("\n") if line and any(line in text for text in told)]
 
 
@@ -132,7 +132,7 @@ def test_names_by_lot_are_sent_or_set_aside_and_forge_no_line(siege: Siege, lots
     assert all(name.endswith(b".pour.fail") for name in aside)
     assert sorted(Path(os.fsdecode(os.path.join(spool, name))).read_bytes() for name in aside) == rubbish
     siege.is_survived()
-    assert all(line.isprintable() for line in keg.journal.datagrams)
+    assert all(line.isprintable() for line in keg.syslog.datagrams)
 
 
 def test_names_that_only_differ_where_fail_must_stand_are_all_set_aside(siege: Siege) -> None:
@@ -168,7 +168,7 @@ def test_thousands_that_cannot_be_sent_hide_no_pour_behind_them_and_fill_no_log(
     siege.pour("old.pour", mtime_s=1)
     siege.all_arrive(AT_ONCE_S)
     wait_for(lambda: len(keg.waiting()) == TOO_MANY)
-    assert 0 < len(keg.journal.lines("left alone|cannot be read")) <= A_FEW_LINES
+    assert 0 < len(keg.syslog.lines("left alone|cannot be read")) <= A_FEW_LINES
     before = ticks(keg)
     assert stays(lambda: True, 2)
     assert ticks(keg) - before < os.sysconf("SC_CLK_TCK"), "it does not look at them again and again"
@@ -183,9 +183,9 @@ def test_what_cannot_be_read_is_kept_and_sent_once_it_can_be(siege: Siege, monke
         path.chmod(0)
     siege.pour()
     keg.start()
-    keg.journal.wait("is kept: it cannot be read .Permission denied.; trying again")
+    keg.syslog.wait("is kept: it cannot be read .Permission denied.; trying again")
     wait_for(lambda: len(keg.waiting()) == len(locked))
-    assert len(keg.journal.lines("cannot be read")) == 1
+    assert len(keg.syslog.lines("cannot be read")) == 1
     for path in locked:
         path.chmod(0o600)
         path.open("r+").close()
@@ -235,11 +235,11 @@ def test_a_pour_that_takes_anothers_name_at_the_last_moment_is_sent(siege: Siege
         else:
             fresh.rename(path)
 
-    siege.server.mood = accept_and_replace
+    siege.server.pour_answer = accept_and_replace
     keg.start()
     siege.pour("x.pour")
     wait_for(lambda: len(siege.made) == 1000 and not keg.waiting(), limit_s=90)
-    siege.server.mood = siege.ledger.answer
+    siege.server.pour_answer = siege.ledger.answer
     siege.is_survived(kept=overwritten)
 
 
@@ -267,14 +267,14 @@ def test_a_pour_written_over_another_of_its_size_and_time_while_that_is_sent_is_
     path = keg.spool / "x.pour"
 
     def accept_and_write_over(connection: Connection, request: Request) -> None:
-        siege.server.mood = siege.ledger.answer
+        siege.server.pour_answer = siege.ledger.answer
         before = path.stat()
         with path.open("r+") as file:
             file.write(siege.line())
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
         siege.ledger.answer(connection, request)
 
-    siege.server.mood = accept_and_write_over
+    siege.server.pour_answer = accept_and_write_over
     keg.start()
     siege.pour("x.pour")
     wait_for(lambda: len(siege.made) == 2)
@@ -327,7 +327,7 @@ def test_a_hundred_thousand_at_once_go_out_oldest_first_and_cost_no_memory(siege
     siege.tally.growth_kb = peak_kb(keg) - before_kb
     assert siege.tally.growth_kb < GROWTH_KB
     keg.signal(signal.SIGTERM)
-    assert keg.ended(STOPPED_WITHIN_S) == 0
+    assert keg.wait_for_end(STOPPED_WITHIN_S) == 0
     siege.tally.sent = ages * copies + 1
     assert len(siege.server.paths("/pour")) + len(keg.waiting()) == siege.tally.sent
 
@@ -361,14 +361,14 @@ def test_without_a_watch_to_be_had_it_looks_every_few_seconds_and_says_so_once(
     keg = siege.keg
     runs_under(keg, monkeypatch, "unshare", "--user", "--map-root-user", "sh", "-c", f'echo 0 >/proc/sys/user/{limit}; exec "$@"', "sh")
     keg.start()
-    keg.journal.wait("spool .* cannot be watched .*: looking every 5 s")
+    keg.syslog.wait("spool .* cannot be watched .*: looking every 5 s")
     for _ in range(2):
         siege.pour()
         siege.all_arrive()
-    assert len(keg.journal.lines("cannot be watched")) == 1
+    assert len(keg.syslog.lines("cannot be watched")) == 1
     enter = ["nsenter", "--target", str(keg.pid), "--user", "--preserve-credentials"]
     subprocess.run([*enter, "sh", "-c", f"echo 100 >/proc/sys/user/{limit}"], check=True)
-    keg.journal.wait("spool .* is watched again")
+    keg.syslog.wait("spool .* is watched again")
     siege.is_survived(limit_s=AT_ONCE_S)
 
 
@@ -391,17 +391,17 @@ def test_another_directory_mounted_over_it_and_taken_away_is_noticed_at_once(
     over.mkdir()
     siege.pour(into=over)
     for _ in range(2):
-        keg.in_its_namespace("mount", "--bind", over, keg.spool)
+        keg.run_in_namespace("mount", "--bind", over, keg.spool)
         siege.all_arrive(AT_ONCE_S)
         siege.pour(into=over)
         siege.all_arrive(AT_ONCE_S)
         siege.pour()
         wait_for(lambda: not list(over.iterdir()))  # The client is at nothing there that would keep it busy.
-        keg.in_its_namespace("umount", keg.spool)
+        keg.run_in_namespace("umount", keg.spool)
         siege.all_arrive(AT_ONCE_S)
         siege.pour(into=over)
-    keg.in_its_namespace("mount", "--bind", over, keg.spool)
-    keg.in_its_namespace("umount", "--lazy", keg.spool)
+    keg.run_in_namespace("mount", "--bind", over, keg.spool)
+    keg.run_in_namespace("umount", "--lazy", keg.spool)
     siege.pour()
     siege.is_survived(kept={str(len(siege.made) - 1)})
 
@@ -424,7 +424,7 @@ def drop_all_sorts(siege: Siege) -> int:
         else:
             siege.ledger.answer(connection, request)
 
-    siege.server.mood = picky
+    siege.server.pour_answer = picky
     for number in range(5):
         siege.keg.pour("0,400,0,0\n", f"refused-{number}.pour")
         os.utime(siege.keg.pour("rubbish\n", f"rubbish-{number}.pour"), (1, 1))
@@ -453,7 +453,7 @@ def test_a_full_disk_keeps_no_pour_from_leaving(siege: Siege, options: str, byte
         siege.all_arrive()
         wait_for(lambda: not keg.waiting())
         assert len(keg.failed()) == aside
-        assert not keg.journal.lines("does not let it go|Traceback")
+        assert not keg.syslog.lines("does not let it go|Traceback")
         siege.is_survived()
 
 
@@ -513,7 +513,7 @@ def test_a_pour_that_cannot_be_removed_is_sent_once_and_holds_up_no_other(
         held = siege.pour("held.pour")
         let_go = hold(held)
         keg.start()
-        keg.journal.wait("held.pour was to be removed, but the spool does not let it go")
+        keg.syslog.wait("held.pour was to be removed, but the spool does not let it go")
         siege.pour()
         siege.all_arrive()
         wait_for(lambda: keg.waiting() == ["held.pour"])

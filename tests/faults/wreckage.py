@@ -10,8 +10,8 @@ import struct
 import warnings
 from typing import Callable
 
-from support.moody import Connection, Greeting, Mood, Moody, Request, tls
 from support.pki import Certificate
+from support.scripted_server import Answer, Connection, Handshake, Request, ScriptedServer, tls
 
 ENDLESS_BYTES = 64 * 2**20
 """Where an endless answer ends all the same, should nobody hang up."""
@@ -35,40 +35,40 @@ def reset(connection: Connection) -> None:
 
 def silence(connection: Connection) -> None:
     """Nothing more, and no end."""
-    connection.over.wait()
+    connection.closing.wait()
 
 
-def says(text: bytes, ending: Ending) -> Mood:
-    """The mood that answers `text`, and then ends so."""
+def says(text: bytes, ending: Ending) -> Answer:
+    """The first_answer that answers `text`, and then ends so."""
 
-    def mood(connection: Connection, _: Request) -> None:
+    def first_answer(connection: Connection, _: Request) -> None:
         connection.send(text)
         ending(connection)
 
-    return mood
+    return first_answer
 
 
-def drips(text: bytes, drop: bytes) -> Mood:
-    """The mood that answers `text`, and then a byte a second."""
+def drips(text: bytes, drop: bytes) -> Answer:
+    """The first_answer that answers `text`, and then a byte a second."""
 
-    def mood(connection: Connection, _: Request) -> None:
+    def first_answer(connection: Connection, _: Request) -> None:
         connection.send(text)
-        while not connection.over.wait(1):
+        while not connection.closing.wait(1):
             connection.send(drop)
 
-    return mood
+    return first_answer
 
 
-def endless(text: bytes, more: bytes) -> Mood:
-    """The mood that answers `text`, and then `more` and more of it."""
+def endless(text: bytes, more: bytes) -> Answer:
+    """The first_answer that answers `text`, and then `more` and more of it."""
 
-    def mood(connection: Connection, _request: Request) -> None:
+    def first_answer(connection: Connection, _request: Request) -> None:
         connection.send(text)
         for _ in range(ENDLESS_BYTES // len(more)):
             connection.send(more)
         connection.cut()
 
-    return mood
+    return first_answer
 
 
 def _body(status: int, body: bytes, *headers: str) -> bytes:
@@ -78,7 +78,7 @@ def _body(status: int, body: bytes, *headers: str) -> bytes:
 
 CUT = "the answer was cut off"
 LATE = "no whole answer in time"
-ANSWERS: dict[str, tuple[Mood, str]] = {
+ANSWERS: dict[str, tuple[Answer, str]] = {
     "cut before the answer": (says(b"", cut), "hung up without an answer"),
     "reset before the answer": (says(b"", reset), "hung up|reset"),
     "cut in the status code": (says(b"HTTP/1.1 20", cut), CUT),
@@ -147,7 +147,7 @@ ODD_ANSWERS: dict[str, bytes] = {
 # What goes wrong before HTTP.
 
 
-def hangs_up(_: Moody, plain: socket.socket) -> socket.socket:
+def hangs_up(_: ScriptedServer, plain: socket.socket) -> socket.socket:
     """Closes the connection as soon as it is there."""
     plain.close()
     raise ConnectionAbortedError
@@ -157,26 +157,26 @@ def _resetting(plain: socket.socket) -> None:
     plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def resets(_: Moody, plain: socket.socket) -> socket.socket:
+def resets(_: ScriptedServer, plain: socket.socket) -> socket.socket:
     """Resets the connection as soon as it is there."""
     _resetting(plain)
     plain.close()
     raise ConnectionResetError
 
 
-def resets_in_the_handshake(_: Moody, plain: socket.socket) -> socket.socket:
+def resets_in_the_handshake(_: ScriptedServer, plain: socket.socket) -> socket.socket:
     """Resets the connection when the other end has said hello."""
     plain.recv(1)
     return resets(_, plain)
 
 
-def says_nothing(server: Moody, _: socket.socket) -> socket.socket:
+def says_nothing(server: ScriptedServer, _: socket.socket) -> socket.socket:
     """Lets the other end say hello, and does not answer."""
-    server.over.wait()
+    server.closing.wait()
     raise ConnectionAbortedError
 
 
-def says_garbage(_: Moody, plain: socket.socket) -> socket.socket:
+def says_garbage(_: ScriptedServer, plain: socket.socket) -> socket.socket:
     """Answers a hello with noise."""
     plain.recv(4096)
     plain.sendall(b"no hello of TLS at all" * 100)
@@ -184,7 +184,7 @@ def says_garbage(_: Moody, plain: socket.socket) -> socket.socket:
     raise ConnectionAbortedError
 
 
-def speaks_plain_http(_: Moody, plain: socket.socket) -> socket.socket:
+def speaks_plain_http(_: ScriptedServer, plain: socket.socket) -> socket.socket:
     """Answers a hello with HTTP, as a server whose TLS has been forgotten."""
     plain.recv(4096)
     plain.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
@@ -192,7 +192,7 @@ def speaks_plain_http(_: Moody, plain: socket.socket) -> socket.socket:
     raise ConnectionAbortedError
 
 
-def resets_after_the_handshake(server: Moody, plain: socket.socket) -> socket.socket:
+def resets_after_the_handshake(server: ScriptedServer, plain: socket.socket) -> socket.socket:
     """Resets the connection before the request has been read."""
     sock = tls(server, plain)
     _resetting(sock)
@@ -200,7 +200,7 @@ def resets_after_the_handshake(server: Moody, plain: socket.socket) -> socket.so
     raise ConnectionResetError
 
 
-def _handshake(server: Moody, plain: socket.socket, reply: Callable[[bytes], None]) -> None:
+def _handshake(server: ScriptedServer, plain: socket.socket, reply: Callable[[bytes], None]) -> None:
     """Shakes hands by hand: `reply` is given what there is to say."""
     heard, said = ssl.MemoryBIO(), ssl.MemoryBIO()
     talk = server.context.wrap_bio(heard, said, server_side=True)
@@ -216,7 +216,7 @@ def _handshake(server: Moody, plain: socket.socket, reply: Callable[[bytes], Non
             heard.write(data)
 
 
-def cuts_the_handshake(server: Moody, plain: socket.socket) -> socket.socket:
+def cuts_the_handshake(server: ScriptedServer, plain: socket.socket) -> socket.socket:
     """Says half of its hello, and hangs up."""
 
     def half(text: bytes) -> None:
@@ -227,20 +227,20 @@ def cuts_the_handshake(server: Moody, plain: socket.socket) -> socket.socket:
     raise ConnectionAbortedError
 
 
-def drips_in_the_handshake(server: Moody, plain: socket.socket) -> socket.socket:
+def drips_in_the_handshake(server: ScriptedServer, plain: socket.socket) -> socket.socket:
     """Says its hello at a byte a second."""
 
     def drip(text: bytes) -> None:
         for byte in text:
             plain.sendall(bytes([byte]))
-            if server.over.wait(1):
+            if server.closing.wait(1):
                 raise ConnectionAbortedError
 
     _handshake(server, plain, drip)
     raise ConnectionAbortedError
 
 
-def speaks_old_tls(server: Moody, plain: socket.socket) -> socket.socket:
+def speaks_old_tls(server: ScriptedServer, plain: socket.socket) -> socket.socket:
     """Speaks TLS 1.1 at most, as after a downgrade."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_ciphers("ALL:@SECLEVEL=0")
@@ -251,14 +251,14 @@ def speaks_old_tls(server: Moody, plain: socket.socket) -> socket.socket:
     return context.wrap_socket(plain, server_side=True)
 
 
-def shows(certificate: Certificate) -> Greeting:
-    """The greeting with another certificate than its own."""
+def shows(certificate: Certificate) -> Handshake:
+    """The handshake with another certificate than its own."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.certificate, certificate.key)
     return lambda _, plain: context.wrap_socket(plain, server_side=True)
 
 
-GREETINGS: dict[str, tuple[Greeting, str]] = {
+GREETINGS: dict[str, tuple[Handshake, str]] = {
     "hangs up": (hangs_up, "hung up|closed|reset"),
     "resets": (resets, "reset|not connected"),
     "resets in the handshake": (resets_in_the_handshake, "reset"),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kegnet.server.demo import w1_slave
 
-from .journal import Journal
+from .syslog_socket import SyslogSocket
 from .wait import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -39,7 +39,7 @@ class Keg:
         self.spool.mkdir(parents=True)
         self.devices.mkdir()
         self.config.parent.mkdir()
-        self.journal = Journal(folder / "log")
+        self.syslog = SyslogSocket(folder / "log")
         self.process: subprocess.Popen[str] | None = None
         self.temperature(4187)
 
@@ -86,10 +86,10 @@ class Keg:
     def start(self, env: Mapping[str, str] | None = None, until: str | None = "started: ", **parameters: object) -> None:
         """Starts the daemon, and waits until its log has a line with `until`."""
         self.write_config(**parameters)
-        heard = len(self.journal.datagrams)
+        heard = len(self.syslog.datagrams)
         self.launch(env)
         if until:
-            wait_for(lambda: any(until in line for line in self.journal.datagrams[heard:]) or self._dead())
+            wait_for(lambda: any(until in line for line in self.syslog.datagrams[heard:]) or self._dead())
 
     def launch(self, env: Mapping[str, str] | None = None) -> None:
         """Starts the daemon, again if it has ended, with whatever configuration there is, and does not wait."""
@@ -98,13 +98,13 @@ class Keg:
         namespace = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
         helper = Path(__file__).with_name("with_private_log")
         self.process = subprocess.Popen(
-            [*namespace, helper, self.journal.path, self.folder / "dev", self.resolv_conf,
+            [*namespace, helper, self.syslog.path, self.folder / "dev", self.resolv_conf,
              PYTHON, "-B", self.program, "--config", self.config],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder), **(env or {})},
         )  # fmt: skip
 
-    def by_hand(self, *words: str | Path, given: str | None = None) -> subprocess.CompletedProcess[str]:
+    def run_mode(self, *words: str | Path, given: str | None = None) -> subprocess.CompletedProcess[str]:
         """Runs the client with a mode, to its end, with `given` as its input or none."""
         source = {"stdin": subprocess.DEVNULL} if given is None else {"input": given}
         command = [PYTHON, "-B", self.program, "--config", self.config, *words]
@@ -132,7 +132,7 @@ class Keg:
         assert self.process is not None
         self.process.send_signal(number)
 
-    def ended(self, limit_s: float = 15.0) -> int:
+    def wait_for_end(self, limit_s: float = 15.0) -> int:
         """The exit status, negative for a signal; waits for the end."""
         assert self.process is not None
         return self.process.wait(limit_s)
@@ -140,9 +140,9 @@ class Keg:
     def stop(self) -> int:
         """SIGTERM; the exit status."""
         self.signal(signal.SIGTERM)
-        return self.ended()
+        return self.wait_for_end()
 
-    def in_its_namespace(self, *command: str | Path) -> None:
+    def run_in_namespace(self, *command: str | Path) -> None:
         """Runs a command among the daemon's own mounts."""
         enter = ["--mount"] if os.geteuid() == 0 else ["--user", "--preserve-credentials", "--mount"]
         subprocess.run(["nsenter", "--target", str(self.pid), "--root", *enter, *command], check=True)
@@ -154,4 +154,4 @@ class Keg:
             self.process.wait()
             assert self.process.stderr is not None
             self.process.stderr.close()
-        self.journal.close()
+        self.syslog.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .moody import Connection, Request
+from .scripted_server import Connection, Request
 
 
 class Ledger:
@@ -16,7 +16,7 @@ class Ledger:
         self.accepted.setdefault(request.fields["ts"], []).append(request.fields)
 
     def answer(self, connection: Connection, request: Request) -> None:
-        """The mood that accepts, and says so."""
+        """The first_answer that accepts, and says so."""
         self.accept(request)
         connection.answer(200)
 

@@ -19,7 +19,7 @@ class NameServer:
 
     def __init__(self) -> None:
         self.reply: Reply = "127.0.0.1"
-        self.asked = 0
+        self.queries = 0
         self.address = f"127.{random.randint(1, 250)}.{random.randint(1, 250)}.53"
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((self.address, 53))
@@ -38,7 +38,7 @@ class NameServer:
             packet, client = self._socket.recvfrom(4096)
             if not packet:
                 return
-            self.asked += 1
+            self.queries += 1
             question = dnslib.DNSRecord.parse(packet)
             if self.reply is not None:
                 self._socket.sendto(self._answer(question, self.reply).pack(), client)

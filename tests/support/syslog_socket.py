@@ -10,7 +10,7 @@ from pathlib import Path
 from .wait import wait_for
 
 
-class Journal:
+class SyslogSocket:
     """Listens at `path`, a datagram socket as rsyslogd's, and keeps what it hears."""
 
     def __init__(self, path: Path) -> None:

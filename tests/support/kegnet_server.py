@@ -16,7 +16,7 @@ from .wait import wait_for
 SERVER = REPOSITORY / "lib/server.py"
 
 
-class StandIn:
+class KegnetServer:
     """lib/server.py over HTTPS, or over HTTP without a certificate, with its database in `folder` or at `url`."""
 
     def __init__(self, folder: Path, certificate: Certificate | None, *words: str | Path, url: str = "") -> None:
@@ -33,9 +33,9 @@ class StandIn:
 
     def register(self, keg: Keg) -> None:
         """Makes `keg` known: its UUID and its public key."""
-        self.know(keg.client_id, openssl("rsa", "-in", keg.key, "-pubout").decode())
+        self.add_client(keg.client_id, openssl("rsa", "-in", keg.key, "-pubout").decode())
 
-    def know(self, client_id: str, public_key: str) -> None:
+    def add_client(self, client_id: str, public_key: str) -> None:
         """Makes a client known."""
         self.store.set_client(client_id, public_key=public_key)
 

@@ -1,4 +1,4 @@
-"""A moody KegNet: a real HTTPS server that answers, or fails to, as a test says."""
+"""A scripted KegNet: a real HTTPS server that answers, or fails to, as a test says."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Request:
 
 
 class Connection:
-    """What a mood does with the other end's socket."""
+    """What a first_answer does with the other end's socket."""
 
     def __init__(self, sock: socket.socket, over: threading.Event) -> None:
         self._socket = sock
-        self.over = over
+        self.closing = over
         self.closed = False
 
     def send(self, data: bytes) -> None:
@@ -62,43 +62,43 @@ class Connection:
         os.close(self._socket.detach())
 
 
-Mood = Callable[[Connection, Request], None]
-Greeting = Callable[["Moody", socket.socket], socket.socket]
+Answer = Callable[[Connection, Request], None]
+Handshake = Callable[["ScriptedServer", socket.socket], socket.socket]
 
 
-def answers(status: int, body: bytes = b"", **headers: str) -> Mood:
-    """The mood that answers just so."""
+def answers(status: int, body: bytes = b"", **headers: str) -> Answer:
+    """The first_answer that answers just so."""
     return lambda connection, _: connection.answer(status, body, **headers)
 
 
 def silent(connection: Connection, _: Request) -> None:
-    """The mood that never answers."""
-    connection.over.wait()
+    """The first_answer that never answers."""
+    connection.closing.wait()
 
 
-def tls(server: Moody, plain: socket.socket) -> socket.socket:
-    """The greeting of a server with manners."""
+def tls(server: ScriptedServer, plain: socket.socket) -> socket.socket:
+    """The handshake of a server with manners."""
     return server.context.wrap_socket(plain, server_side=True)
 
 
-def plainly(_: Moody, plain: socket.socket) -> socket.socket:
-    """The greeting of a server without TLS."""
+def without_tls(_: ScriptedServer, plain: socket.socket) -> socket.socket:
+    """The handshake of a server without TLS."""
     return plain
 
 
-class Moody:
+class ScriptedServer:
     """Serves at `host` and `port`, or a free port; by plain HTTP if it has no certificate.
 
-    `mood` says how pours are answered, `ping_mood` how pings are, `greeting` what comes before.
+    `first_answer` says how pours are answered, `ping_answer` how pings are, `handshake` what comes before.
     """
 
     def __init__(self, certificate: Certificate | None, host: str = "127.0.0.1", port: int = 0) -> None:
-        self.mood: Mood = answers(200)
-        self.ping_mood: Mood = answers(200)
-        self.greeting: Greeting = plainly if certificate is None else tls
+        self.pour_answer: Answer = answers(200)
+        self.ping_answer: Answer = answers(200)
+        self.handshake: Handshake = without_tls if certificate is None else tls
         self.requests: list[Request] = []
         self.connections = 0
-        self.over = threading.Event()
+        self.closing = threading.Event()
         self._open: list[Connection] = []
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if certificate is not None:
@@ -117,26 +117,26 @@ class Moody:
         wait_for(lambda: len(self.paths(end)) >= number, limit_s)
         return self.paths(end)
 
-    def leave(self) -> None:
+    def stop_listening(self) -> None:
         """Stops listening: connections are refused."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
-    def hang_up(self) -> None:
+    def reset_connections(self) -> None:
         """Resets every connection that there is."""
         for connection in self._open:
             with contextlib.suppress(OSError):
                 connection.reset()
 
-    def come_back(self) -> None:
+    def listen_again(self) -> None:
         """Listens again, at the same address."""
         self._listen(self.address)
 
     def close(self) -> None:
         """Stops listening, and ends what is silent."""
-        self.over.set()
-        self.leave()
+        self.closing.set()
+        self.stop_listening()
 
     def _listen(self, address: tuple[str, int]) -> None:
         self._listener = socket.create_server(address)
@@ -153,14 +153,14 @@ class Moody:
 
     def _serve(self, plain: socket.socket) -> None:
         # A client that is killed or that hangs up is part of the game.
-        with contextlib.suppress(OSError), plain, self.greeting(self, plain) as sock:
-            connection = Connection(sock, self.over)
+        with contextlib.suppress(OSError), plain, self.handshake(self, plain) as sock:
+            connection = Connection(sock, self.closing)
             self._open.append(connection)
             file = sock.makefile("rb")
             while not connection.closed and (request := _read(file)):
                 self.requests.append(request)
-                mood = self.ping_mood if request.path.endswith("/ping") else self.mood
-                mood(connection, request)
+                first_answer = self.ping_answer if request.path.endswith("/ping") else self.pour_answer
+                first_answer(connection, request)
 
 
 def _read(file: BinaryIO) -> Request | None:
