@@ -353,7 +353,7 @@ def test_an_endless_answer_costs_no_memory_and_holds_only_its_lane(
 ) -> None:
     def answer(connection: Connection, _: Request) -> None:
         connection.send(head)
-        for _ in range(2000):
+        for _number in range(2000):
             connection.send(endless)
 
     scripted_server.pour_answer = answer

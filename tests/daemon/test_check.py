@@ -187,7 +187,7 @@ def test_http_has_no_certificate_and_is_no_warning_on_this_machine(keg: Keg) -> 
 
 def test_http_to_a_machine_elsewhere_is_a_warning(keg: Keg) -> None:
     warning = of(findings(keg, serviceBaseURL="http://kegnet.invalid/rest/v2"), "configuration", "warning")
-    assert "http can be read and changed by anyone on the way" in warning["text"]
+    assert "anyone on the network can read and change http" in warning["text"]
 
 
 def drip(server: ScriptedServer, plain: socket.socket) -> socket.socket:
@@ -281,7 +281,7 @@ def test_pours_that_are_set_aside_are_listed_and_what_is_no_file_is_not(keg: Keg
     found = [one for one in findings(keg) if one["what"] == "set aside"]
     assert [one["level"] for one in found] == ["warning"] * 11
     assert found[0]["text"] == "00.pour.fail: the file is empty"
-    assert found[1]["text"].startswith("01.pour.fail: pin 0, 1 pulses in 2, at 3; ")
+    assert found[1]["text"].startswith("01.pour.fail: pin 0, 1 pulses, et 2, ts 3; ")
     assert found[10]["text"] == "and 2 more"
     assert all(f"sudo kegnet-client --config {keg.config} --requeue" in one["fix"] for one in found)
 
@@ -311,7 +311,8 @@ def test_thermometers(keg: Keg) -> None:
         ("ok", "probe 28-0000054c9f11 reads 4.187 °C"),
     ]
     assert (
-        f"probe 28-0000000000ff is not on the 1-Wire bus; found: {other}, 28-0000054c9f11; fix: check its cable, or the parameter sensor"
+        f"probe 28-0000000000ff is not on the 1-Wire bus; found: {other}, 28-0000054c9f11; "
+        "fix: check its cable, or name another probe in the parameter sensor"
     ) in failure(keg, "1-Wire", sensor="28-0000000000ff")
     keg.parameters.pop("sensor")
     keg.unplug()

@@ -70,8 +70,8 @@ def test_a_bad_value_ends_with_78_and_one_line_of_help(scripted_keg: Keg, parame
         ("[kegnet]\n", "found: [kegnet]"),
         ("[KegNet]\nserviceBaseURL = https://k.example/rest/v2\n", "parameter uuid is missing"),
         ("[KegNet]\nuuid = 6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11\n", "parameter serviceBaseURL is missing"),
-        ("[KegNet]\nuuid = a\nuuid = b\n", "line 3: the parameter uuid is there twice"),
-        ("[KegNet]\nnonsense\n", "line 2: cannot read"),
+        ("[KegNet]\nuuid = a\nuuid = b\n", "line 3: the parameter uuid occurs twice"),
+        ("[KegNet]\nnonsense\n", 'line 2: is not "parameter = value": '),
         ("[KegNet]\nuuid = \xff\n", "UTF-8"),
     ],
 )
@@ -119,7 +119,7 @@ def test_the_key_that_systemd_passes_is_preferred(keg: Keg, kegnet: KegnetServer
     folder.mkdir()
     (folder / "privkey.pem").write_bytes(key.read_bytes())
     keg.start(env={"CREDENTIALS_DIRECTORY": str(folder)}, privateKey="not-for-the-service.pem")
-    keg.syslog.wait("privateKey = .*not-for-the-service.pem: not used, systemd passes the service its key")
+    keg.syslog.wait("privateKey = .*not-for-the-service.pem: not used, because systemd passes another key to the service; fix: put ")
     kegnet.wait_for_messages("ping", keg)
 
 
@@ -247,7 +247,7 @@ def test_a_key_that_others_can_read_and_plain_http_to_another_machine_are_warnin
     (scripted_keg.config.parent / "open.pem").chmod(0o644)
     scripted_keg.start(privateKey="open.pem", serviceBaseURL="http://kegnet.invalid/rest/v2")
     scripted_keg.syslog.wait("other users can read or change the private key")
-    scripted_keg.syslog.wait("http can be read and changed by anyone on the way; use https")
+    scripted_keg.syslog.wait("anyone on the network can read and change http; fix: use https")
 
 
 def test_a_crash_is_logged_with_the_exception_first(scripted_keg: Keg) -> None:

@@ -55,7 +55,7 @@ def test_an_ordinary_temperature_is_sent_zero_included(keg: Keg, kegnet: KegnetS
         (NOBODY, "does not answer"),
         ("", "empty answer"),
         (IMPOSSIBLE, "t=125001"),
-        ("rubbish\n", "the kernel's driver does not give"),
+        ("rubbish\n", "gave text that w1_therm does not write"),
     ],
     ids=["shorted", "power-on", "starved", "crc", "nobody", "empty", "impossible", "rubbish"],
 )
@@ -108,7 +108,7 @@ def test_a_rejected_ping_is_logged_once_and_the_next_is_sent_at_its_time(scripte
     scripted_server.ping_answer = lambda connection, _: connection.answer(400, b"bad temp")
     scripted_keg.start(pingInterval=1)
     scripted_server.wait_for_requests("/ping", 3)
-    assert len(scripted_keg.syslog.lines(r"ping rejected by the server \(400 Bad Request: bad temp\)")) == 1
+    assert len(scripted_keg.syslog.lines(r"ping rejected as invalid \(400 Bad Request: bad temp\)")) == 1
 
 
 def test_without_a_sensor_there_are_no_pings_and_pours_are_sent(scripted_keg: Keg, scripted_server: ScriptedServer) -> None:

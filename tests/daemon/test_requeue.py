@@ -22,7 +22,7 @@ def test_rejected_pours_are_sent_again_while_the_client_runs(scripted_keg: Keg, 
     scripted_server.pour_answer = answers(200)
     done = scripted_keg.run_mode("--requeue")
     assert done.returncode == 0, done.stderr
-    assert "a.pour.fail: pin 0, 586 pulses in 8213, at 1372686435017; " in done.stdout
+    assert "a.pour.fail: pin 0, 586 pulses, et 8213, ts 1372686435017; " in done.stdout
     assert "a.pour is queued again\n" in done.stdout
     wait_for(lambda: len(scripted_server.paths("/pour")) == 4)
     wait_for(lambda: scripted_keg.waiting() == [] == scripted_keg.failed())

@@ -27,7 +27,7 @@ def main() -> None:
         server, browsers = KegnetServer(Path(folder), None), Browsers()
         now_ms = time.time_ns() // 10**6
         server.store.set_client(CLIENT, name="Garage", public_key="", coldest=2000, warmest=6500)
-        for pin, name in zip(PINS, ("IPA", "Stout")):
+        for pin, name in zip(PINS, ("IPA", "Stout"), strict=True):
             server.store.set_tap(CLIENT, pin, name=name, keg_ml=19_000, tapped_ms=now_ms - 4 * 86_400_000)
         make_up(server.store, CLIENT, PINS, now_ms)
         for name, width, height in SHOTS:
