@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""kegnet-client: sends a kegerator's temperature and pours to the KegNet REST API: the assembly and the one main loop."""
+"""kegnet-client: sends a kegerator's temperature and pours to the KegNet REST API: the components and the main loop."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from kegnet.core.ini import ConfigError
 from kegnet.core.signing import KeyFileError, SigningKey
 from kegnet.core.systemd import ServiceManager
 
-POLL_WHILE_BUSY_S = 0.1  # How often new events are read and the status is updated while a backlog is sent.
-CLOCK_NOT_SET_S = 5.0  # How often the wall clock is read while it has not been set.
+POLL_WHILE_BUSY_S = 0.1  # Interval at which events are read and the status is updated while a backlog is sent.
+CLOCK_NOT_SET_S = 5.0  # Interval at which an unset wall clock is read again.
 
 log = logging.getLogger("kegnet.client")
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What the loop works with, assembled from one configuration."""
+class Components:
+    """The components that the loop uses, made from one configuration."""
 
     config: config.Config
     spool: Spool
@@ -51,10 +51,10 @@ class Parts:
     status: Status
 
 
-def assemble(path: Path, old: Parts | None = None) -> Parts:
-    """The parts for the configuration at `path`. Raises ConfigError; `old` can still be used then.
+def assemble(path: Path, old: Components | None = None) -> Components:
+    """Makes the components for the configuration at `path`. If this raises ConfigError, `old` can still be used.
 
-    The spool of `old` is kept if its path is the same: it knows which pours are accepted already.
+    Reuses the spool of `old` if its path is the same, because it contains the accepted pours that could not be removed.
     """
     conf = config.load(path)
     try:
@@ -71,20 +71,20 @@ def assemble(path: Path, old: Parts | None = None) -> Parts:
         spool = Spool(conf.spool, time.monotonic())
     retry = Retry(conf.ping_interval_s, conf.has_sensor)
     pinger = Pinger(Thermometer(conf.w1_devices, conf.sensor), api, retry, conf.ping_interval_s, conf.ts_per_s)
-    return Parts(conf, spool, api, retry, Uploader(spool, api, retry), pinger, Status(conf, retry))
+    return Components(conf, spool, api, retry, Uploader(spool, api, retry), pinger, Status(conf, retry))
 
 
 class Client:
-    """The main loop: one unit of work a turn, and sleep while nothing is due."""
+    """The main loop: one unit of work per iteration; sleeps while nothing is due."""
 
     def __init__(self, path: Path, signals: Signals, service: ServiceManager) -> None:
-        """Raises ConfigError where the configuration, or a file that it names, cannot be used."""
+        """Raises ConfigError if the configuration or a file that it names cannot be used."""
         self._path = path
         self._signals = signals
         self._service = service
         self._pinged_last = False
-        self._poll_due = time.monotonic()
-        self._parts = assemble(path)
+        self._poll_due = time.monotonic()  # When to poll for events although more work is due.
+        self._components = assemble(path)
         self._log_configuration("started")
 
     def run(self) -> int:
@@ -92,17 +92,17 @@ class Client:
         self._service.ready()
         while not self._stop_requested():
             if rest_api.must_restart():
-                log.error("too many requests have been interrupted; ending, to be started again")
+                log.error("%d requests were interrupted; ending so that systemd starts a new process", rest_api.INTERRUPTED_LIMIT)
                 return os.EX_TEMPFAIL
             worked = self._turn(time.monotonic())
             now = time.monotonic()
             if not worked or now >= self._poll_due:
                 self._poll_due = now + POLL_WHILE_BUSY_S
-                self._service.status(self._parts.status.summary(self._parts.pinger, self._parts.spool))
+                self._service.status(self._components.status.summary(self._components.pinger, self._components.spool))
                 self._service.alive(now)
                 self._sleep(time.monotonic())
         self._service.stopping()
-        log.info("stopped; %s", describe_waiting(self._parts.spool))
+        log.info("stopped; %s", describe_waiting(self._components.spool))
         return os.EX_OK
 
     def _stop_requested(self) -> bool:
@@ -114,71 +114,70 @@ class Client:
         return False
 
     def _turn(self, now: float) -> bool:
-        """Does what is due first, if anything is. Whether there was something."""
-        parts = self._parts
-        if not parts.status.record_clock(now):
+        """Does one unit of work if any is due. Returns whether there was one."""
+        components = self._components
+        if not components.status.check_clock(now):
             return False
         ping_due, pour_due = self._due(now)
-        # In turns, or slow pings at a short interval would hold the pours. Without a connection the ping is first.
-        if ping_due <= now and not (pour_due <= now and self._pinged_last and parts.retry.connected):
+        # Alternate, because slow pings at a short interval would otherwise delay pours. Without a connection, try the ping first.
+        if ping_due <= now and not (pour_due <= now and self._pinged_last and components.retry.connected):
             self._pinged_last = True
-            self._record(PINGS, parts.pinger.turn())
+            self._record(PINGS, components.pinger.turn())
             return True
         if pour_due <= now:
             self._pinged_last = False
-            self._record(POURS, parts.uploader.turn(now))
+            self._record(POURS, components.uploader.turn(now))
             return True
         return False
 
     def _due(self, now: float) -> tuple[float, float]:
-        """When the pinger and the uploader have something to do."""
-        entry = self._parts.spool.next(now)
-        return self._parts.pinger.due(entry.attempts if entry else None), self._parts.uploader.due(now)
+        """When the pinger and the uploader are due, in monotonic seconds."""
+        entry = self._components.spool.next(now)
+        return self._components.pinger.due(entry.attempts if entry else None), self._components.uploader.due(now)
 
     def _record(self, kind: str, result: Result | None) -> None:
         if result is not None:
-            self._parts.status.record(kind, result, self._parts.spool, time.monotonic())
+            self._components.status.record(kind, result, self._components.spool, time.monotonic())
 
     def _sleep(self, now: float) -> None:
-        """Sleeps until something is due, a signal comes, or something happens in the spool."""
+        """Sleeps until something is due, a signal arrives, or the spool changes."""
         syslog_handler.flush()
-        spool = self._parts.spool
+        spool = self._components.spool
         poll = select.poll()
         poll.register(self._signals.fileno(), select.POLLIN)
         for descriptor, events in spool.descriptors().items():
             poll.register(descriptor, events)
-        due = min(self._service.watchdog_due, *(self._due(now) if self._parts.status.record_clock(now) else [now + CLOCK_NOT_SET_S]))
+        due = min(self._service.watchdog_due, *(self._due(now) if self._components.status.check_clock(now) else [now + CLOCK_NOT_SET_S]))
         for descriptor, _ in poll.poll(_milliseconds(due - now)):
             if descriptor != self._signals.fileno():
                 spool.read_events(descriptor, time.monotonic())
 
     def _reload(self) -> None:
         self._service.reloading()
-        old = self._parts
+        old = self._components
         try:
-            self._parts = assemble(self._path, old)
+            self._components = assemble(self._path, old)
         except ConfigError as error:
             log.error("not reloaded, the old configuration stays in use: %s", error)
         else:
             old.api.close()
             self._log_configuration("reloaded")
-        # What is replaced contains reference cycles with TLS contexts, of whose size the collector knows nothing.
+        # The old components contain reference cycles with TLS contexts, whose memory the garbage collector does not count.
         del old
         gc.collect()
         self._service.ready()
 
     def _log_configuration(self, event: str) -> None:
-        conf = self._parts.config
+        conf = self._components.config
         for warning in conf.warnings:
             log.warning("%s", warning)
-        log.info(
-            "%s: version %s, client %s, server %s; %s", event, __version__, conf.uuid, conf.base_url, describe_waiting(self._parts.spool)
-        )
+        waiting = describe_waiting(self._components.spool)
+        log.info("%s: version %s, client %s, server %s; %s", event, __version__, conf.uuid, conf.base_url, waiting)
         syslog_handler.flush()
 
 
 def _milliseconds(seconds: float) -> int:
-    """A time-out for poll(2) that does not end too early, and is at most a day."""
+    """The time-out for poll(2), rounded up, at most one day."""
     return math.ceil(max(0.0, min(seconds, 86_400.0)) * 1000)
 
 
@@ -204,7 +203,8 @@ def main() -> None:
     """Runs the client, or a mode of its command line, and ends the process."""
     arguments.repair_streams()
     parsed = arguments.parse()
-    if arguments.is_mode(parsed):  # The daemon does without what the modes import.
+    if arguments.is_mode(parsed):
+        # The daemon does not import what only the modes need.
         from kegnet.client.commands import modes
 
         status = modes.run(parsed)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from support.keg import PYTHON, Keg
-from support.moody import Moody, answers
+from support.kegnet_server import KegnetServer
 from support.pki import Certificate, issue, openssl
-from support.standin import StandIn
+from support.scripted_server import ScriptedServer, answers
 
 OTHER_ID = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 
@@ -22,7 +22,7 @@ OTHER_ID = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 def findings(keg: Keg, **parameters: object) -> list[dict[str, str]]:
     """What it finds after client.conf has been written."""
     keg.write_config(**parameters)
-    done = keg.by_hand("--check", "--json")
+    done = keg.run_mode("--check", "--json")
     assert done.stderr == ""
     report = json.loads(done.stdout)
     assert set(report) == {"ok", "findings"}
@@ -48,7 +48,7 @@ def levels(found: list[dict[str, str]]) -> Mapping[str, str]:
     return {one["what"]: one["level"] for one in found}
 
 
-def test_a_good_keg_has_no_failure_and_the_server_has_one_more_ping(keg: Keg, kegnet: StandIn) -> None:
+def test_a_good_keg_has_no_failure_and_the_server_has_one_more_ping(keg: Keg, kegnet: KegnetServer) -> None:
     keg.pour()
     found = findings(keg)
     assert {what for what, level in levels(found).items() if level == "ok"} >= {
@@ -64,7 +64,7 @@ def test_a_good_keg_has_no_failure_and_the_server_has_one_more_ping(keg: Keg, ke
 
 def test_a_text_line_is_level_subject_finding_and_fix(keg: Keg) -> None:
     keg.write_config(privateKey="nowhere.pem")
-    lines = keg.by_hand("--check").stdout.splitlines()
+    lines = keg.run_mode("--check").stdout.splitlines()
     missing = keg.config.parent / "nowhere.pem"
     assert f"failure  key: {missing}: it is missing; fix: make one with sudo kegnet-client --config {keg.config} --setup" in lines
     assert "ok       set aside: no pours" in lines
@@ -97,9 +97,11 @@ def test_a_server_that_does_not_know_the_client(keg: Keg) -> None:
         (503, "the server is busy (503 Service Unavailable); fix: run this again in 7 s"),
     ],
 )
-def test_each_kind_of_answer_has_its_words_and_its_fix(moody_keg: Keg, moody: Moody, status: int, expected: str) -> None:
-    moody.ping_mood = answers(status, Location="https://portal.example/", Retry_After="7")
-    assert failure(moody_keg, "ping").startswith(expected)
+def test_each_kind_of_answer_has_its_words_and_its_fix(
+    scripted_keg: Keg, scripted_server: ScriptedServer, status: int, expected: str
+) -> None:
+    scripted_server.ping_answer = answers(status, Location="https://portal.example/", Retry_After="7")
+    assert failure(scripted_keg, "ping").startswith(expected)
 
 
 def test_a_server_that_does_not_run(keg: Keg) -> None:
@@ -107,7 +109,7 @@ def test_a_server_that_does_not_run(keg: Keg) -> None:
     assert "no connection to 127.0.0.1, port 9 (Connection refused); fix: check serviceBaseURL" in text
 
 
-def refuse_tls(_: Moody, plain: socket.socket) -> socket.socket:
+def refuse_tls(_: ScriptedServer, plain: socket.socket) -> socket.socket:
     """What a web server answers to a TLS handshake on its http port."""
     plain.recv(4096)
     plain.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -115,8 +117,8 @@ def refuse_tls(_: Moody, plain: socket.socket) -> socket.socket:
 
 
 def test_a_server_that_speaks_no_tls(keg: Keg) -> None:
-    server = Moody(None)
-    server.greeting = refuse_tls
+    server = ScriptedServer(None)
+    server.handshake = refuse_tls
     text = failure(keg, "server", serviceBaseURL=server.base_url.replace("http:", "https:"))
     server.close()
     assert "the server does not use TLS" in text
@@ -133,7 +135,7 @@ def test_an_untrusted_certificate_is_named_with_the_name_that_was_asked_for(keg:
         ("old", "IP:127.0.0.1", 0, "certificate has expired; it is for IP Address:127.0.0.1, and expires on 20"),
         ("other", "DNS:kegnet.example,IP:127.0.0.2", 2, "it is for DNS:kegnet.example, IP Address:127.0.0.2, and expires on 20"),
     ):
-        server = Moody(issue(ca, tmp_path, name, host, days))
+        server = ScriptedServer(issue(ca, tmp_path, name, host, days))
         text = failure(keg, "certificate", serviceBaseURL=server.base_url)
         server.close()
         assert "asked for 127.0.0.1, " in text
@@ -144,39 +146,39 @@ def test_an_untrusted_certificate_is_named_with_the_name_that_was_asked_for(keg:
 
 def test_a_certificate_of_an_unknown_authority_needs_ca_bundle(keg: Keg, ca: Certificate, tmp_path: Path) -> None:
     keg.parameters.pop("caBundle")
-    server = Moody(issue(ca, tmp_path, "strange"))
+    server = ScriptedServer(issue(ca, tmp_path, "strange"))
     text = failure(keg, "certificate", serviceBaseURL=server.base_url)
     server.close()
     assert text.endswith("fix: name the certificate of the authority that signed it in caBundle")
 
 
 def test_a_certificate_that_expires_soon_is_a_warning(keg: Keg, ca: Certificate, tmp_path: Path) -> None:
-    server = Moody(issue(ca, tmp_path, "soon", days=2))
+    server = ScriptedServer(issue(ca, tmp_path, "soon", days=2))
     found = findings(keg, serviceBaseURL=server.base_url)
     server.close()
     assert of(found, "certificate", "warning")["fix"] == "ask the server's administrator to renew it before then"
     assert levels(found)["ping"] == "ok"
 
 
-def test_without_a_reading_connection_and_certificate_are_judged_all_the_same(moody_keg: Keg, moody: Moody) -> None:
-    moody.mood = answers(404)
-    moody_keg.unplug()
-    found = findings(moody_keg)
+def test_without_a_reading_connection_and_certificate_are_judged_all_the_same(scripted_keg: Keg, scripted_server: ScriptedServer) -> None:
+    scripted_server.pour_answer = answers(404)
+    scripted_keg.unplug()
+    found = findings(scripted_keg)
     assert (levels(found)["server"], levels(found)["certificate"], levels(found)["ping"]) == ("ok", "ok", "warning")
-    assert [request.path for request in moody.requests] == ["/rest/v2"]
+    assert [request.path for request in scripted_server.requests] == ["/rest/v2"]
 
 
-def test_a_keg_without_a_probe_is_all_right_and_sends_no_ping(moody_keg: Keg, moody: Moody) -> None:
-    moody_keg.unplug()
-    found = findings(moody_keg, sensor="none")
+def test_a_keg_without_a_probe_is_all_right_and_sends_no_ping(scripted_keg: Keg, scripted_server: ScriptedServer) -> None:
+    scripted_keg.unplug()
+    found = findings(scripted_keg, sensor="none")
     assert of(found, "1-Wire", "ok")["text"] == "sensor = none: this keg has no probe, and no pings are sent"
     assert "ping" not in levels(found)
     assert (levels(found)["server"], levels(found)["certificate"]) == ("ok", "ok")
-    assert moody.paths("/ping") == []
+    assert scripted_server.paths("/ping") == []
 
 
 def test_http_has_no_certificate_and_is_no_warning_on_this_machine(keg: Keg) -> None:
-    server = Moody(None)
+    server = ScriptedServer(None)
     found = findings(keg, serviceBaseURL=server.base_url)
     server.close()
     assert "certificate" not in levels(found)
@@ -185,21 +187,21 @@ def test_http_has_no_certificate_and_is_no_warning_on_this_machine(keg: Keg) -> 
 
 def test_http_to_a_machine_elsewhere_is_a_warning(keg: Keg) -> None:
     warning = of(findings(keg, serviceBaseURL="http://kegnet.invalid/rest/v2"), "configuration", "warning")
-    assert "http can be read and changed by anyone on the way" in warning["text"]
+    assert "anyone on the network can read and change http" in warning["text"]
 
 
-def drip(server: Moody, plain: socket.socket) -> socket.socket:
+def drip(server: ScriptedServer, plain: socket.socket) -> socket.socket:
     """A TLS record that never ends."""
     plain.sendall(b"\x16\x03\x03\x40\x00")
-    while not server.over.wait(0.2):
+    while not server.closing.wait(0.2):
         plain.sendall(b"\0")
     return plain
 
 
-def test_a_server_that_drips_in_the_handshake_does_not_hold_it(moody_keg: Keg, moody: Moody) -> None:
-    moody.greeting = drip
+def test_a_server_that_drips_in_the_handshake_does_not_hold_it(scripted_keg: Keg, scripted_server: ScriptedServer) -> None:
+    scripted_server.handshake = drip
     begun = time.monotonic()
-    assert "no connection to 127.0.0.1" in failure(moody_keg, "server")
+    assert "no connection to 127.0.0.1" in failure(scripted_keg, "server")
     assert time.monotonic() - begun < 25
 
 
@@ -241,7 +243,7 @@ def test_a_key_that_cannot_be_used_and_one_that_is_missing(keg: Keg) -> None:
 def test_with_a_bad_configuration_everything_else_is_examined(keg: Keg, text: str | None, expected: str) -> None:
     if text is not None:
         keg.config.write_text(text)
-    done = keg.by_hand("--check")
+    done = keg.run_mode("--check")
     assert done.returncode == 1
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("failure  configuration: ")]
     assert expected in line
@@ -279,7 +281,7 @@ def test_pours_that_are_set_aside_are_listed_and_what_is_no_file_is_not(keg: Keg
     found = [one for one in findings(keg) if one["what"] == "set aside"]
     assert [one["level"] for one in found] == ["warning"] * 11
     assert found[0]["text"] == "00.pour.fail: the file is empty"
-    assert found[1]["text"].startswith("01.pour.fail: pin 0, 1 pulses in 2, at 3; ")
+    assert found[1]["text"].startswith("01.pour.fail: pin 0, 1 pulses, et 2, ts 3; ")
     assert found[10]["text"] == "and 2 more"
     assert all(f"sudo kegnet-client --config {keg.config} --requeue" in one["fix"] for one in found)
 
@@ -296,7 +298,7 @@ def test_a_spool_that_does_not_exist_or_is_a_file(keg: Keg) -> None:
 
 def test_the_spool_of_a_running_client_is_all_right(keg: Keg) -> None:
     keg.start()
-    keg.journal.wait("ping accepted")
+    keg.syslog.wait("ping accepted")
     assert levels(findings(keg))["spool"] == "ok"
 
 
@@ -309,7 +311,8 @@ def test_thermometers(keg: Keg) -> None:
         ("ok", "probe 28-0000054c9f11 reads 4.187 °C"),
     ]
     assert (
-        f"probe 28-0000000000ff is not on the 1-Wire bus; found: {other}, 28-0000054c9f11; fix: check its cable, or the parameter sensor"
+        f"probe 28-0000000000ff is not on the 1-Wire bus; found: {other}, 28-0000054c9f11; "
+        "fix: check its cable, or name another probe in the parameter sensor"
     ) in failure(keg, "1-Wire", sensor="28-0000000000ff")
     keg.parameters.pop("sensor")
     keg.unplug()
@@ -327,7 +330,7 @@ def test_thermometers(keg: Keg) -> None:
 def test_what_comes_from_outside_forges_no_line(keg: Keg) -> None:
     (keg.spool / "a\nok       spool: fine\033[31m.pour.fail").write_text("0,1,2,3")
     keg.write_config()
-    out = keg.by_hand("--check").stdout
+    out = keg.run_mode("--check").stdout
     assert "\nok       spool: fine" not in out
     assert "\033" not in out
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from kegnet.client.config import load
 from support.keg import PYTHON, REPOSITORY, Keg
+from support.kegnet_server import KegnetServer
 from support.pki import openssl
-from support.standin import StandIn
 from support.wait import wait_for
 
 SERVER = "https://kegnet.example/rest/v2"
@@ -34,12 +34,12 @@ def complaint(done: subprocess.CompletedProcess[str]) -> str:
     return lines[0]
 
 
-def test_from_nothing_to_a_pour_that_arrives(keg: Keg, kegnet: StandIn, ca: object) -> None:
-    done = keg.by_hand("--setup", "--server", kegnet.base_url)
+def test_from_nothing_to_a_pour_that_arrives(keg: Keg, kegnet: KegnetServer, ca: object) -> None:
+    done = keg.run_mode("--setup", "--server", kegnet.base_url)
     assert done.returncode == 0, done.stderr
     client = re.findall(r"^ +([-0-9a-f]{36})$", done.stdout, re.MULTILINE)[0]
     public = re.findall("-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----\n", done.stdout, re.DOTALL)[0]
-    kegnet.know(client, public)
+    kegnet.add_client(client, public)
     with keg.config.open("a") as file:
         file.write(f"caBundle = {keg.parameters['caBundle']}\n")
     keg.launch()
@@ -49,7 +49,7 @@ def test_from_nothing_to_a_pour_that_arrives(keg: Keg, kegnet: StandIn, ca: obje
 
 
 def test_what_it_makes(keg: Keg) -> None:
-    done = keg.by_hand("--setup", "--server", SERVER)
+    done = keg.run_mode("--setup", "--server", SERVER)
     made = load(keg.config)
     assert uuid.UUID(made.uuid).version == 4
     assert made.base_url == SERVER
@@ -62,17 +62,17 @@ def test_what_it_makes(keg: Keg) -> None:
 
 
 def test_it_prints_commands_for_the_same_configuration(keg: Keg) -> None:
-    out = keg.by_hand("--setup", "--server", SERVER).stdout
+    out = keg.run_mode("--setup", "--server", SERVER).stdout
     assert f"    sudo kegnet-client --config {keg.config} --check\n" in out
     assert "systemctl" not in out, "the service has another configuration"
     assert f"Give both to the administrator of the server {SERVER}\n" in out
 
 
 def test_another_run_changes_nothing_and_prints_the_same(keg: Keg) -> None:
-    first = keg.by_hand("--setup", "--server", SERVER)
+    first = keg.run_mode("--setup", "--server", SERVER)
     before = files(keg.config.parent)
     for words in (["--setup"], ["--setup", "--server", SERVER]):
-        again = keg.by_hand(*words)
+        again = keg.run_mode(*words)
         assert (again.returncode, again.stdout, again.stderr) == (0, first.stdout, "")
     assert files(keg.config.parent) == before
 
@@ -81,7 +81,7 @@ def test_only_what_is_missing_is_filled_into_the_template(keg: Keg) -> None:
     template = (REPOSITORY / "conf/client.conf").read_text()
     keg.config.write_text(template)
     keg.config.chmod(0o640)
-    assert keg.by_hand("--setup", "--server", SERVER).returncode == 0
+    assert keg.run_mode("--setup", "--server", SERVER).returncode == 0
     made = load(keg.config)
     expected = template.replace("\nuuid =\n", f"\nuuid = {made.uuid}\n").replace("\nserviceBaseURL =\n", f"\nserviceBaseURL = {SERVER}\n")
     assert keg.config.read_text() == expected
@@ -102,7 +102,7 @@ def test_only_what_is_missing_is_filled_into_the_template(keg: Keg) -> None:
 )
 def test_any_good_file_gets_what_is_missing_and_keeps_the_rest(keg: Keg, text: str) -> None:
     keg.config.write_bytes(text.encode())
-    done = keg.by_hand("--setup", "--server", SERVER)
+    done = keg.run_mode("--setup", "--server", SERVER)
     assert done.returncode == 0, done.stderr
     made = load(keg.config)
     assert (made.base_url, made.ping_interval_s) == (SERVER, 7 if "pingInterval" in text else 600)
@@ -115,7 +115,7 @@ def test_any_good_file_gets_what_is_missing_and_keeps_the_rest(keg: Keg, text: s
 def test_what_exists_already_stays(keg: Keg, key: Path) -> None:
     keg.write_config()
     before = keg.config.read_bytes()
-    done = keg.by_hand("--setup")
+    done = keg.run_mode("--setup")
     assert keg.client_id in done.stdout
     assert openssl("rsa", "-in", key, "-pubout").decode() in done.stdout
     assert keg.config.read_bytes() == before
@@ -124,7 +124,7 @@ def test_what_exists_already_stays(keg: Keg, key: Path) -> None:
 def test_a_server_other_than_the_one_in_the_file_is_refused(keg: Keg) -> None:
     keg.write_config()
     before = files(keg.config.parent)
-    line = complaint(keg.by_hand("--setup", "--server", SERVER))
+    line = complaint(keg.run_mode("--setup", "--server", SERVER))
     old = keg.parameters["serviceBaseURL"]
     assert f"{keg.config}: serviceBaseURL = {old}: has a value already, and --setup overwrites nothing; fix: edit the file" in line
     assert files(keg.config.parent) == before
@@ -141,26 +141,26 @@ def test_a_key_that_cannot_be_used_is_not_overwritten(keg: Keg, bad: bytes) -> N
 
 
 def complaint_after_making(keg: Keg) -> str:
-    done = keg.by_hand("--setup", "--server", SERVER)
+    done = keg.run_mode("--setup", "--server", SERVER)
     assert done.returncode == EX_CONFIG
     return done.stderr.splitlines()[-1]
 
 
 def test_without_a_terminal_it_asks_for_the_option_and_makes_nothing(keg: Keg) -> None:
-    assert f"sudo kegnet-client --config {keg.config} --setup --server https://" in complaint(keg.by_hand("--setup"))
+    assert f"sudo kegnet-client --config {keg.config} --setup --server https://" in complaint(keg.run_mode("--setup"))
     assert files(keg.config.parent) == {}
 
 
 @pytest.mark.parametrize("server", ["kegnet.example", "ftp://kegnet.example/", "https://me:secret@kegnet.example/rest/v2", ""])
 def test_a_wrong_address_is_refused_before_anything_is_made(keg: Keg, server: str) -> None:
-    assert "; fix: use the REST API's address, e.g. https://" in complaint(keg.by_hand("--setup", "--server", server))
+    assert "; fix: use the REST API's address, e.g. https://" in complaint(keg.run_mode("--setup", "--server", server))
     assert files(keg.config.parent) == {}
 
 
 def test_a_directory_that_does_not_exist_is_named(keg: Keg) -> None:
     keg.config = keg.folder / "nowhere/client.conf"
     assert f"{keg.config}: cannot be made (No such file or directory); fix: make sure that its directory exists" in complaint(
-        keg.by_hand("--setup", "--server", SERVER)
+        keg.run_mode("--setup", "--server", SERVER)
     )
 
 
@@ -182,7 +182,7 @@ class AtATerminal:
         self.said = ""
         os.write(self.terminal, text.encode())
 
-    def ended(self) -> int:
+    def wait_for_end(self) -> int:
         assert self.process.stdout is not None
         with self.process.stdout:
             self.out = self.process.stdout.read().decode()
@@ -198,7 +198,7 @@ def test_on_a_terminal_it_asks_until_the_address_is_one(keg: Keg) -> None:
     owner.hears("; use the REST API's address")
     owner.hears("serviceBaseURL = ")
     owner.types(f"{SERVER}\n")
-    assert owner.ended() == 0
+    assert owner.wait_for_end() == 0
     assert "BEGIN PUBLIC KEY" in owner.out
     assert load(keg.config).base_url == SERVER
 
@@ -209,7 +209,7 @@ def test_what_is_typed_may_be_anything(keg: Keg) -> None:
     os.write(owner.terminal, b"https://k\xff.example/rest/v2\n")
     owner.hears("; use the REST API's address")
     owner.types("\x04")
-    assert owner.ended() == EX_CONFIG
+    assert owner.wait_for_end() == EX_CONFIG
     assert "Traceback" not in owner.said
 
 
@@ -217,7 +217,7 @@ def test_what_is_typed_may_be_anything(keg: Keg) -> None:
 def test_a_link_that_leads_nowhere_is_named_and_stays(keg: Keg, name: str) -> None:
     link = keg.config.parent / name
     link.symlink_to("/nowhere/at/all")
-    done = keg.by_hand("--setup", "--server", SERVER)
+    done = keg.run_mode("--setup", "--server", SERVER)
     assert done.returncode == EX_CONFIG
     assert (
         "is a symbolic link to /nowhere/at/all, which does not exist; fix: mount or make /nowhere/at/all, or remove the link"
@@ -232,16 +232,16 @@ def test_an_unanswered_question_leaves_nothing_behind(keg: Keg, end: str) -> Non
     owner.hears("serviceBaseURL = ")
     if end == "interrupt":
         owner.process.send_signal(signal.SIGINT)
-        assert owner.ended() == 128 + signal.SIGINT
+        assert owner.wait_for_end() == 128 + signal.SIGINT
     else:
         owner.types("\x04")
-        assert owner.ended() == EX_CONFIG
+        assert owner.wait_for_end() == EX_CONFIG
     assert "Traceback" not in owner.said
     assert files(keg.config.parent) == {}
 
 
 @pytest.mark.parametrize("words", [["--setup", "--check"], ["--json"], ["--server", SERVER], ["--check", "--server", SERVER], ["x"]])
 def test_modes_and_options_that_exclude_each_other_are_a_wrong_command_line(keg: Keg, words: list[str]) -> None:
-    done = keg.by_hand(*words)
+    done = keg.run_mode(*words)
     assert done.returncode == 2
     assert "usage: kegnet-client" in done.stderr

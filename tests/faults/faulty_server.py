@@ -78,7 +78,7 @@ class FaultyServerCase:
         self.keg.start()
         before_kb = peak_kb(self.keg)
         line = self.keg.syslog.wait(self.kind, LOGGED_WITHIN_S)
-        assert re.search(f"{self.kind}.*({pattern}).*; trying again; {len(self.made)} pours wait", line), line
+        assert re.search(f"{self.kind}.*({pattern}).*; retrying; {len(self.made)} pours wait", line), line
         assert len(self.keg.waiting()) == len(self.made)
         assert peak_kb(self.keg) < before_kb + GROWTH_KB
 

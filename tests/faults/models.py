@@ -93,7 +93,7 @@ def check_w1_slave(content: bytes) -> None:
     answer = content.decode("ascii", "replace")
     expected = millicelsius(answer)
     try:
-        judged = thermometer.judge(PROBE, answer)
+        judged = thermometer.parse_reading(PROBE, answer)
     except thermometer.SensorError as error:
         assert expected is None, f"refused ({error}), but it is a reading of {expected}"
         assert is_one_clean_line(str(error))
@@ -188,7 +188,7 @@ def check_response(content: bytes) -> None:
     status = int.from_bytes(content[:2], "big") % 700 + 100
     head, _, body = content[2:].partition(b"\n")
     headers = {"Server": "x", "Retry-After": head.decode("latin-1"), "Location": head.decode("latin-1")}
-    result: Result = http_result.judge(status, "Whatever", headers, body, NOW.timestamp())
+    result: Result = http_result.judge_response(status, "Whatever", headers, body, NOW.timestamp())
     assert result.outcome is outcome(status)
     assert is_one_clean_line(result.reason) or len(result.reason) < 700
     assert result.reason.isprintable()

@@ -24,8 +24,8 @@ import requests  # noqa: E402
 import sqlalchemy as sa  # noqa: E402
 from kegnet.server import schema  # noqa: E402
 from M2Crypto import RSA  # noqa: E402
+from support.kegnet_server import KegnetServer  # noqa: E402
 from support.pki import openssl  # noqa: E402
-from support.standin import StandIn  # noqa: E402
 
 CLIENTS = 10_000
 PING_INTERVAL_S = 600
@@ -38,7 +38,7 @@ class Load:
     def __init__(self, folder: Path, url: str) -> None:
         openssl("genrsa", "-out", folder / "key.pem", "2048")
         self._key = RSA.load_key(str(folder / "key.pem"))
-        self.server = StandIn(folder / "server", None, url=url)
+        self.server = KegnetServer(folder / "server", None, url=url)
         public = openssl("rsa", "-in", folder / "key.pem", "-pubout").decode()
         self.clients = [str(uuid.uuid4()) for _ in range(CLIENTS)]
         rows = [{"id": each, "name": each[:8], "public_key": public, "added_ms": 0} for each in self.clients]

@@ -14,7 +14,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "lib")]
 from household.conftest import Browsers  # noqa: E402
 from kegnet.server.demo import PINS  # noqa: E402
 from kegnet.server.history import make_up  # noqa: E402
-from support.standin import StandIn  # noqa: E402
+from support.kegnet_server import KegnetServer  # noqa: E402
 from support.wait import wait_for  # noqa: E402
 
 CLIENT = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
@@ -24,10 +24,10 @@ SHOTS = (("laptop", 1100, 1250), ("phone", 500, 1100))
 def main() -> None:
     """Takes all four."""
     with tempfile.TemporaryDirectory() as folder:
-        server, browsers = StandIn(Path(folder), None), Browsers()
+        server, browsers = KegnetServer(Path(folder), None), Browsers()
         now_ms = time.time_ns() // 10**6
         server.store.set_client(CLIENT, name="Garage", public_key="", coldest=2000, warmest=6500)
-        for pin, name in zip(PINS, ("IPA", "Stout")):
+        for pin, name in zip(PINS, ("IPA", "Stout"), strict=True):
             server.store.set_tap(CLIENT, pin, name=name, keg_ml=19_000, tapped_ms=now_ms - 4 * 86_400_000)
         make_up(server.store, CLIENT, PINS, now_ms)
         for name, width, height in SHOTS:

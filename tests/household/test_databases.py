@@ -12,8 +12,8 @@ import requests
 import sqlalchemy as sa
 from kegnet.server import schema, views
 from kegnet.server.store import Store, StoreError
+from support.kegnet_server import KegnetServer
 from support.pki import openssl, signature
-from support.standin import StandIn
 from support.wait import wait_for
 
 CLIENT = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
@@ -87,8 +87,8 @@ def test_everyone_is_told_of_though_a_page_has_fifty(url: str) -> None:
 def test_no_message_that_was_accepted_is_lost_when_the_server_is_killed(url: str, key: Path, tmp_path: Path) -> None:
     accepted: list[str] = []
     for life in range(3):
-        server = StandIn(tmp_path / f"life{life}", None, url=url)
-        server.know(CLIENT, openssl("rsa", "-in", key, "-pubout").decode())
+        server = KegnetServer(tmp_path / f"life{life}", None, url=url)
+        server.add_client(CLIENT, openssl("rsa", "-in", key, "-pubout").decode())
         fields = [{"id": CLIENT, "temp": "4187", "ts": str(1_700_000_000_000 + 1000 * life + number)} for number in range(200)]
         signed = [{**each, "sig": signature(key, ",".join(each.values()))} for each in fields]
 

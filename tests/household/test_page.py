@@ -13,7 +13,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
 from support.keg import Keg
-from support.standin import StandIn
+from support.kegnet_server import KegnetServer
 from support.wait import wait_for
 
 
@@ -21,7 +21,9 @@ def text(browser: WebDriver) -> str:
     return str(browser.find_element(By.ID, "kegs").text)
 
 
-def test_a_pour_is_on_the_page_within_two_seconds_and_nothing_comes_from_elsewhere(keg: Keg, kegnet: StandIn, browsers: Browsers) -> None:
+def test_a_pour_is_on_the_page_within_two_seconds_and_nothing_comes_from_elsewhere(
+    keg: Keg, kegnet: KegnetServer, browsers: Browsers
+) -> None:
     kegnet.store.set_client(keg.client_id, name="Garage")
     kegnet.store.set_tap(keg.client_id, 0, name="IPA", keg_ml=19_000, tapped_ms=0)
     keg.start()
@@ -42,7 +44,7 @@ def test_a_pour_is_on_the_page_within_two_seconds_and_nothing_comes_from_elsewhe
     assert [address for address in loaded if not address.startswith(kegnet.page_url)] == []
 
 
-def test_each_reader_has_units_of_their_own(keg: Keg, kegnet: StandIn, browsers: Browsers) -> None:
+def test_each_reader_has_units_of_their_own(keg: Keg, kegnet: KegnetServer, browsers: Browsers) -> None:
     keg.start()
     kegnet.wait_for_messages("ping", keg)
     browser = browsers.start()
@@ -58,7 +60,7 @@ def test_each_reader_has_units_of_their_own(keg: Keg, kegnet: StandIn, browsers:
 
 
 def test_it_says_so_where_the_server_is_gone(tmp_path: Path, browsers: Browsers) -> None:
-    server = StandIn(tmp_path / "server", None)
+    server = KegnetServer(tmp_path / "server", None)
     browser = browsers.start()
     browser.get(server.page_url)
     assert "kegnet-server clients add" in text(browser)
@@ -67,7 +69,7 @@ def test_it_says_so_where_the_server_is_gone(tmp_path: Path, browsers: Browsers)
     wait_for(lambda: "does not answer" in browser.find_element(By.ID, "stale").text)
 
 
-def test_a_change_wants_the_password_and_shows_on_the_page(keg: Keg, kegnet: StandIn, browsers: Browsers) -> None:
+def test_a_change_wants_the_password_and_shows_on_the_page(keg: Keg, kegnet: KegnetServer, browsers: Browsers) -> None:
     set_password(kegnet.store, "open sesame")
     kegnet.store.set_tap(keg.client_id, 3)
     address = kegnet.page_url.replace("https://", "https://anybody:open%20sesame@")
@@ -87,7 +89,7 @@ def test_a_change_wants_the_password_and_shows_on_the_page(keg: Keg, kegnet: Sta
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_phone_and_laptop_light_and_dark(keg: Keg, kegnet: StandIn, browsers: Browsers, dark: bool) -> None:
+def test_phone_and_laptop_light_and_dark(keg: Keg, kegnet: KegnetServer, browsers: Browsers, dark: bool) -> None:
     for width in (360, 1100):
         browser = browsers.start(width, dark=dark)
         browser.get(kegnet.page_url)
@@ -96,7 +98,7 @@ def test_phone_and_laptop_light_and_dark(keg: Keg, kegnet: StandIn, browsers: Br
         assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out"
 
 
-def test_it_is_read_aloud_and_walked_through_by_keyboard(keg: Keg, kegnet: StandIn, browsers: Browsers) -> None:
+def test_it_is_read_aloud_and_walked_through_by_keyboard(keg: Keg, kegnet: KegnetServer, browsers: Browsers) -> None:
     kegnet.store.set_client(keg.client_id, name="Garage", warmest=4000)
     kegnet.store.set_tap(keg.client_id, 0, name="IPA", keg_ml=19_000, tapped_ms=0)
     keg.start()

@@ -13,14 +13,14 @@ from pathlib import Path
 from kegnet.server.history import make_up
 from kegnet.server.page import STREAMS
 from support.keg import Keg
+from support.kegnet_server import KegnetServer
 from support.pki import Certificate
-from support.standin import StandIn
 from support.wait import wait_for
 from system.container import CACHE
 
 
 def test_home_assistant_finds_the_kegs_by_itself(keg: Keg, broker: int, certificate: Certificate, tmp_path: Path) -> None:
-    server = StandIn(tmp_path / "server", certificate, "--mqtt", f"mqtt://127.0.0.1:{broker}")
+    server = KegnetServer(tmp_path / "server", certificate, "--mqtt", f"mqtt://127.0.0.1:{broker}")
     server.register(keg)
     server.store.set_client(keg.client_id, name="Garage", warmest=4000)
     keg.start(serviceBaseURL=server.base_url)
@@ -48,7 +48,7 @@ def test_home_assistant_finds_the_kegs_by_itself(keg: Keg, broker: int, certific
 
 
 def test_the_description_holds_whatever_is_asked(keg: Keg, tmp_path: Path) -> None:
-    server = StandIn(tmp_path / "server", None)
+    server = KegnetServer(tmp_path / "server", None)
     server.register(keg)
     make_up(server.store, keg.client_id, (0, 2), time.time_ns() // 10**6)
     # As a program below the environment's python, for its own first line names the place where it was made.
@@ -66,7 +66,7 @@ def test_the_description_holds_whatever_is_asked(keg: Keg, tmp_path: Path) -> No
 
 
 def test_metrics_and_csv(keg: Keg, tmp_path: Path) -> None:
-    server = StandIn(tmp_path / "server", None)
+    server = KegnetServer(tmp_path / "server", None)
     server.register(keg)
     keg.start(serviceBaseURL=server.base_url)
     server.wait_for_messages("ping", keg)
@@ -87,7 +87,7 @@ def test_metrics_and_csv(keg: Keg, tmp_path: Path) -> None:
 
 
 def test_readers_who_come_and_go_leave_room_for_others_and_too_many_are_told(keg: Keg, tmp_path: Path) -> None:
-    server = StandIn(tmp_path / "server", None)
+    server = KegnetServer(tmp_path / "server", None)
     address = urllib.parse.urlsplit(server.page_url).netloc
 
     def listen() -> http.client.HTTPConnection:

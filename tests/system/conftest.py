@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from kegnet import __version__
 from support.keg import REPOSITORY
+from support.kegnet_server import KegnetServer
 from support.pki import Certificate
-from support.standin import StandIn
 from system.container import CLIENT_PACKAGES, Machine, copy_source, root_file_system
 from system.kegerator import Site
 
@@ -56,7 +56,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def ready(suite: str, tmp_path: Path, kegnet: StandIn, ca: Certificate) -> Iterator[Site]:
+def ready(suite: str, tmp_path: Path, kegnet: KegnetServer, ca: Certificate) -> Iterator[Site]:
     """A Debian with the packages that the client needs, but without the client."""
     machine = Machine(root_file_system(suite, *CLIENT_PACKAGES, name="ready"), tmp_path)
     yield Site(machine, kegnet, ca)
@@ -64,7 +64,7 @@ def ready(suite: str, tmp_path: Path, kegnet: StandIn, ca: Certificate) -> Itera
 
 
 @pytest.fixture
-def fresh(suite: str, tmp_path: Path, kegnet: StandIn, ca: Certificate) -> Iterator[Site]:
+def fresh(suite: str, tmp_path: Path, kegnet: KegnetServer, ca: Certificate) -> Iterator[Site]:
     """A fresh Debian, without the packages that the client needs."""
     machine = Machine(root_file_system(suite, name="fresh"), tmp_path)
     yield Site(machine, kegnet, ca)
@@ -72,7 +72,7 @@ def fresh(suite: str, tmp_path: Path, kegnet: StandIn, ca: Certificate) -> Itera
 
 
 @pytest.fixture(scope="module")
-def site(suite: str, tmp_path_factory: pytest.TempPathFactory, kegnet: StandIn, ca: Certificate) -> Iterator[Site]:
+def site(suite: str, tmp_path_factory: pytest.TempPathFactory, kegnet: KegnetServer, ca: Certificate) -> Iterator[Site]:
     """A Debian with the client installed, configured and running; shared by the tests of a module."""
     machine = Machine(root_file_system(suite, *CLIENT_PACKAGES, name="ready"), tmp_path_factory.mktemp(suite))
     made = Site(machine, kegnet, ca)

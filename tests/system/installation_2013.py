@@ -68,7 +68,7 @@ def lay_out(site: Site) -> None:
     machine, share = site.machine, site.machine.share
     site.client_id = str(uuid.uuid4())
     openssl("genrsa", "-traditional", "-out", share / "privkey.pem", "2048")
-    site.kegnet.know(site.client_id, openssl("rsa", "-in", share / "privkey.pem", "-pubout").decode())
+    site.kegnet.add_client(site.client_id, openssl("rsa", "-in", share / "privkey.pem", "-pubout").decode())
     assert "BEGIN RSA PRIVATE KEY" in (share / "privkey.pem").read_text()
     (share / "client.conf").write_text(CONF.format(client=site.client_id, base_url=site.kegnet.base_url.replace("/v2", "/v1")))
     (share / "kegnet-client.service").write_text(CLIENT_UNIT)

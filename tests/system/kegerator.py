@@ -6,8 +6,8 @@ import re
 import shutil
 from pathlib import Path
 
+from support.kegnet_server import KegnetServer
 from support.pki import Certificate
-from support.standin import StandIn
 from support.wait import wait_for
 from system.container import Machine
 
@@ -18,7 +18,7 @@ SPOOL = "/usr/share/kegnet-client/spool"
 class Site:
     """A machine, the server that its client sends to, and the client's UUID once it is set up."""
 
-    def __init__(self, machine: Machine, kegnet: StandIn, ca: Certificate) -> None:
+    def __init__(self, machine: Machine, kegnet: KegnetServer, ca: Certificate) -> None:
         self.machine = machine
         self.kegnet = kegnet
         self.client_id = ""
@@ -47,7 +47,7 @@ class Site:
         """Registers the UUID and the public key that are in `output`."""
         self.client_id = re.findall(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", output)[0]
         public = re.findall("-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----\n", output, re.DOTALL)[0]
-        self.kegnet.know(self.client_id, public)
+        self.kegnet.add_client(self.client_id, public)
 
     def edit_two_lines(self) -> None:
         """A good uuid and serviceBaseURL in client.conf."""

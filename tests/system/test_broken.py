@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.moody import Moody
 from support.pki import Certificate, issue
+from support.scripted_server import ScriptedServer
 from support.wait import wait_for
 from system.kegerator import CONF, SPOOL, Site
 
@@ -140,7 +140,7 @@ def test_a_broken_set_up_gets_a_line_with_its_fix(whole: Site, broken: object, l
 
 
 def test_an_expired_certificate_gets_a_line_with_its_fix(whole: Site, ca: Certificate, tmp_path: Path) -> None:
-    server = Moody(issue(ca, tmp_path, "expired", days=0))
+    server = ScriptedServer(issue(ca, tmp_path, "expired", days=0))
     set_parameter(whole, "serviceBaseURL", server.base_url)
     failures = [finding for finding in check(whole) if finding.startswith("failure  ")]
     server.close()

@@ -9,8 +9,8 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from support.kegnet_server import KegnetServer
 from support.pki import Certificate
-from support.standin import StandIn
 from support.wait import wait_for
 from system.guest import HOST, ONE_AT_A_TIME, Guest
 
@@ -22,14 +22,14 @@ CLIENT = str(uuid.uuid4())
 
 
 @pytest.fixture(scope="module")
-def guest(tmp_path_factory: pytest.TempPathFactory, kegnet: StandIn, ca: Certificate) -> Iterator[Guest]:
+def guest(tmp_path_factory: pytest.TempPathFactory, kegnet: KegnetServer, ca: Certificate) -> Iterator[Guest]:
     """The guest, its client configured for the test server, with an emulated bus master; its clock is not set."""
     machine = Guest(tmp_path_factory.mktemp("guest"), ca.certificate)
     base_url = kegnet.base_url.replace("127.0.0.1", HOST)
     machine.sh(f"sed -i -e 's|^uuid =.*|uuid = {CLIENT}|' -e 's|^serviceBaseURL =.*|serviceBaseURL = {base_url}|' {HOME}/conf/client.conf")
     machine.sh(f"echo pingInterval = 2 >> {HOME}/conf/client.conf")
     public = machine.sh(f"openssl rsa -in {HOME}/conf/privkey.pem -pubout 2>/dev/null")
-    kegnet.know(CLIENT, public)
+    kegnet.add_client(CLIENT, public)
     # By default the driver notices a probe that appears or disappears only after minutes.
     machine.sh("modprobe wire timeout=1 slave_ttl=2 && modprobe -a vhci_hcd w1_therm ds2490")
     set_probe(machine, t=21.5)
@@ -56,16 +56,16 @@ def wait_for_probe(guest: Guest, there: bool) -> None:
     wait_for(lambda: guest.sh(f"test -e {path} && echo there || echo gone", check=False) == ("there\n" if there else "gone\n"), 90, 0.5)
 
 
-def temperatures(kegnet: StandIn) -> list[object]:
+def temperatures(kegnet: KegnetServer) -> list[object]:
     return [ping["temp"] for ping in kegnet.messages_of("ping", CLIENT)]
 
 
-def sent(kegnet: StandIn, millicelsius: int) -> None:
+def sent(kegnet: KegnetServer, millicelsius: int) -> None:
     """Waits until a ping with that temperature has arrived."""
     wait_for(lambda: millicelsius in temperatures(kegnet), 60)
 
 
-def test_a_cold_boot_in_1970_sends_nothing_until_the_time_is_set(guest: Guest, kegnet: StandIn) -> None:
+def test_a_cold_boot_in_1970_sends_nothing_until_the_time_is_set(guest: Guest, kegnet: KegnetServer) -> None:
     print(guest.wait_for_log("1970-01-01"))
     assert guest.property("ActiveState") == "active"
     assert guest.property("StatusText").startswith("the clock is not set")
@@ -80,14 +80,14 @@ def test_a_cold_boot_in_1970_sends_nothing_until_the_time_is_set(guest: Guest, k
 
 
 @pytest.mark.parametrize("degrees", [-3.25, 0.0, 4.1875])
-def test_a_temperature_read_by_the_kernels_driver_arrives(guest: Guest, kegnet: StandIn, degrees: float) -> None:
+def test_a_temperature_read_by_the_kernels_driver_arrives(guest: Guest, kegnet: KegnetServer, degrees: float) -> None:
     set_probe(guest, t=degrees)
     sent(kegnet, int(degrees * 1000))
     print(guest.sh(f"cat /sys/bus/w1/devices/{PROBE}/w1_slave"))
 
 
 @pytest.mark.parametrize(("mode", "logged"), [("zero", "shorted to ground"), ("por", "lost power"), ("crc", "gave an empty answer")])
-def test_a_fault_on_the_bus_sends_nothing_and_is_logged(guest: Guest, kegnet: StandIn, mode: str, logged: str) -> None:
+def test_a_fault_on_the_bus_sends_nothing_and_is_logged(guest: Guest, kegnet: KegnetServer, mode: str, logged: str) -> None:
     before = guest.log().count(logged)
     degrees = 5.0 + len(mode) / 16
     # One temperature for both: a conversion during the fault can be read after it, and is correct.
@@ -105,7 +105,7 @@ def test_a_fault_on_the_bus_sends_nothing_and_is_logged(guest: Guest, kegnet: St
 
 
 @pytest.mark.parametrize("degrees", [6.5, 6.75, 7.0])
-def test_a_probe_unplugged_and_plugged_again(guest: Guest, kegnet: StandIn, degrees: float) -> None:
+def test_a_probe_unplugged_and_plugged_again(guest: Guest, kegnet: KegnetServer, degrees: float) -> None:
     set_probe(guest, mode="absent")
     # The kernel waits for readers here: a client that reads without a pause keeps an unplugged probe in the list.
     wait_for_probe(guest, False)
@@ -115,7 +115,7 @@ def test_a_probe_unplugged_and_plugged_again(guest: Guest, kegnet: StandIn, degr
     sent(kegnet, int(degrees * 1000))
 
 
-def test_the_bus_master_is_removed_and_connected_again(guest: Guest, kegnet: StandIn) -> None:
+def test_the_bus_master_is_removed_and_connected_again(guest: Guest, kegnet: KegnetServer) -> None:
     before = guest.log().count("no temperature, so no ping")
     guest.sh("systemctl stop ds2490")
     wait_for_probe(guest, False)

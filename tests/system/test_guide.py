@@ -24,7 +24,8 @@ def command(fragment: str) -> str:
 
 def program(language: str) -> str:
     """The program in that language that writes a pour."""
-    return next(text for text in re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL) if ".pour" in text)
+    programs = re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return str(next(text for text in programs if ".pour" in text))
 
 
 def test_from_the_package_to_a_pour_that_arrives_by_the_readmes_commands(fresh: Site, package: Path) -> None:

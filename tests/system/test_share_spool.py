@@ -56,7 +56,7 @@ def spool(tmp_path: Path) -> Iterator[Path]:
 
 def share(spool: Path) -> str:
     """Runs the script as service/install does; what it prints."""
-    command = ["/usr/bin/python3", "-I", SCRIPT, spool, GROUP]
+    command: list[str | Path] = ["/usr/bin/python3", "-I", SCRIPT, spool, GROUP]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20).stdout
 
 
@@ -80,7 +80,7 @@ def attacker(spool: Path, secret: Path) -> Iterator[None]:
     own.mkdir()
     os.chown(own, NOBODY, NOBODY)
     group = grp.getgrnam(GROUP).gr_gid
-    command = [sys.executable, "-c", ATTACK, own, spool, secret]
+    command: list[str | Path] = [sys.executable, "-c", ATTACK, own, spool, secret]
     process = subprocess.Popen(command, user=NOBODY, group=NOBODY, extra_groups=[group], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:

@@ -74,7 +74,7 @@ def test_the_shipped_template_names_every_parameter_and_wants_but_the_two_that_a
 
 def test_an_address_without_a_version_is_taken_with_a_warning(tmp_path: Path) -> None:
     (warning,) = loaded(tmp_path, COMPLETE.replace("/rest/v2", "")).warnings
-    assert "serviceBaseURL = https://www.kegnetwork.com: does not end in the API's version" in warning
+    assert "serviceBaseURL = https://www.kegnetwork.com: does not end in a version such as /v2" in warning
 
 
 def test_an_unknown_parameter_is_named(tmp_path: Path) -> None:

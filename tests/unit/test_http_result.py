@@ -9,7 +9,7 @@ import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
-from kegnet.client.http_result import RETRY_AFTER_LIMIT_S, judge, judge_failure, retry_after_s
+from kegnet.client.http_result import RETRY_AFTER_LIMIT_S, judge_failure, judge_response, retry_after_s
 from kegnet.client.outcome import Outcome
 from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import InvalidHeader, MaxRetryError, NewConnectionError, ProtocolError, ReadTimeoutError
@@ -34,7 +34,7 @@ def expected(status: int) -> Outcome:
 
 @given(st.integers(100, 999), st.binary(max_size=50), st.text(max_size=20))
 def test_each_status_has_the_outcome_of_the_contract(status: int, body: bytes, header: str) -> None:
-    result = judge(status, "Whatever", CaseInsensitiveDict({"Retry-After": header, "Location": header}), body, NOW_S)
+    result = judge_response(status, "Whatever", CaseInsensitiveDict({"Retry-After": header, "Location": header}), body, NOW_S)
     assert result.outcome is expected(status)
     assert result.reason.isprintable()
     assert len(result.reason) < 1000
@@ -42,14 +42,14 @@ def test_each_status_has_the_outcome_of_the_contract(status: int, body: bytes, h
 
 def test_a_status_line_without_its_end_is_no_answer() -> None:
     for phrase in ("", "O"):
-        assert judge(200, phrase, {}, b"", NOW_S).outcome is Outcome.FAILED
-    assert judge(200, "OK", {}, b"", NOW_S).outcome is Outcome.ACCEPTED
-    assert judge(200, "", {"Content-Length": "0"}, b"", NOW_S).outcome is Outcome.ACCEPTED
-    assert judge(503, "Later", {}, b"", NOW_S).outcome is Outcome.BUSY
+        assert judge_response(200, phrase, {}, b"", NOW_S).outcome is Outcome.FAILED
+    assert judge_response(200, "OK", {}, b"", NOW_S).outcome is Outcome.ACCEPTED
+    assert judge_response(200, "", {"Content-Length": "0"}, b"", NOW_S).outcome is Outcome.ACCEPTED
+    assert judge_response(503, "Later", {}, b"", NOW_S).outcome is Outcome.BUSY
 
 
 def test_a_redirect_names_its_target() -> None:
-    result = judge(302, "Found", {"Location": "https://portal.example/\n"}, b"", NOW_S)
+    result = judge_response(302, "Found", {"Location": "https://portal.example/\n"}, b"", NOW_S)
     assert result.reason == "302 Found, a redirect to https://portal.example/\\n, not followed"
 
 

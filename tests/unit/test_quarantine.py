@@ -13,7 +13,7 @@ from kegnet.core.syslog_handler import escape_name
 
 LINE = "0,586,8213,1372686435017\n"
 POUR = Pour(0, 586, 8213, 1372686435017)
-NO_REASON = "the log does not have the reason any more"
+NO_REASON = "the log no longer contains the reason"
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def test_any_order_of_changes_hands_out_what_a_sorted_list_would(changes: list[t
         else:
             model[name] = Entry(name, mtime, Attempts(failures, due))
             made.put(model[name])
-        due_now = sorted((entry for entry in model.values() if entry.due <= now), key=lambda entry: entry.order)
+        due_now = sorted((entry for entry in model.values() if entry.due <= now), key=lambda entry: entry.sort_key)
         assert made.next(now) == (due_now[0] if due_now else None)
         later = min((max(entry.due, now) for entry in model.values()), default=NEVER)
         assert made.next_due(now) == later

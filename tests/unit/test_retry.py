@@ -97,7 +97,7 @@ def test_a_failure_to_connect_does_not_count_for_the_order() -> None:
     retry = Retry(600)
     assert retry.record_pour("x", Attempts(), result(Outcome.NO_CONNECTION), now=0)[1] == Attempts()
     for outcome in (Outcome.FAILED, Outcome.BUSY, Outcome.REFUSED):
-        assert retry.record_pour("x", Attempts(), result(outcome), now=0)[1].order > Attempts().order
+        assert retry.record_pour("x", Attempts(), result(outcome), now=0)[1].sort_key > Attempts().sort_key
 
 
 def test_a_sensor_without_a_reading_holds_pings_until_it_is_read_again() -> None:

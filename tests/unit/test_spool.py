@@ -14,7 +14,7 @@ from kegnet.client.outcome import Fate
 from kegnet.client.retry import Attempts
 from kegnet.client.spool import NotAFileError, Report, Spool, files, removals
 from kegnet.client.spool import spool as spool_module
-from kegnet.client.spool.watch import steps_to
+from kegnet.client.spool.watch import path_components
 from kegnet.client.uploader import quiet_time_s
 
 LINE = "0,1,2,3\n"
@@ -61,7 +61,7 @@ def finish(spool: Spool, name: str, fate: Fate, now: float = 0) -> None:
 
 
 def test_more_than_is_kept_in_memory_is_handed_out_oldest_first(folder: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spool_module, "BATCH", 10)
+    monkeypatch.setattr(spool_module, "BATCH_NAMES", 10)
     spool.close()
     for number in range(35):
         os.utime(drop(folder, f"{number:02}.pour"), (number, number))
@@ -88,9 +88,9 @@ def test_with_nothing_to_do_nothing_is_due_for_minutes(spool: Spool) -> None:
 
 @pytest.mark.parametrize("how", ["put off", "dropped"])
 def test_what_cannot_be_sent_hides_nothing_behind_it(folder: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
-    monkeypatch.setattr(spool_module, "BATCH", 2)
-    monkeypatch.setattr(spool_module, "HELD", 3)
-    monkeypatch.setattr(spool_module, "KEPT", 5)
+    monkeypatch.setattr(spool_module, "BATCH_NAMES", 2)
+    monkeypatch.setattr(spool_module, "HELD_NAMES", 3)
+    monkeypatch.setattr(spool_module, "MEMORY_NAMES", 5)
     spool.close()
     for number in range(20):
         os.utime(drop(folder, f"{number:02}.pour"), (number, number))
@@ -109,7 +109,7 @@ def test_what_cannot_be_sent_hides_nothing_behind_it(folder: Path, spool: Spool,
 
 
 def test_files_that_cannot_be_read_take_no_memory_from_those_that_wait(folder: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spool_module, "HELD", 3)
+    monkeypatch.setattr(spool_module, "HELD_NAMES", 3)
     for number in range(20):
         drop(folder, f"{number:02}.pour")
     (folder / "incomplete.pour").write_text("0,1,2,3")
@@ -169,15 +169,15 @@ def test_only_the_unlink_is_retried(folder: Path, spool: Spool, monkeypatch: pyt
         unwritable(patch)
         finish(spool, "x.pour", Fate.DELETE)
     assert (spool.next(now=1), spool.maintain_due(now=1)) == (None, removals.REMOVE_AGAIN_S)
-    assert "does not permit" in spool.trouble
+    assert "does not permit" in spool.problem
     spool.maintain(now=removals.REMOVE_AGAIN_S)
-    assert (os.listdir(folder), spool.trouble) == ([], "")
+    assert (os.listdir(folder), spool.problem) == ([], "")
 
 
 def test_when_too_many_removals_are_pending_no_more_pours_are_handed_out(
     folder: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(removals, "PENDING", 3)
+    monkeypatch.setattr(removals, "PENDING_LIMIT", 3)
     for number in range(5):
         drop(folder, f"{number}.pour")
     read_events(spool)
@@ -286,12 +286,12 @@ def test_inotify_reports_a_state_and_a_later_change_is_another_state(folder: Pat
 def test_a_second_client_reports_the_lock_and_takes_over_when_the_first_ends(folder: Path, spool: Spool) -> None:
     drop(folder, "x.pour")
     second = Spool(folder, now=0)
-    assert "is in use by another kegnet-client" in second.trouble
+    assert "is in use by another kegnet-client" in second.problem
     assert second.next(now=0) is None
     assert second.maintain_due(now=0) <= 5
     spool.close()
     second.maintain(now=5)
-    assert (second.trouble, next_name(second, 5)) == ("", "x.pour")
+    assert (second.problem, next_name(second, 5)) == ("", "x.pour")
     second.close()
 
 
@@ -303,19 +303,19 @@ def test_a_file_system_without_locks_is_a_warning(folder: Path, spool: Spool, mo
     spool.close()
     drop(folder, "x.pour")
     unlocked = Spool(folder, now=0)
-    assert "cannot be locked (Operation not supported)" in unlocked.trouble
+    assert "cannot be locked (Operation not supported)" in unlocked.problem
     assert next_name(unlocked) == "x.pour"
     unlocked.close()
 
 
 def test_a_spool_that_does_not_exist_yet_is_waited_for(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "later", now=0)
-    assert f"does not exist; fix: mkdir -p {tmp_path / 'later'}" in spool.trouble
+    assert f"does not exist; fix: mkdir -p {tmp_path / 'later'}" in spool.problem
     assert spool.maintain_due(now=0) <= 5
     (tmp_path / "later").mkdir()
     drop(tmp_path / "later", "x.pour")
     spool.maintain(now=5)
-    assert (spool.trouble, next_name(spool, 5)) == ("", "x.pour")
+    assert (spool.problem, next_name(spool, 5)) == ("", "x.pour")
     spool.close()
 
 
@@ -345,10 +345,10 @@ def test_a_change_on_the_way_to_the_spool_is_noticed_at_once(tmp_path: Path, how
     spool.close()
 
 
-def test_the_steps_to_a_path_contain_links_and_where_they_lead(tmp_path: Path) -> None:
+def test_the_components_of_a_path_contain_links_and_where_they_lead(tmp_path: Path) -> None:
     (tmp_path / "real" / "deep").mkdir(parents=True)
     (tmp_path / "link").symlink_to("real")
-    steps = steps_to(tmp_path / "link" / "deep")
+    steps = path_components(tmp_path / "link" / "deep")
     assert [str(step.relative_to(tmp_path)) for step in steps if step.is_relative_to(tmp_path) and step != tmp_path] == ["link", "real"]
 
 
@@ -388,14 +388,14 @@ def test_a_link_that_vanishes_while_the_way_is_being_watched_does_not_lock_the_c
     real_readlink = os.readlink
     failures = [FileNotFoundError(2, "No such file or directory")]
 
-    def readlink(*arguments: object, **options: object) -> str:
+    def readlink(path: str | Path) -> str:
         if failures:
             raise failures.pop()
-        return real_readlink(*arguments, **options)  # type: ignore[arg-type]
+        return str(real_readlink(path))
 
     drop(folder, "x.pour")
     monkeypatch.setattr(os, "readlink", readlink)
     found = Spool(folder.parent / "link", now=0)
     found.maintain(now=10)
-    assert (found.trouble, next_name(found, 10)) == ("", "x.pour")
+    assert (found.problem, next_name(found, 10)) == ("", "x.pour")
     found.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kegnet.client.thermometer import FAMILIES, Reading, SensorError, Thermometer, judge
+from kegnet.client.thermometer import FAMILIES, Reading, SensorError, Thermometer, parse_reading
 from kegnet.server.demo import w1_slave
 
 PROBE = "28-0000054c9f11"
@@ -19,7 +19,7 @@ def probe(devices: Path, name: str, answer: str) -> None:
 
 
 def test_the_documented_answer() -> None:
-    assert judge(PROBE, "43 01 4b 46 7f ff 0c 10 97 : crc=97 YES\n43 01 4b 46 7f ff 0c 10 97 t=20187\n") == 20187
+    assert parse_reading(PROBE, "43 01 4b 46 7f ff 0c 10 97 : crc=97 YES\n43 01 4b 46 7f ff 0c 10 97 t=20187\n") == 20187
 
 
 def test_the_crc_is_the_one_that_the_kernel_prints() -> None:
@@ -29,7 +29,7 @@ def test_the_crc_is_the_one_that_the_kernel_prints() -> None:
 @given(st.integers(min_value=-55 * 16, max_value=125 * 16).filter(lambda raw: raw != 85 * 16))
 def test_every_step_of_the_range_is_a_reading(sixteenths: int) -> None:
     millicelsius = sixteenths * 1000 // 16
-    assert judge(PROBE, w1_slave(millicelsius)) == millicelsius
+    assert parse_reading(PROBE, w1_slave(millicelsius)) == millicelsius
 
 
 @given(st.integers(min_value=0, max_value=8), st.integers(min_value=1, max_value=255))
@@ -38,13 +38,13 @@ def test_a_verdict_of_no_is_never_a_reading(place: int, flip: int) -> None:
     scratchpad = bytearray.fromhex(text[:26])
     scratchpad[place] ^= flip
     with pytest.raises(SensorError):
-        judge(PROBE, scratchpad.hex(" ") + text[26:])
+        parse_reading(PROBE, scratchpad.hex(" ") + text[26:])
 
 
 @given(st.text(max_size=120) | st.text("0123456789abcdef :=crcYESNOt-\n", max_size=120))
 def test_no_other_text_is_a_reading_or_anything_but_a_sensor_error(text: str) -> None:
     with pytest.raises(SensorError):
-        judge(PROBE, text)
+        parse_reading(PROBE, text)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -1,4 +1,4 @@
-"""client.conf: an INI file with one section, read into a frozen Config or refused in one helpful line."""
+"""Reads client.conf, an INI file with one section, into a frozen Config."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ W1_DEVICES = Path("/sys/bus/w1/devices")
 
 _LIB = Path(__file__).resolve().parents[2]
 ROOT = _LIB.parent if _LIB.name == "lib" else Path("/usr/share/kegnet-client")
-"""The directory of `conf/` and `spool/`: the parent of `lib/`, or the installed place where pip has put this file elsewhere."""
+"""The directory of `conf/` and `spool/`: the parent of `lib/`, or the default if pip has installed this file elsewhere."""
 DEFAULT_PATH = ROOT / "conf" / "client.conf"
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _PROBE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{12}")
 _LABEL = "[A-Za-z0-9_-]{1,63}"
 _ZONE = "%(25)?(?![2-7][0-9A-Fa-f])[A-Za-z0-9_.-]+"
-"""An interface's name, as it is or after RFC 6874. It must not look like an escaped letter: requests would decode it."""
+"""The zone of an IPv6 address, with `%` or `%25` (RFC 6874). It must not look like a percent-escape: requests would decode it."""
 _NETLOC = re.compile(rf"({_LABEL}(\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+({_ZONE})?\])(:[0-9]{{0,5}})?")
 
 BASE_URL_TAKES = "the REST API's address, e.g. https://www.kegnetwork.com/rest/v2"
-"""A description of a right `serviceBaseURL`."""
+"""Describes a valid `serviceBaseURL`, for messages."""
 _UUID_TAKES = "the client's UUID, e.g. 6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 
 
 @dataclass(frozen=True)
 class Config:
-    """What client.conf says, with defaults filled in and paths made absolute.
+    """The content of client.conf, with defaults and absolute paths.
 
-    `base_url` has no slash at its end. `ca_bundle` None is the system's store. `sensor` None is the first probe found;
-    without `has_sensor` there is no probe, and there are no pings. `warnings` are lines about what is odd but usable.
+    `base_url` has no slash at its end. `ca_bundle` is None for the system's store, `sensor` is None for the first probe found.
+    If `has_sensor` is false, no pings are sent. `warnings` are log lines.
     """
 
     path: Path
@@ -57,12 +57,12 @@ class Config:
 
     @property
     def ts_per_s(self) -> int:
-        """How many units of the API's timestamps make a second: v1 counts seconds, later versions milliseconds."""
+        """Units per second of the API's timestamps: 1 for v1, 1000 for later versions."""
         return 1 if self.base_url.endswith("/v1") else 1000
 
     @property
     def key_file(self) -> Path:
-        """The file to load the key from: systemd's copy where there is one (systemd.exec(5), LoadCredential=)."""
+        """The file to load the key from: systemd's copy if there is one (systemd.exec(5), LoadCredential=)."""
         credential = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), "privkey.pem")
         return credential if credential.exists() else self.private_key
 
@@ -72,7 +72,7 @@ class Config:
 
 
 def command(path: Path, mode: str) -> str:
-    """The shell command that runs a mode of this program for the configuration at `path`, for messages."""
+    """The shell command for a mode of this program, with `--config` if needed; for messages."""
     option = "" if path.absolute() == DEFAULT_PATH else f" --config {shlex.quote(str(path.absolute()))}"
     return f"sudo kegnet-client{option} {mode}"
 
@@ -104,12 +104,12 @@ def read_section(path: Path) -> Section:
 
 
 def default_key(path: Path) -> Path:
-    """Where the private key is unless the configuration at `path` names another place."""
+    """The path of the private key if the configuration at `path` does not name another."""
     return path.parent / "privkey.pem"
 
 
 def default_spool(path: Path) -> Path:
-    """Where the spool is unless the configuration at `path` names another place."""
+    """The path of the spool if the configuration at `path` does not name another."""
     return path.parent.parent / "spool"
 
 
@@ -117,13 +117,16 @@ def _warnings(config: Config) -> list[str]:
     warnings = []
     if not re.search("/v[0-9]+$", config.base_url):
         warnings.append(
-            f"{config.path}: serviceBaseURL = {config.base_url}: does not end in the API's version, such as /rest/v2; version 2 is used"
+            f"{config.path}: serviceBaseURL = {config.base_url}: does not end in a version such as /v2: version 2 is used; fix: add it"
         )
     if config.base_url.startswith("http:") and not _is_private(urlsplit(config.base_url).hostname or ""):
-        warnings.append(f"{config.path}: serviceBaseURL = {config.base_url}: http can be read and changed by anyone on the way; use https")
+        warnings.append(
+            f"{config.path}: serviceBaseURL = {config.base_url}: anyone on the network can read and change http; fix: use https"
+        )
     if config.key_file != config.private_key != default_key(config.path):
-        fix = "put LoadCredential=privkey.pem:PATH into the unit"
-        warnings.append(f"{config.path}: privateKey = {config.private_key}: not used, systemd passes the service its key; {fix}")
+        fix = f"put LoadCredential=privkey.pem:{config.private_key} into the unit"
+        problem = "not used, because systemd passes another key to the service"
+        warnings.append(f"{config.path}: privateKey = {config.private_key}: {problem}; fix: {fix}")
     return [*warnings, *key_warnings(config.private_key)]
 
 
@@ -134,12 +137,12 @@ def key_warnings(key: Path) -> list[str]:
     except OSError:
         return []  # Loading the key reports why it cannot be read.
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        return [f"{key}: other users can read or change the private key (mode {mode:04o}); chmod 600 {shlex.quote(str(key))}"]
+        return [f"{key}: other users can read or change the private key (mode {mode:04o}); fix: chmod 600 {shlex.quote(str(key))}"]
     return []
 
 
 def _is_private(host: str) -> bool:
-    """Whether `host` is this machine or one on the local network, as far as its name or address tells."""
+    """Whether `host` is this machine or one on the local network, judged by its name or address."""
     if host == "localhost" or host.endswith((".localhost", ".local")):
         return True
     try:
@@ -155,7 +158,7 @@ def _uuid(text: str) -> str:
 
 
 def base_url(text: str) -> str:
-    """`text` as a `serviceBaseURL`, without slashes at its end. Raises ValueError; a HintError says why."""
+    """`text` as a `serviceBaseURL`, without slashes at its end. Raises ValueError, or HintError with a reason."""
     parts = urlsplit(text)
     if not re.fullmatch(r"[\x21-\x7e]+", text) or parts.scheme not in ("https", "http") or parts.port == 0:
         raise ValueError

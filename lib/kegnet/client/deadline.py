@@ -1,8 +1,8 @@
-"""One time limit over blocking calls, in a program with a single thread.
+"""A time limit for blocking calls in a program with one thread.
 
-A socket's time-out starts anew with every byte, so a server that sends one byte a second never exceeds it. An
+A socket's time-out restarts with every byte, so a server that sends one byte a second never exceeds it. An
 interval timer (setitimer(2)) does not depend on that: its signal interrupts any blocking system call, and the
-handler raises. The timer runs on the kernel's own clock, which no step of the wall clock moves.
+handler raises. Steps of the wall clock do not affect the timer.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import time
 from types import FrameType, TracebackType
 
 _REPEAT_S = 0.25
-"""The interpreter drops an exception that is raised while a finalizer runs, so the timer repeats."""
+"""Python discards an exception that is raised in a finalizer, so the timer repeats."""
 
 _current: time_limit | None = None
 _end_at = float("inf")
 
 
 class DeadlineExceeded(BaseException):
-    """The work took too long. Not an Exception, so that no library's `except Exception` handles it."""
+    """The time limit is exceeded. A BaseException, so that no library's `except Exception` handles it."""
 
 
 class time_limit:  # noqa: N801 - a context manager, used like a function
     """`with time_limit(30):` raises DeadlineExceeded if the block takes longer than 30 s.
 
-    Main thread only, not nested, and `install()` must have been called. `expired` tells afterwards whether the limit
-    interrupted the block: then whatever the block used may be in any state, and a lock in it may stay locked for ever.
+    Main thread only, not nested, and `install()` must have been called. `expired` is true afterwards if the limit interrupted
+    the block. Then objects that the block used may be inconsistent, and a lock may stay locked.
     """
 
     def __init__(self, limit_s: float) -> None:
@@ -41,11 +41,11 @@ class time_limit:  # noqa: N801 - a context manager, used like a function
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None) -> None:
         global _current
-        # The handler does not raise in here, see below.
+        # `_on_alarm` does not raise in this function, see `_NOT_INTERRUPTED`.
         _current = None
         signal.setitimer(signal.ITIMER_REAL, 0)
         if self.expired and error is not None and kind is not DeadlineExceeded:
-            # A library has wrapped the interruption in an error of its own.
+            # A library has wrapped the interruption in its own error.
             raise DeadlineExceeded from error
 
 
@@ -72,4 +72,4 @@ def _on_alarm(_number: int, frame: FrameType | None) -> None:
 
 
 _NOT_INTERRUPTED = (time_limit.__enter__.__code__, time_limit.__exit__.__code__)
-"""An exception out of one of these would leave the timer running. The alarm repeats, or the block has ended."""
+"""An exception raised in one of these would leave the timer running. Nothing is lost: the alarm repeats, or the block has ended."""

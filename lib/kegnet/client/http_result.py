@@ -1,4 +1,4 @@
-"""What an HTTP response means, or the error that came instead of one. No I/O."""
+"""Turns an HTTP response, or the error instead of one, into a Result. No I/O."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ _TLS_PROBLEMS = {
 }
 
 
-def judge(status: int, phrase: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Result:
-    """What a response means (RFC 9110 §15). `now_s` is Unix time, for a Retry-After that is a date."""
+def judge_response(status: int, phrase: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Result:
+    """The result of a response (RFC 9110 §15). `now_s` is the Unix time, used if Retry-After is a date."""
     standard = _standard_phrase(status)
+    # http.client accepts a status line that was cut off: then there are no headers, and the phrase is incomplete.
     if not headers and phrase != standard and standard.startswith(phrase):
         return Result(Outcome.FAILED, "the answer was cut off in its first line")
     text = escape_name(" ".join(body.decode("utf-8", "replace").split()))
@@ -48,10 +49,9 @@ def judge(status: int, phrase: str, headers: Mapping[str, str], body: bytes, now
     if 200 <= status < 300:
         return Result(Outcome.ACCEPTED, reason)
     if 300 <= status < 400:
-        target = escape_name(headers.get("Location", "nowhere"))
-        return Result(
-            Outcome.FAILED, f"{reason}, a redirect to {target}, not followed", fix="check serviceBaseURL, or log in to the network"
-        )
+        target = headers.get("Location")
+        redirect = f"a redirect to {escape_name(target)}" if target else "a redirect without a target"
+        return Result(Outcome.FAILED, f"{reason}, {redirect}, not followed", fix="check serviceBaseURL, or log in to the network")
     if status in (401, 403):
         return Result(Outcome.REFUSED, explained)
     if status in _BUSY:
@@ -62,9 +62,9 @@ def judge(status: int, phrase: str, headers: Mapping[str, str], body: bytes, now
 
 
 def retry_after_s(headers: Mapping[str, str], now_s: float) -> float:
-    """The seconds for which Retry-After (RFC 9110 §10.2.3) asks, capped; 0 if it is absent, past or not valid.
+    """The delay that Retry-After (RFC 9110 §10.2.3) requests, in seconds, capped; 0 if it is absent, past or invalid.
 
-    A date counts against the response's own Date, for this machine's clock, `now_s`, may differ from the server's.
+    A date is relative to the response's Date, because this machine's clock (`now_s`) may differ from the server's.
     """
     text = headers.get("Retry-After", "").strip()
     if re.fullmatch("[0-9]+", text):
@@ -77,16 +77,16 @@ def retry_after_s(headers: Mapping[str, str], now_s: float) -> float:
 
 
 def judge_failure(error: BaseException, host: str, sent: bool) -> Result:
-    """What it means that a request to `host` raised `error`, before or after something of it was `sent`.
+    """The result of a request to `host` that raised `error`. `sent`: whether a part of the request was sent before.
 
-    The reason is that of the innermost cause, which libraries wrap in errors of their own.
+    Libraries wrap errors, so the innermost cause decides.
     """
     causes = list(_causes(error))
     inner = causes[-1]
     if isinstance(inner, ssl.SSLCertVerificationError):
         return _untrusted(host, inner.verify_message, inner.verify_code)
     if isinstance(inner, ValueError) and not isinstance(inner, OSError) and any(isinstance(cause, SSLError) for cause in causes):
-        # urllib3 before 2.0 compares the names itself, and has an error of its own for that.
+        # urllib3 before 2.0 compares the names itself, and raises its own error.
         return _untrusted(host, str(inner), _HOSTNAME_MISMATCH)
     return Result(Outcome.FAILED if sent else Outcome.NO_CONNECTION, escape_name(_describe(inner)))
 
@@ -115,7 +115,7 @@ def _http_date_s(text: str) -> float | None:
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     """`error` and what caused it, the innermost last."""
-    for _ in range(10):
+    for _ in range(10):  # Causes can be circular.
         if error is None:
             return
         yield error

@@ -1,4 +1,4 @@
-"""What became of a message, and what that means for a pour's file."""
+"""The result of an attempt to send a message, and the resulting action on the pour's file."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 
 class Outcome(enum.Enum):
-    """What became of a message that was to be sent."""
+    """The result of one attempt to send a message."""
 
-    ACCEPTED = "accepted"
-    INVALID = "invalid"
-    REFUSED = "refused"
-    BUSY = "busy"
-    FAILED = "failed"
-    NO_CONNECTION = "no connection"
+    ACCEPTED = "accepted"  # 2xx.
+    INVALID = "invalid"  # Other 4xx: the server rejected the message, so it is not sent again.
+    REFUSED = "refused"  # 401, 403: the server does not know this client, or refuses this message.
+    BUSY = "busy"  # 408, 425, 429, 503: not sent before Retry-After.
+    FAILED = "failed"  # Connected, but the server failed, or it is not the KegNet API.
+    NO_CONNECTION = "no connection"  # Nothing was sent.
 
 
 @dataclass(frozen=True)
 class Result:
-    """An outcome with its reason, fit for the log, and what the user can do about it, if anything.
+    """An outcome with its reason, escaped for the log, and a fix for the user, if there is one.
 
-    `retry_after_s`: how long a busy server asks to wait; 0 if it does not say. `untrusted`: there is no connection because the
-    server's certificate is not trusted.
+    `retry_after_s`: the delay that a busy server requests; 0 if it requests none. `untrusted`: there is no connection because
+    the server's certificate is not trusted.
     """
 
     outcome: Outcome

@@ -1,4 +1,4 @@
-"""Thermometer to server: reads the temperature when a ping is due, and sends it."""
+"""Reads the temperature when a ping is due, and sends it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from .retry import Attempts, Retry
 from .thermometer import NoProbeError, Reading, SensorError, Thermometer, celsius
 
 READ_LIMIT_S = 20.0
-"""Over all tries of one reading: a driver may hang."""
+"""Limit for all tries of one reading, because a driver can hang."""
 SENSOR_AGAIN_S = 60.0
-"""How soon a thermometer that gave no reading is read again, at the latest."""
+"""Longest delay before the thermometer is read again after a failed reading."""
 NO_PROBE_AGAIN_S = 10.0
-"""The same where there is none on the bus: looking for one does not touch the bus."""
+"""The same if the bus has no thermometer. The search does not use the bus."""
 SENSOR_REST_S = 2.0
-"""The shortest time between two tries: w1_therm removes an unplugged probe only if, once a second, nobody reads it."""
+"""Shortest pause between readings. Once a second w1_therm looks for unplugged probes, but not while one is being read."""
 
 log = logging.getLogger(__name__)
 
 
 class Pinger:
-    """Sends what `thermometer` reads to `api`, when `retry` says. `ts_per_s` is the unit of the API's timestamps."""
+    """Sends the readings of `thermometer` to `api` at the times that `retry` determines. `ts_per_s`: units per second of the timestamps."""
 
     def __init__(self, thermometer: Thermometer, api: RestApi, retry: Retry, interval_s: int, ts_per_s: int) -> None:
         self._thermometer = thermometer
@@ -42,12 +42,12 @@ class Pinger:
         self.accepted_at_s: float | None = None
 
     def due(self, pour: Attempts | None) -> float:
-        """When the next ping is due, in monotonic seconds. `pour` is the pour that is next, if there is one."""
+        """When the next ping is due, in monotonic seconds. `pour`: the history of the next pour, if there is one."""
         return self._retry.ping_at(pour)
 
     def turn(self) -> Result | None:
-        """Reads and sends once. What became of the ping, if there was a reading."""
-        # Reading may take its time, and a line in the log must not wait for it.
+        """Reads and sends once. Returns the result, or None if there was no reading."""
+        # A reading can take 20 s; buffered log lines must not wait for it.
         flush()
         try:
             with time_limit(READ_LIMIT_S):
@@ -74,9 +74,9 @@ class Pinger:
             log.info("ping accepted: %s", celsius(reading.millicelsius))
         elif result.outcome is Outcome.INVALID:
             self.rejection = result.reason
-            # By its status alone: the text that follows may differ each time.
+            # Compare only the status: the text after it can differ each time.
             if self._rejected_limit.allows(result.reason[:3], now):
-                log.error("ping rejected by the server (%s); check uuid and serviceBaseURL", result.reason)
+                log.error("ping rejected as invalid (%s); fix: check uuid and serviceBaseURL", result.reason)
         return result
 
     def _record_reading(self, reading: Reading) -> None:

@@ -1,6 +1,6 @@
-"""The KegNet REST API: posts a signed message; every response becomes an Outcome. The only module that speaks HTTP.
+"""The KegNet REST API: posts a signed message; every response becomes a Result. The only module that uses HTTP.
 
-It uses documented interfaces of requests and urllib3 only, so that it works with the releases of several years.
+It uses documented interfaces of requests and urllib3 only, so that it works with releases of several years.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from ..core.messages import Message, canonical_text
 from ..core.signing import CertificateFacts, SigningKey, certificate_facts
 from .config import Config
 from .deadline import DeadlineExceeded, time_limit
-from .http_result import judge, judge_failure
+from .http_result import judge_failure, judge_response
 from .outcome import Outcome, Result
 
-REQUEST_LIMIT_S = 30.0  # Over everything but name resolution, which no signal interrupts: connect, TLS, send, answer.
-CONNECT_TIMEOUT_S = 4.0  # For each address of a name: four dead ones leave time for the fifth.
-IDLE_CONNECTION_S = 60.0  # A connection that was unused for longer is not used again: routers forget it silently.
-CERTIFICATE_LIMIT_S = 8.0  # Over fetching the server's certificate.
+REQUEST_LIMIT_S = 30.0  # For connecting, TLS, sending and the answer together. No signal interrupts name resolution.
+CONNECT_TIMEOUT_S = 4.0  # Per address of a name, so that four unreachable addresses leave time for the fifth.
+IDLE_CONNECTION_S = 60.0  # Longer unused connections are closed: a router may have dropped them, and the request would hang.
+CERTIFICATE_LIMIT_S = 8.0  # For fetching the server's certificate.
 RESPONSE_LIMIT_BYTES = 16 * 1024
-INTERRUPTED_LIMIT = 20  # How many interrupted sessions a process keeps, up to 1 MB each; then it has to be started again.
-SYSTEM_STORE = Path("/etc/ssl/certs/ca-certificates.crt")  # Debian's; elsewhere it is where OpenSSL was built to look.
+INTERRUPTED_LIMIT = 20  # Maximum number of interrupted sessions (up to 1 MB each) before the process must be restarted.
+SYSTEM_STORE = Path("/etc/ssl/certs/ca-certificates.crt")  # Debian's. If it does not exist, OpenSSL's default is used.
 
 _RESEND_ONCE = ConnectionRetry(
     total=1, connect=0, read=1, status=0, redirect=0, other=1, allowed_methods=None, respect_retry_after_header=False
 )
-"""For a kept connection: the server may close it just as the next request is sent (RFC 9112 §9.3.1). urllib3 counts that
-as `read` or, where TLS notices it first, as `other`."""
+"""Resend once if the server closes a kept connection just as the request is sent (RFC 9112 §9.3.1). urllib3 counts that
+as `read` or, if TLS notices it first, as `other`."""
 _NEVER_RESEND = ConnectionRetry(0, read=False)
 _FAILURES = (requests.RequestException, HTTPError, OSError, ValueError)
-"""All that a request may raise, besides DeadlineExceeded."""
+"""Everything that a request can raise, except DeadlineExceeded."""
 
 _interrupted: list[tuple[requests.Session, BaseException | None]] = []
-"""Sessions that a time limit has interrupted, and the exception that holds their frames. Code in them may have held a lock
-that is never released, and a finalizer would wait for it; so they are neither used, nor closed, nor collected."""
+"""Interrupted sessions, with the exception that references their frames. They may contain a locked lock, and a finalizer
+would wait for it. So they are kept, and never used, closed or collected."""
 
 
 class RestApi:
@@ -57,7 +57,7 @@ class RestApi:
         self._host = (urlsplit(config.base_url).hostname or "").replace("%25", "%")
         self._client_id = config.uuid
         self._key = key
-        # A path, not True: requests then reads the file for each new connection, so that an update of the store counts.
+        # A path, not True: requests then reads the file for each new connection, so that an update of the store takes effect.
         self._store = str(config.ca_bundle or (SYSTEM_STORE if SYSTEM_STORE.is_file() else ssl.get_default_verify_paths().cafile))
         try:
             ssl.create_default_context(cafile=config.ca_bundle)
@@ -72,7 +72,7 @@ class RestApi:
         self._session.close()
 
     def post(self, message: Message) -> Result:
-        """Signs `message` and posts it once. Takes `REQUEST_LIMIT_S` at most, and name resolution. Raises nothing."""
+        """Signs `message` and posts it once. Takes at most `REQUEST_LIMIT_S`, plus name resolution. Never raises."""
         if self._key is None:
             raise ValueError("a message needs a key")
         fields = message.fields(self._client_id)
@@ -81,7 +81,7 @@ class RestApi:
         if isinstance(answer, Result):
             return answer
         response, body = answer
-        return judge(response.status_code, response.reason or "", response.headers, body, time.time())
+        return judge_response(response.status_code, response.reason or "", response.headers, body, time.time())
 
     def probe(self) -> Result:
         """Sends a GET for the base URL. Every HTTP response is ACCEPTED: it shows that there is a connection."""
@@ -94,12 +94,12 @@ class RestApi:
         self._kept = False
 
     def _request(self, method: str, url: str, form: str) -> tuple[requests.Response, bytes] | Result:
-        """The response to one request and its body, or what it means that there is none."""
+        """The response to one request and its body, or the result if there is none."""
         if not self._kept or time.monotonic() - self._last_used > IDLE_CONNECTION_S:
             self._session.close()
             self._kept = False
             try:
-                # Outside the time limit, which cannot interrupt it: a slow name server is no failure of the request.
+                # Outside the time limit, which cannot interrupt it: a slow name server is not a failure of the request.
                 socket.getaddrinfo(self._host, None)
             except (OSError, UnicodeError) as error:
                 return judge_failure(error, self._host, sent=False)
@@ -132,13 +132,13 @@ class RestApi:
         if response is None:
             return Result(Outcome.FAILED if form.sent else Outcome.NO_CONNECTION, f"no answer within {REQUEST_LIMIT_S:.0f} s")
         if response.status_code < 200:
-            # An interim response. The final one would be taken for the answer to the next message.
+            # An interim response. Otherwise the final one would count as the answer to the next message.
             self._session.close()
         return response, bytes(body)
 
 
 class _Form(io.BytesIO):
-    """A request's body. It is read once there is a connection: `sent` tells afterwards whether there was one."""
+    """A request's body. It is read once there is a connection: then `sent` is true."""
 
     sent = False
 
@@ -151,7 +151,7 @@ class _Form(io.BytesIO):
 
 
 def server_certificate(host: str, port: int) -> CertificateFacts | None:
-    """What the certificate that the server shows contains, trusted or not; None where it shows none in time."""
+    """The content of the server's certificate, trusted or not; None if the server sends none in time."""
     try:
         with time_limit(CERTIFICATE_LIMIT_S):
             return certificate_facts(ssl.get_server_certificate((host, port), timeout=CONNECT_TIMEOUT_S))
@@ -160,12 +160,12 @@ def server_certificate(host: str, port: int) -> CertificateFacts | None:
 
 
 def must_restart() -> bool:
-    """Whether so many requests were interrupted that the process should end and be started again."""
+    """Whether so many requests were interrupted that the process must be restarted."""
     return len(_interrupted) >= INTERRUPTED_LIMIT
 
 
 class _Session(requests.Session):
-    """Ignores redirects. A Session reads a redirect's whole body, unpacked, even where it does not follow it."""
+    """Ignores redirects. A Session reads the whole decompressed body of a redirect, even if it does not follow it."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
         return None
@@ -173,7 +173,7 @@ class _Session(requests.Session):
 
 def _new_session(adapter: HTTPAdapter) -> requests.Session:
     session = _Session()
-    # Neither .netrc, nor proxies, nor REQUESTS_CA_BUNDLE: they are meant for other programs.
+    # Ignore .netrc, proxies and REQUESTS_CA_BUNDLE: they are meant for other programs.
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.clear()
@@ -185,7 +185,7 @@ def _new_session(adapter: HTTPAdapter) -> requests.Session:
 
 
 def _read_body(response: requests.Response, body: bytearray) -> None:
-    """Reads at most `RESPONSE_LIMIT_BYTES` into `body`. Read to its end, the connection can be used again."""
+    """Reads at most `RESPONSE_LIMIT_BYTES` into `body`. The connection can be reused only if the body was read to its end."""
     try:
         # Not raw.stream(): in urllib3 1.26 it reads a chunk's size line of any length into memory.
         while len(body) < RESPONSE_LIMIT_BYTES:

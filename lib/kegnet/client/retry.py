@@ -1,7 +1,7 @@
-"""When to send what: PROTOCOL's rules of retrying, as values without I/O. Times are monotonic seconds, passed in.
+"""Decides when each message may be sent. No I/O: times are arguments, in monotonic seconds.
 
-Pings and pours are two lanes, so that whatever happens to one never holds the other. Only a connection that cannot be
-made holds both. The rules are numbered as in the protocol: 1 no connection, 2 failed, 3 busy, 4 refused.
+Pings and pours are two lanes, so that a problem of one never holds the other. Only a missing connection holds both.
+The rules: 1 no connection, 2 failed, 3 busy, 4 refused.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from .refusals import Refusals
 BASE_S = 5.0
 CAP_S = 600.0
 SPREAD = 0.03
-"""Each interval between two pings is longer or shorter by up to this fraction."""
+"""Maximum relative deviation of each interval between two pings."""
 ARRIVAL_GAP_S = 60.0
-"""A pour that arrives this long after the last attempt is tried at once in spite of a backoff."""
+"""A pour that arrives more than this after the last attempt is sent at once despite a backoff."""
 
 _NEVER = float("inf")
 _LONG_AGO = float("-inf")
@@ -25,9 +25,9 @@ _LONG_AGO = float("-inf")
 
 @dataclass(frozen=True)
 class Attempts:
-    """What is known of the earlier attempts to send one pour.
+    """The history of the attempts to send one pour.
 
-    `failures` orders the pours, fewest first. `due`: not before. `refused_at`: when the server last refused it.
+    `failures` orders the pours, fewest first. `due`: the earliest time of the next attempt. `refused_at`: when the server last refused it.
     """
 
     failures: int = 0
@@ -35,8 +35,8 @@ class Attempts:
     refused_at: float | None = None
 
     @property
-    def order(self) -> tuple[bool, int]:
-        """Sorts the pours: those that were refused behind the others, then fewest failures first."""
+    def sort_key(self) -> tuple[bool, int]:
+        """Sorts the pours: refused ones last, then fewest failures first."""
         return self.refused_at is not None, self.failures
 
 
@@ -68,21 +68,21 @@ class _Lane:
         if retry_after_s > 0:
             self.busy.until = now + retry_after_s + source.uniform(0, max(BASE_S, retry_after_s / 10))
 
-    def answered(self) -> None:
+    def processed(self) -> None:
         self.pause.reset()
         self.busy.reset()
 
 
 def backoff_s(failures: int, source: random.Random) -> float:
     """The delay after one more failure than `failures` in a row, in seconds."""
-    # 2.0 ** 1024 is not a float, and an outage may last.
+    # The exponent is limited, because 2.0 ** 1024 overflows in a long outage.
     return source.uniform(0, min(CAP_S, BASE_S * 2.0 ** min(failures, 32)))
 
 
 class PingSchedule:
     """When pings are due: the first at once, the second after a random part of the interval, then one interval apart.
 
-    A ping that is late does not move those after it, so an outage leaves a fleet of clients as evenly spread as it was.
+    A late ping does not move later pings, so many clients stay evenly spread after an outage.
     """
 
     def __init__(self, interval_s: float, source: random.Random) -> None:
@@ -91,7 +91,7 @@ class PingSchedule:
         self.due = _LONG_AGO
 
     def sent(self, now: float) -> None:
-        """A ping was sent at `now`. All that were due until then are merged into it."""
+        """Records a ping sent at `now`, which replaces all that were due."""
         if self.due == _LONG_AGO:
             self.due = now + self._interval_s * self._source.random()
             return
@@ -102,7 +102,7 @@ class PingSchedule:
 
 
 class Retry:
-    """Decides when the next ping and the next pour may be sent, from what became of those before."""
+    """Decides when the next ping and the next pour may be sent, from the results of earlier messages."""
 
     def __init__(self, interval_s: float, has_sensor: bool = True, source: random.Random | None = None) -> None:
         self._interval_s = interval_s
@@ -126,13 +126,13 @@ class Retry:
         return self._refusals.count >= 2
 
     def ping_at(self, pour: Attempts | None) -> float:
-        """When the next ping may be sent. `pour` is the pour that is next, if there is one."""
+        """When the next ping may be sent. `pour`, the next one or None, matters only for rule 4: a pour may ask instead of the ping."""
         asks_at = self._refusals.ping_at(pour is not None, pour is not None and not self._was_refused(pour))
         held_until = max(self._connection.until, self._pings.pause.until, self._pings.busy.until, self._reading_at)
         return max(held_until, min(self._schedule.due, asks_at))
 
     def pour_at(self, pour: Attempts, arrived_at: float, now: float) -> float:
-        """When `pour`, the one that is next, may be sent. `arrived_at`: when the latest pour arrived."""
+        """When `pour`, the one that is next, may be sent. `arrived_at`: when the latest of all pours arrived, not this one."""
         held_until = max(self._pours.busy.until, pour.due, self._refusals.pour_at(self._was_refused(pour), self._reading_at <= now))
         if arrived_at - max(self._pings.last_attempt_at, self._pours.last_attempt_at) <= ARRIVAL_GAP_S:
             held_until = max(held_until, self._connection.until)
@@ -141,11 +141,11 @@ class Retry:
         return held_until
 
     def record_no_reading(self, again_at: float) -> None:
-        """There was no temperature to send; the sensor is read again at `again_at`."""
+        """Records a failed reading; the sensor is read again at `again_at`."""
         self._reading_at = again_at
 
     def record_ping(self, result: Result, now: float, sent_at: float | None = None) -> None:
-        """A ping that was sent at `sent_at` came to `result`. If the server has judged it, the next one is due at its interval."""
+        """Records the result of a ping sent at `sent_at`. Unless it was accepted, invalid or refused, it stays due."""
         self._record(self._pings, result, now, now if sent_at is None else sent_at)
         if result.outcome is Outcome.FAILED:
             self._pings.pause.fail(now, self._source)
@@ -154,13 +154,13 @@ class Retry:
             self._schedule.sent(now)
 
     def record_pour(self, name: str, pour: Attempts, result: Result, now: float, sent_at: float | None = None) -> tuple[Fate, Attempts]:
-        """The pour `name` came to `result`: what happens to its file, and what is known of it now if it is kept."""
+        """Records a pour's result. Returns the action on its file, and its new history."""
         fate = self._fate(pour, result.outcome)
         self._record(self._pours, result, now, now if sent_at is None else sent_at)
         if result.outcome is Outcome.NO_CONNECTION or fate is not Fate.KEEP:
             return fate, pour
         if result.outcome is Outcome.FAILED:
-            # One pour that fails again and again is no sign that others would.
+            # If only one pour fails repeatedly, others may still be accepted: no pause.
             if self._last_failed_pour not in (None, name):
                 self._pours.pause.fail(now, self._source)
             self._last_failed_pour = name
@@ -179,7 +179,7 @@ class Retry:
         if result.outcome is Outcome.BUSY:
             lane.record_busy(result.retry_after_s, now, self._source)
         elif result.outcome is not Outcome.FAILED:
-            lane.answered()
+            lane.processed()
             if lane is self._pours:
                 self._last_failed_pour = None
         if result.outcome is Outcome.ACCEPTED:
@@ -193,7 +193,7 @@ class Retry:
     def _fate(self, pour: Attempts, outcome: Outcome) -> Fate:
         if outcome is Outcome.ACCEPTED:
             return Fate.DELETE
-        # Refused before, others accepted since, and refused again: the server refuses this pour, not this client.
+        # Refused before, others accepted since, and refused again: it refuses this pour, not the client.
         known_client = pour.refused_at is not None and self._accepted_at > pour.refused_at
         if outcome is Outcome.INVALID or (outcome is Outcome.REFUSED and known_client):
             return Fate.SET_ASIDE

@@ -10,7 +10,7 @@ from types import FrameType
 from . import deadline
 
 STOP_WITHIN_S = 5.0
-"""How long a request in hand may take after SIGTERM."""
+"""Limit for a request in progress after SIGTERM."""
 
 
 class Signals:
@@ -30,12 +30,12 @@ class Signals:
         return self._read_end
 
     def read(self) -> bytes:
-        """The numbers of the signals that came since the last call."""
+        """The numbers of the signals since the last call."""
         with contextlib.suppress(BlockingIOError):
             return os.read(self._read_end, 4096) + self._stop
         return self._stop
 
     def _on_stop(self, number: int, _frame: FrameType | None) -> None:
-        # Should the pipe be full. On its own this is not enough: an alarm can interrupt this handler.
+        # In case the pipe is full. This alone is not enough: an alarm can interrupt this handler.
         self._stop = bytes([number])
         deadline.shorten(STOP_WITHIN_S)

@@ -1,8 +1,8 @@
-"""The 1-Wire thermometer, as the kernel's `w1_therm` driver shows it below `/sys/bus/w1/devices`.
+"""The 1-Wire thermometer, read through the kernel's `w1_therm` driver below `/sys/bus/w1/devices`.
 
 Each probe is a directory, named `<family>-<serial>`. Reading its `w1_slave` starts a conversion and returns
-the scratchpad in hex, the kernel's verdict on its CRC, and the temperature (the kernel's `w1_therm.rst`).
-A wrong temperature is worse than none: what is not certainly a reading raises SensorError.
+the scratchpad in hex, the kernel's check of its CRC, and the temperature (the kernel's `w1_therm.rst`).
+A wrong temperature is worse than none: any text that is not certainly a reading raises SensorError.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _GONE = (errno.ENOENT, errno.ENODEV, errno.EIO, errno.ENXIO, errno.ENOTDIR)
 
 
 class SensorError(Exception):
-    """There is no reading. `problem` says why, `fix` says what to check."""
+    """There is no reading. `problem` is the reason, `fix` is what to check."""
 
     def __init__(self, problem: str, fix: str) -> None:
         super().__init__(problem, fix)
@@ -50,11 +50,11 @@ class SensorError(Exception):
 
 
 class NoProbeError(SensorError):
-    """The probe is not on the bus, or there is none. Looking for one costs nothing."""
+    """The probe is not on the bus, or there is none. The search does not use the bus."""
 
 
 class _TransientError(SensorError):
-    """A fault that the next conversion may not have."""
+    """A fault that may be gone at the next conversion."""
 
 
 @dataclass(frozen=True)
@@ -73,21 +73,23 @@ class Thermometer:
         self._sensor = sensor
 
     def read(self) -> Reading:
-        """Measures now. Takes up to a second a try; raises SensorError after `TRIES` transient faults."""
+        """Measures now. Takes up to a second per try; raises SensorError after `TRIES` transient faults."""
         probe = self._find()
         for _ in range(TRIES - 1):
             try:
-                return Reading(probe, judge(probe, self._answer(probe)))
+                return Reading(probe, parse_reading(probe, self._answer(probe)))
             except _TransientError:
                 continue
-        return Reading(probe, judge(probe, self._answer(probe)))
+        return Reading(probe, parse_reading(probe, self._answer(probe)))
 
     def _find(self) -> str:
         names = self._names()
         probes = self._probes(names)
         if self._sensor is not None and self._sensor not in probes:
             others = f"; found: {', '.join(probes[:4])}" if probes else ""
-            raise NoProbeError(f"probe {self._sensor} is not on the 1-Wire bus{others}", "check its cable, or the parameter sensor")
+            raise NoProbeError(
+                f"probe {self._sensor} is not on the 1-Wire bus{others}", "check its cable, or name another probe in the parameter sensor"
+            )
         if self._sensor is not None:
             return self._sensor
         if probes:
@@ -97,7 +99,7 @@ class Thermometer:
         raise NoProbeError("no thermometer on the 1-Wire bus", f"check its cable and {_RESISTOR}")
 
     def probes(self) -> list[str]:
-        """The names of all thermometers on the bus, sorted. Raises NoProbeError where there is no bus."""
+        """The names of all thermometers on the bus, sorted. Raises NoProbeError if there is no bus."""
         return self._probes(self._names())
 
     def _names(self) -> list[str]:
@@ -112,17 +114,17 @@ class Thermometer:
 
     def _answer(self, probe: str) -> str:
         try:
-            # O_NONBLOCK: should it be a FIFO, opening it must not block.
+            # O_NONBLOCK: if it is a FIFO, opening it must not block.
             descriptor = os.open(self._devices / probe / "w1_slave", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             with open(descriptor, "rb", buffering=0) as file:
                 return (file.read(_ANSWER_LIMIT_BYTES) or b"").decode("ascii", "replace")
         except OSError as error:
             if error.errno in _GONE:
                 raise NoProbeError(f"probe {probe} was unplugged ({error.strerror})", _CABLE) from error
-            raise SensorError(f"probe {probe} cannot be read ({error.strerror})", "run this as a user who may read it") from error
+            raise SensorError(f"probe {probe} cannot be read ({error.strerror})", "let the client's user read it") from error
 
 
-def judge(probe: str, answer: str) -> int:
+def parse_reading(probe: str, answer: str) -> int:
     """The temperature, in thousandths of a degree Celsius, in the text of `w1_slave`.
 
     Raises SensorError for every text that is not certainly a reading. `t=0` is one; nine zero bytes are a short circuit.
@@ -131,7 +133,7 @@ def judge(probe: str, answer: str) -> int:
         raise _TransientError(f"probe {probe} gave an empty answer", f"{_CABLE} and its connectors")
     match = _ANSWER.fullmatch(answer)
     if match is None:
-        raise _TransientError(f"probe {probe} gave an answer that the kernel's driver does not give", "check the parameter w1Devices")
+        raise _TransientError(f"probe {probe} gave text that w1_therm does not write", "check the parameter w1Devices")
     scratchpad, crc, verdict, again, temperature = match.groups()
     if scratchpad == _ALL_ONES:
         raise _TransientError(f"probe {probe} does not answer", _CABLE)
@@ -152,6 +154,6 @@ def judge(probe: str, answer: str) -> int:
 
 
 def celsius(millicelsius: int) -> str:
-    """A temperature for people: `4.187 °C`."""
+    """A temperature as text: `4.187 °C`."""
     sign = "-" if millicelsius < 0 else ""
     return f"{sign}{abs(millicelsius) // 1000}.{abs(millicelsius) % 1000:03d} °C"

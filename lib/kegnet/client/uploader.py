@@ -1,4 +1,4 @@
-"""Spool to server: which pour is next; reads it, sends it, and has the outcome applied to its file."""
+"""Reads the next pour of the spool, sends it, and applies the result to its file."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from .retry import Retry
 from .spool import Content, Entry, NotAFileError, Report, Spool
 
 INVALID_REPORTED_S = 10.0
-"""How long an invalid file that inotify reported as finished stays as it is before it is set aside: it may be written again."""
+"""How long an invalid file that inotify reported as finished is kept before it is set aside: it may be written again."""
 CLOSED_S = 1.0
-"""The same for a line without a newline that was closed after writing: the report may be of what was written before."""
+"""Delay before a line without a newline that was closed after writing is sent: the report may concern an earlier write."""
 UNREPORTED_S = 60.0
-"""How long a file that may be incomplete, and that inotify did not report as finished, has to be unchanged."""
+"""How long a file that may be incomplete must be unchanged if inotify did not report it as finished."""
 UNREADABLE_S = 60.0
-"""How often a file that cannot be read is tried again."""
+"""Interval at which an unreadable file is read again."""
 
 log = logging.getLogger(__name__)
 
 
 def quiet_time_s(parses: bool, ends_in_newline: bool, report: Report | None) -> float:
-    """How long a file must have been unchanged before it is sent, or set aside, in seconds. The rule of PROTOCOL §2.
+    """How long a file must be unchanged before it is sent or set aside, in seconds; see client.conf(5), THE SPOOL.
 
-    A line with its newline is complete. Without one it is if inotify reported that its writer has finished.
+    A line with a newline is complete. Without one, it is complete if inotify reported it as finished.
     """
     if report is None:
         return 0.0 if parses and ends_in_newline else UNREPORTED_S
@@ -38,7 +38,7 @@ def quiet_time_s(parses: bool, ends_in_newline: bool, report: Report | None) -> 
 
 
 class Uploader:
-    """Sends the pours in `spool` to `api`, one a turn."""
+    """Sends the pours in `spool` to `api`, one per `turn()`."""
 
     def __init__(self, spool: Spool, api: RestApi, retry: Retry) -> None:
         self._spool = spool
@@ -48,7 +48,7 @@ class Uploader:
         self._ignored_limit = HourlyLimit()
 
     def due(self, now: float) -> float:
-        """When there is something to do, in monotonic seconds."""
+        """When `turn()` is due, in monotonic seconds."""
         return min(self._spool.maintain_due(now), self.send_due(now))
 
     def send_due(self, now: float) -> float:
@@ -59,7 +59,7 @@ class Uploader:
         return max(now, self._retry.pour_at(entry.attempts, self._spool.arrived_at, now))
 
     def turn(self, now: float) -> Result | None:
-        """Does one unit of work: at most one request. What became of it, if there was one."""
+        """Does one unit of work, at most one request. Returns its result, if there was one."""
         self._spool.maintain(now)
         entry = self._spool.next(now)
         if entry is None or now < self._retry.pour_at(entry.attempts, self._spool.arrived_at, now):
@@ -74,7 +74,7 @@ class Uploader:
             self._spool.drop(entry.name)
         except OSError as error:
             if self._unreadable_limit.allows(entry.name, now):
-                log.warning("%s is kept: it cannot be read (%s); it is tried again", escape_name(entry.name), error.strerror)
+                log.warning("%s is kept: it cannot be read (%s); retrying", escape_name(entry.name), error.strerror)
             self._spool.drop(entry.name, now + UNREADABLE_S)
         else:
             return self._process(entry, content, now)
@@ -98,8 +98,9 @@ class Uploader:
         now = time.monotonic()
         fate, attempts = self._retry.record_pour(entry.name, entry.attempts, result, now, sent_at)
         if result.outcome is Outcome.ACCEPTED:
-            log.info("pour accepted: %s (pin %d, %d pulses in %d)", escape_name(entry.name), pour.pin, pour.pulses, pour.et)
-        reason = f"the server rejected it ({result.reason}); --requeue sends it again"
+            log.info("pour accepted: %s (pin %d, %d pulses, et %d)", escape_name(entry.name), pour.pin, pour.pulses, pour.et)
+        verdict = "refused it" if result.outcome is Outcome.REFUSED else "rejected it as invalid"
+        reason = f"the server {verdict} ({result.reason}); --requeue sends it again"
         self._spool.apply(entry.name, content, fate, attempts, reason, now)
         if result.outcome is Outcome.FAILED:
             # The server may fail on this pour alone: name it.
@@ -108,7 +109,7 @@ class Uploader:
 
 
 def _parse(head: bytes) -> tuple[Pour | None, str]:
-    """The pour, or None and why it is not one."""
+    """The pour, or None and the reason."""
     try:
         return Pour.parse(head), ""
     except PourError as error:

@@ -1,1 +1,1 @@
-"""What more than one program needs. Imports nothing of the programs."""
+"""Modules that several programs use. They import no program."""

@@ -1,4 +1,4 @@
-"""Whether the wall clock can be believed."""
+"""Whether the wall clock has been set."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ def is_set(unix_time_s: float) -> bool:
     """Whether a wall clock that shows `unix_time_s` has been set.
 
     A Raspberry Pi has no battery-backed clock: after boot it shows a time before this program was released,
-    until NTP sets it. No message may carry such a time.
+    until NTP sets it. No message may contain such a time.
     """
     return unix_time_s >= RELEASE_MONTH_S

@@ -1,4 +1,4 @@
-"""One section of an INI file, read into typed values or refused with one helpful line."""
+"""Reads one section of an INI file into typed values. An error names the fix."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Value = TypeVar("Value")
 
 
 class ConfigError(Exception):
-    """A configuration cannot be used. `problem` names the file, the parameter and the value; `fix` says what to do.
+    """A configuration that cannot be used. `problem` names the file, the parameter and the value; `fix` is what to do.
 
-    Both quote the file as it is, except that long values are cut: escape them before printing.
+    Both can contain raw text of the file: escape them before printing. Long values are cut.
     """
 
     def __init__(self, problem: str, fix: str) -> None:
@@ -31,7 +31,7 @@ class ConfigError(Exception):
 
 
 class HintError(ValueError):
-    """A value is wrong for a reason that "it takes ..." alone would not explain. The text is that reason."""
+    """A wrong value whose reason is not obvious from the description of valid values. The text is the reason."""
 
 
 def value_error(path: Path, parameter: str, value: object, problem: str, fix: str) -> ConfigError:
@@ -42,30 +42,33 @@ def value_error(path: Path, parameter: str, value: object, problem: str, fix: st
 
 
 def looks_commented(value: str) -> bool:
-    """Whether `value` probably contains a comment: `configparser` takes ` ;` and ` #` as part of the value."""
+    """Whether `value` seems to contain a comment. `configparser` keeps ` ;` and ` #` as part of the value."""
     return _COMMENT.search(value) is not None
 
 
 class Section:
-    """The parameters of one section. Capitals in names do not matter."""
+    """The parameters of one section. Names are case-insensitive."""
 
     def __init__(self, path: Path, section: str, setup: str) -> None:
-        """Reads the file `path`. `setup` is the command that makes it. Raises ConfigError."""
+        """Reads the file `path`. `setup` is the shell command that makes the file, for messages. Raises ConfigError."""
         self._path = path
         self._setup = setup
         self._asked: set[str] = set()
         self._spelled: dict[str, str] = {}
         self._values = self._read(section)
 
-    def required(self, name: str, convert: Callable[[str], Value], takes: str) -> Value:
-        """The parameter `name`, converted. `takes` describes a right value. Raises ConfigError if it is missing or wrong."""
-        value = self.get(name, convert, takes, fill_in=True)
+    def required(self, name: str, convert: Callable[[str], Value], expected: str) -> Value:
+        """The parameter `name`, converted by `convert`, which raises ValueError. Raises ConfigError if it is missing or wrong.
+
+        `expected` describes a valid value, for messages.
+        """
+        value = self.get(name, convert, expected, fill_in=True)
         if value is None:
-            raise ConfigError(f"{self._path}: the parameter {name} is missing; it takes {takes}", f"{self._setup} fills it in")
+            raise ConfigError(f"{self._path}: the parameter {name} is missing; it takes {expected}", f"{self._setup} fills it in")
         return value
 
-    def get(self, name: str, convert: Callable[[str], Value], takes: str, fill_in: bool = False) -> Value | None:
-        """Like `required()`, but None where the parameter is not there."""
+    def get(self, name: str, convert: Callable[[str], Value], expected: str, fill_in: bool = False) -> Value | None:
+        """Like `required()`, but returns None if the parameter is absent. `fill_in`: --setup can fill in an empty value."""
         self._asked.add(name.lower())
         text = self._values.get(name.lower())
         if text is None:
@@ -74,19 +77,19 @@ class Section:
             return convert(text)
         except ValueError as error:
             problem = f"{error}" if isinstance(error, HintError) else "this value is not valid"
-            fix = f"use {takes}" + (f"; {self._setup} fills it in" if fill_in and not text else "")
+            fix = f"use {expected}" + (f"; {self._setup} fills it in" if fill_in and not text else "")
             raise value_error(self._path, name, text, problem, fix) from error
 
-    def path(self, name: str, takes: str) -> Path | None:
-        """A path; a relative one is relative to the file's directory. None where the parameter is not there."""
-        return self.get(name, self._beside_file, takes)
+    def path(self, name: str, expected: str) -> Path | None:
+        """A path; a relative one is relative to the file's directory. None if the parameter is absent."""
+        return self.get(name, self._beside_file, expected)
 
     def raw(self, name: str) -> str:
-        """The parameter as written; empty where it is not there."""
+        """The parameter as written; empty if it is absent."""
         return self._values.get(name.lower(), "")
 
     def warnings(self) -> list[str]:
-        """What looks wrong but can be used: unknown parameters, and values that seem to contain a comment."""
+        """Problems that do not prevent the use: unknown parameters, and values that seem to contain a comment."""
         unknown = [name for key, name in self._spelled.items() if key in self._values and key not in self._asked]
         commented = [self._spelled[key] for key, value in self._values.items() if key in self._asked and looks_commented(value)]
         return [
@@ -142,12 +145,12 @@ def _syntax_problem(error: configparser.Error) -> str:
     if isinstance(error, configparser.MissingSectionHeaderError):
         return f"line {error.lineno}: a parameter before any section"
     if isinstance(error, configparser.DuplicateOptionError):
-        return f"line {error.lineno}: the parameter {_cut(error.option)} is there twice"
+        return f"line {error.lineno}: the parameter {_cut(error.option)} occurs twice"
     if isinstance(error, configparser.DuplicateSectionError):
-        return f"line {error.lineno}: the section [{_cut(error.section)}] is there twice"
+        return f"line {error.lineno}: the section [{_cut(error.section)}] occurs twice"
     if isinstance(error, configparser.ParsingError) and error.errors:
         number, line = error.errors[0]
-        return f"line {number}: cannot read {_cut(line)}"
+        return f'line {number}: is not "parameter = value": {_cut(line)}'
     return f"cannot be read as an INI file: {error}"
 
 
@@ -160,5 +163,5 @@ def _syntax_fix(error: configparser.Error, section: str) -> str:
 
 
 def _cut(text: str) -> str:
-    """`text`, or its beginning where the rest would push the fix out of the line."""
+    """`text`, cut so that the fix still fits into the log line."""
     return text if len(text) <= _QUOTED_CHARACTERS else text[:_QUOTED_CHARACTERS] + "..."

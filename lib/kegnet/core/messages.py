@@ -1,6 +1,6 @@
 """The two messages of the KegNet REST API, as frozen values without I/O.
 
-A message knows its endpoint and its form fields. The text that is signed consists of the fields' values,
+Each message has its endpoint and its form fields. The text that is signed consists of the fields' values,
 in their documented order, joined by commas: `id,temp,ts` for a ping, `id,pin,pulses,et,ts` for a pour.
 """
 
@@ -19,12 +19,12 @@ _POUR_LINE = re.compile(_INTEGER + (b"," + _INTEGER) * 3 + rb"(?:\r?\n)?")
 
 
 class PourError(ValueError):
-    """The content of a `.pour` file is not a pour. The text says why."""
+    """The content of a `.pour` file is not a pour. The text is the reason."""
 
 
 @dataclass(frozen=True)
 class Ping:
-    """The client is alive, and this is its temperature.
+    """Reports that the client runs, and the temperature.
 
     `millicelsius` is in thousandths of a degree Celsius. `ts` is the Unix time of the reading, in
     milliseconds for API v2 and in seconds for v1.
@@ -42,7 +42,7 @@ class Ping:
 
 @dataclass(frozen=True)
 class Pour:
-    """Somebody poured a drink.
+    """One pour, as a flow meter counted it.
 
     `pin` is the number of the flow meter, `pulses` is what it counted, `et` is how long the pour took and `ts` is
     its start as Unix time. Both times are in milliseconds (v1: seconds), as the flow-meter daemon wrote them.
@@ -59,7 +59,7 @@ class Pour:
     def parse(cls, content: bytes) -> Pour:
         """The pour in a `.pour` file: `pin,pulses,et,ts`, with or without LF or CRLF at its end.
 
-        `content` may be cut after `LINE_LIMIT_BYTES` + 1 bytes. Leading zeros are dropped. Raises PourError.
+        The first `LINE_LIMIT_BYTES` + 1 bytes of the file are enough. Leading zeros are dropped. Raises PourError.
         """
         if not content:
             raise PourError("the file is empty")

@@ -1,4 +1,4 @@
-"""The client's RSA key: load it, check it, sign with it (RSASSA-PKCS1-v1_5 over SHA-256, RFC 8017 §8.2)."""
+"""The client's RSA key: load it, check it, sign with it (RSASSA-PKCS1-v1_5 over SHA-256, RFC 8017 §8.2). Also TLS certificates."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from M2Crypto import BIO, EVP, RSA, X509
 
 MINIMUM_BITS = 2048
 PUBLIC_EXPONENT = 65537
-MISSING = b"missing"
-"""What systemd hands over as the key where the key file does not exist; see SetCredential= in the unit."""
+NO_KEY_FILE = b"missing"
+"""The content that systemd passes as the key if the key file does not exist (SetCredential= in the unit)."""
 _SIZE_LIMIT_BYTES = 64 * 1024
 _REPLACE = "move the file away and make another key with {setup}"
 
 
 class KeyFileError(Exception):
-    """The private key file cannot be used. `problem` says why, `fix` says what to do; the caller names the file.
+    """The private key file cannot be used. `problem` is the reason, `fix` is what to do; the caller names the file.
 
-    A `{setup}` in `fix` stands for the command that makes a key, which differs from program to program.
+    `{setup}` in `fix` is a placeholder for the program's command that makes a key.
     """
 
     def __init__(self, problem: str, fix: str) -> None:
@@ -39,13 +39,13 @@ class SigningKey:
         self._key = key
 
     @classmethod
-    def load(cls, path: Path, kept_at: Path | None = None) -> SigningKey:
+    def load(cls, path: Path, original: Path | None = None) -> SigningKey:
         """The unencrypted RSA key (PEM, traditional or PKCS #8) in the file `path`.
 
-        Where `path` is a copy that systemd made of the owner's file, `kept_at` is that file; fixes name it.
+        If systemd made `path` as a copy, `original` is the owner's file, and the fix names that one.
         Raises KeyFileError. Never asks for a passphrase.
         """
-        return cls(_rsa_key(kept_at or path, _read(path)))
+        return cls(_rsa_key(original or path, _read(path)))
 
     @property
     def bits(self) -> int:
@@ -66,7 +66,7 @@ class SigningKey:
 
 @dataclass(frozen=True)
 class CertificateFacts:
-    """What a TLS certificate says of itself. `not_after_s` is the Unix time at which it expires."""
+    """Names and expiry of a TLS certificate. `not_after_s` is the Unix time at which it expires."""
 
     names: str
     not_after_s: float
@@ -109,11 +109,11 @@ def _read(path: Path) -> bytes:
     except IsADirectoryError as error:
         raise not_a_file from error
     except OSError as error:
-        raise KeyFileError(f"it cannot be read ({error.strerror})", "run this as a user who may read it, or name another key") from error
+        raise KeyFileError(f"it cannot be read ({error.strerror})", "run this as root, or let the client's user read it") from error
 
 
 def _rsa_key(path: Path, pem: bytes) -> RSA.RSA:
-    _refuse_what_is_no_plain_pem(path, pem)
+    _require_plain_pem(path, pem)
     try:
         key = RSA.load_key_string(pem, callback=_no_passphrase)
         bits = len(key)
@@ -123,27 +123,27 @@ def _rsa_key(path: Path, pem: bytes) -> RSA.RSA:
     if bits < MINIMUM_BITS:
         raise KeyFileError(f"it has {bits} bits; at least {MINIMUM_BITS} are needed", _REPLACE)
     if not consistent:
-        raise KeyFileError("it is damaged: its numbers do not match", _REPLACE)
+        raise KeyFileError("it is damaged: it is not a consistent RSA key", _REPLACE)
     return key
 
 
-def _refuse_what_is_no_plain_pem(path: Path, pem: bytes) -> None:
-    if pem == MISSING:
+def _require_plain_pem(path: Path, pem: bytes) -> None:
+    if pem == NO_KEY_FILE:
         if not os.path.lexists(path):
             raise KeyFileError("it is missing", "make one with {setup}")
-        # The unit names another file than client.conf does.
+        # The unit and client.conf name different files.
         fix = f"put LoadCredential=privkey.pem:{path} into the unit, then restart it"
         raise KeyFileError("systemd does not pass this file to the service", fix)
     if b"ENCRYPTED" in pem:
         old, new = shlex.quote(str(path)), shlex.quote(f"{path}.plain")
         fix = f"remove the passphrase: openssl rsa -in {old} -out {new} && mv {new} {old}"
-        raise KeyFileError("it is protected by a passphrase, which a daemon cannot type", fix)
+        raise KeyFileError("it is protected by a passphrase, which a daemon cannot enter", fix)
     if b"PRIVATE KEY-----" not in pem:
         raise KeyFileError("it contains no private key in PEM form", _REPLACE)
 
 
 def _other_kind(pem: bytes) -> str:
-    """What a PEM text that is not an RSA key is instead."""
+    """The kind of PEM text that is not an RSA key, for the message."""
     try:
         EVP.load_key_string(pem, callback=_no_passphrase)
     except (EVP.EVPError, BIO.BIOError, ValueError):

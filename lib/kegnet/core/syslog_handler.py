@@ -1,4 +1,4 @@
-"""The log: Python's logging into syslog(3), one safe line per record, with rate limits for lasting states."""
+"""Sends Python's logging to syslog(3): one escaped line per record; rate limits for states that last."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import deque
 
 REPEAT_S = 3600.0
 LINES_AN_HOUR = 10
-"""How many lines an hour a state that comes and goes may write."""
+"""Maximum number of lines per hour for a state that comes and goes."""
 _LINE_CHARACTERS = 1000
 _NAME_CHARACTERS = 120
 
@@ -23,7 +23,7 @@ _SEVERITY = {
 
 
 class _SyslogHandler(logging.Handler):
-    """Writes records to syslog(3). INFO lines are buffered until `flush()`: waking the log's reader takes longer than writing."""
+    """Writes records to syslog(3). INFO lines are buffered until `flush()`, because each write wakes the log daemon."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class _SyslogHandler(logging.Handler):
 
     def flush(self) -> None:
         while self._buffer:
-            # The line is removed after it was written, so that an interruption in between loses none.
+            # Remove the line only after it was written: an interruption in between then repeats a line instead of losing one.
             severity, line = self._buffer[0]
             syslog.syslog(severity, line)
             self._buffer.popleft()
@@ -62,7 +62,7 @@ def flush() -> None:
 
 
 def escape(text: str, limit: int = _LINE_CHARACTERS) -> str:
-    """`text` as one printable line of at most about `limit` characters, so that nothing from outside can forge a line."""
+    """`text` as one printable line, so that nothing from outside can forge one. Cut to `limit` characters before escaping."""
     cut = text if len(text) <= limit else text[:limit] + "..."
     if cut.isprintable():
         return cut
@@ -70,15 +70,15 @@ def escape(text: str, limit: int = _LINE_CHARACTERS) -> str:
 
 
 def escape_name(name: str) -> str:
-    """A name or an answer from outside, fit for the middle of a line."""
+    """A name or a server's answer, escaped and cut to fit into a line."""
     return escape(name, _NAME_CHARACTERS)
 
 
 class HourlyLimit:
     """Limits how often one state is logged.
 
-    Once, then at most hourly while it lasts. Where it comes and goes, or has a new text each time, at most
-    `LINES_AN_HOUR` times an hour.
+    Logs once, then at most hourly while the state lasts. A state that comes and goes, or whose text changes, is logged at
+    most `LINES_AN_HOUR` times an hour.
     """
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class HourlyLimit:
         return True
 
     def end(self) -> bool:
-        """The state has ended. Whether its beginning was logged, so that its end should be, too."""
+        """Ends the state. Returns whether its start was logged, so that its end should be logged, too."""
         was_logged = bool(self._logged)
         self._logged.clear()
         return was_logged

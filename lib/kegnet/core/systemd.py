@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 
 class ServiceManager:
-    """Notifies the service manager that started this process; does nothing where none did."""
+    """Notifies the service manager that started this process; does nothing if none started it."""
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         env = os.environ if environment is None else environment
@@ -23,7 +23,7 @@ class ServiceManager:
         self._notify("READY=1")
 
     def reloading(self) -> None:
-        """SIGHUP is being handled; `ready()` follows. Since version 253 systemd requires the time with it."""
+        """SIGHUP is being handled; `ready()` follows. systemd 253 and later require the monotonic time in the message."""
         self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def stopping(self) -> None:
@@ -31,7 +31,7 @@ class ServiceManager:
         self._notify("STOPPING=1")
 
     def status(self, text: str) -> None:
-        """The line that `systemctl status` shows; sent only where it has changed."""
+        """The line that `systemctl status` shows; sent only if it has changed."""
         if text != self._status:
             self._status = text
             self._notify("STATUS=" + text.replace("\n", " "))
@@ -50,7 +50,7 @@ class ServiceManager:
             try:
                 sock.sendto(text.encode("utf-8", "replace"), address)
             except OSError:
-                # The service manager is gone or restarting. The work goes on without it.
+                # The service manager is gone or restarting. Continue without it.
                 return
 
 

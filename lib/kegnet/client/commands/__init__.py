@@ -1,1 +1,1 @@
-"""The modes of the command line. The daemon imports none of them but the argument parser."""
+"""The modes of the command line. The daemon imports only the argument parser."""

@@ -1,4 +1,4 @@
-"""The command line: its options, and which of them go together."""
+"""The command line: its options and their valid combinations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROGRAM = "kegnet-client"
 HELP = """\
 From a new machine to the first ping:
   sudo kegnet-client --setup            makes a key, a UUID and client.conf, and prints what the server needs
-  sudo kegnet-client --check            examines everything, and prints a fix for what is wrong
+  sudo kegnet-client --check            examines everything, and prints a fix for each problem
   sudo systemctl start kegnet-client    starts it; systemctl status kegnet-client shows its state in one line
 
 To send pours again that were set aside as X.pour.fail: sudo kegnet-client --requeue
@@ -31,7 +31,7 @@ See also kegnet-client(8) and client.conf(5).
 
 
 def parse() -> argparse.Namespace:
-    """The parsed command line. Ends the process with status 2 where it is wrong."""
+    """The parsed command line. Ends the process with status 2 if it is wrong."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Sends a kegerator's temperature and pours to the KegNet REST API, in the foreground until SIGTERM. Modes:",
@@ -53,7 +53,7 @@ def parse() -> argparse.Namespace:
     if parsed.json and not parsed.check:
         parser.error("--json needs --check")
     with contextlib.suppress(OSError):
-        # Messages then name commands without --config, whichever path the user has given.
+        # Then messages name commands without --config.
         if os.path.samefile(parsed.config, DEFAULT_PATH):
             parsed.config = DEFAULT_PATH
     return parsed
@@ -70,11 +70,11 @@ def repair_streams() -> None:
 
 
 def is_mode(parsed: argparse.Namespace) -> bool:
-    """Whether the command line asks for a mode, and not for the daemon."""
+    """Whether the command line selects a mode instead of the daemon."""
     return bool(parsed.setup or parsed.check or parsed.requeue is not None)
 
 
 def complain(line: str) -> None:
-    """Prints an error on stderr, as one printable line. If that is not possible, the exit status has to do."""
+    """Prints an error on stderr, as one printable line. Ignores a stderr that cannot be written."""
     with contextlib.suppress(OSError):
         print(f"{PROGRAM}: {escape(line)}", file=sys.stderr)

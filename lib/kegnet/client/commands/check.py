@@ -1,4 +1,4 @@
-"""--check: examines everything that a ping and a pour need on their way, and prints a fix for what is wrong."""
+"""--check: examines everything that pings and pours need, and prints a fix for each problem."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .checks.spool import check_spool
 
 
 def check(path: Path, as_json: bool) -> int:
-    """Examines the configuration at `path` and prints what is found. Returns the exit status: 1 if there is a failure."""
+    """Examines the configuration at `path` and prints the findings. Returns the exit status: 1 if there is a failure."""
     deadline.install()
     findings = []
     for finding in examine(path.absolute()):
@@ -35,7 +35,7 @@ def check(path: Path, as_json: bool) -> int:
 
 
 def examine(path: Path) -> Iterator[Finding]:
-    """All findings. What others depend on is first."""
+    """All findings, each after those that it depends on."""
     service = system.service()
     try:
         conf = config.load(path)
@@ -56,7 +56,7 @@ def _examine_all(conf: Config, service: Mapping[str, str]) -> Iterator[Finding]:
     yield from findings
     clock = check_clock()
     yield clock
-    # No message may carry the time of a clock that has not been set.
+    # No message may contain the time of a clock that has not been set.
     is_set = clock.level is not Level.FAILURE
     yield from check_server(conf, key, reading if is_set else None)
     if conf.has_sensor and (key is None or reading is None or not is_set):
@@ -64,7 +64,7 @@ def _examine_all(conf: Config, service: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _examine_defaults(conf: Config, service: Mapping[str, str]) -> Iterator[Finding]:
-    """What can be examined without a configuration, in the default places."""
+    """The findings that need no configuration, in the default places."""
     yield check_key(conf, service)[1]
     yield from check_spool(conf, service)
     yield from check_sensor(conf)[1]

@@ -14,7 +14,7 @@ from .arguments import complain
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Does what the command line asks for; an error is one line on stderr. Returns the exit status."""
+    """Runs the mode of the command line; an error is one line on stderr. Returns the exit status."""
     try:
         status = _dispatch(parsed)
         sys.stdout.flush()
@@ -25,7 +25,7 @@ def run(parsed: argparse.Namespace) -> int:
         complain("interrupted")
         status = 128 + signal.SIGINT
     except BrokenPipeError:
-        # The reader, such as head(1), has seen enough.
+        # The reader, such as head(1), has closed the pipe.
         status = 128 + signal.SIGPIPE
     except OSError as error:
         complain(f"{error.filename or 'the output'}: {error.strerror}")

@@ -1,4 +1,4 @@
-"""Makes and replaces files durably: a file is complete or not there, also after a power cut."""
+"""Makes and replaces files durably: a file is complete or absent, also after a power cut."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def _write_temporary(path: Path, content: bytes, mode: int) -> str:
-    """The name of a new file beside `path`, which is on the disk."""
+    """The name of a new file beside `path`, already written to the disk."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with open(descriptor, "wb") as file:

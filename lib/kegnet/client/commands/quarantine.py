@@ -14,30 +14,30 @@ from ..spool import files
 from .arguments import PROGRAM
 
 LOGS = (Path("/var/log/user.log"), Path("/var/log/user.log.1"))
-"""Where the reasons are, the latest first."""
+"""The logs with the reasons, the latest first."""
 _LOG_TAIL_BYTES = 4 * 2**20
-"""How much of the end of each log is read: a log may be large, and the machine small."""
+"""Limit for reading the end of each log: a log may be large, and the machine small."""
 _REASON = re.compile(rf"{PROGRAM}\[\d+\]: .+? is set aside as (.+?(?:\.pour\.fail|\.\.\.)): (.*)")
-"""What spool/removals.py logs. A long name is cut and ends in three dots."""
+"""The log line of spool/removals.py. A long name is cut and ends in three dots."""
 _ADVICE = re.compile("; (--requeue sends it again|renamed back, it is sent again)$")
-"""What follows a reason in the log, now and in earlier releases."""
+"""The advice after a reason in the log, now and in earlier releases."""
 
 
 @dataclass(frozen=True)
 class QuarantinedPour:
-    """A file that is set aside: its `name`, the pour in it, and the reason. `pour` None: it is not a pour, or cannot be read."""
+    """A file that is set aside: its `name`, the pour in it, and the reason. `pour` is None if it is not a pour or cannot be read."""
 
     name: str
     pour: Pour | None
     reason: str
 
     def __str__(self) -> str:
-        content = f"pin {self.pour.pin}, {self.pour.pulses} pulses in {self.pour.et}, at {self.pour.ts}; " if self.pour else ""
+        content = f"pin {self.pour.pin}, {self.pour.pulses} pulses, et {self.pour.et}, ts {self.pour.ts}; " if self.pour else ""
         return f"{escape_name(self.name)}: {content}{self.reason}"
 
 
 def find(directory: int, logs: Sequence[Path] = LOGS) -> list[QuarantinedPour]:
-    """All that is set aside in the spool with the descriptor `directory`, by name. Ignores what is not a file. Raises OSError."""
+    """All set-aside pours in the spool with the descriptor `directory`, by name. Ignores all but regular files. Raises OSError."""
     with os.scandir(directory) as entries:
         names = sorted(
             entry.name
@@ -55,11 +55,11 @@ def _examine(directory: int, name: str, reasons: dict[str, str]) -> QuarantinedP
         return QuarantinedPour(name, None, str(error))
     except OSError as error:
         return QuarantinedPour(name, None, f"it cannot be read ({error.strerror})")
-    return QuarantinedPour(name, pour, reasons.get(escape_name(name), "the log does not have the reason any more"))
+    return QuarantinedPour(name, pour, reasons.get(escape_name(name), "the log no longer contains the reason"))
 
 
 def _reasons(logs: Sequence[Path]) -> dict[str, str]:
-    """The latest reason in the logs for each `.fail` name, as that name is written there."""
+    """The latest reason in the logs for each `.fail` name, with the name as it is in the log."""
     found: dict[str, str] = {}
     for log in reversed(logs):
         found.update(_reasons_in(log))
@@ -75,5 +75,5 @@ def _reasons_in(log: Path) -> Iterator[tuple[str, str]]:
                 if match:
                     yield match[1], _ADVICE.sub("", match[2])
     except OSError:
-        # There is no log, or only others can read it: everything else is still known.
+        # There is no log, or it cannot be read: list the pours without reasons.
         return

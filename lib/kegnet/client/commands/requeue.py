@@ -14,7 +14,7 @@ from .quarantine import QuarantinedPour, find
 
 
 def requeue(config: Config, named: Sequence[str]) -> int:
-    """Lists what is set aside in the spool, and queues it again, or only the files `named`. Returns the exit status."""
+    """Lists the set-aside pours in the spool and queues them again: all, or the files `named`. Returns the exit status."""
     try:
         directory = os.open(config.spool, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         pours = find(directory)
@@ -32,7 +32,7 @@ def requeue(config: Config, named: Sequence[str]) -> int:
 
 
 def _choose(spool: Path, pours: list[QuarantinedPour], named: Sequence[str]) -> tuple[list[QuarantinedPour], bool]:
-    """Those of `pours` that are `named`, or all if none is; and whether each name is one of them."""
+    """Those of `pours` that are `named`, or all if no name is given; and whether each name was found."""
     if not named:
         return pours, True
     names = {_name_in(spool, file): file for file in named}
@@ -44,22 +44,22 @@ def _choose(spool: Path, pours: list[QuarantinedPour], named: Sequence[str]) -> 
 
 
 def _name_in(spool: Path, file: str) -> str:
-    """The name in the spool that `file` means: itself, or the last part of a path that leads there; else the path."""
+    """The name in the spool that `file` means: itself, or the last part of a path into the spool; else the path."""
     parent, name = os.path.split(file)
     return name if not parent or os.path.realpath(parent) == os.path.realpath(spool) else file
 
 
 def _put_back(directory: int, pour: QuarantinedPour) -> bool:
-    """Whether the pour is queued again."""
+    """Queues the pour again. Returns whether that was possible."""
     try:
-        # Again: it may have been replaced by what is not a file.
+        # It may have been replaced since by something that is not a file.
         files.read(directory, pour.name, 1)
         name = files.put_back(directory, pour.name)
     except files.NotAFileError as error:
         complain(f"{escape_name(pour.name)}: stays set aside: it is {error}")
         return False
     except OSError as error:
-        fix = "run this as root" if os.geteuid() else "rename it by hand, to a name that ends in .pour, where the disk permits it"
+        fix = "run this as root" if os.geteuid() else "make the disk writable, or rename it by hand to a name that ends in .pour"
         complain(f"{escape_name(pour.name)}: stays set aside ({error.strerror}); {fix}")
         return False
     print(f"{escape_name(name)} is queued again{_consequence(directory, name, pour)}")
@@ -70,7 +70,7 @@ def _consequence(directory: int, name: str, pour: QuarantinedPour) -> str:
     if pour.pour is None:
         return ", but it is not a pour, and will be set aside again"
     try:
-        files.touch_closed(directory, name)
+        files.report_closed(directory, name)
     except OSError:
         return "; the client finds it within ten minutes"
     return ""

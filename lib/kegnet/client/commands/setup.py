@@ -33,7 +33,7 @@ Its public key:
 {public_key}
 Give both to the administrator of the server {server}
 The private key stays on this machine, in {private_key}. Nobody else needs it.
-When the server knows both, check that all is well, and start the client:
+When the server knows both, check the client and start it:
 
     {check}
     {start}
@@ -41,10 +41,10 @@ When the server knows both, check that all is well, and start the client:
 
 
 def set_up(path: Path, server: str | None) -> str:
-    """Fills in what is missing in the configuration at `path`, and makes the key that it names. Returns what to print.
+    """Fills in what is missing in the configuration at `path`, and makes the key that it names. Returns the text to print.
 
-    `server` is the serviceBaseURL; None asks for it on the terminal if the file has none. Raises ConfigError. What was
-    made before it stays, and another run continues from there.
+    `server` is the serviceBaseURL; None asks for it on the terminal if the file has none. Raises ConfigError. Files that
+    were made before stay, and another run continues from there.
     """
     path = path.absolute()
     missing = _missing(path, server)
@@ -58,7 +58,7 @@ def set_up(path: Path, server: str | None) -> str:
 
 
 def _missing(path: Path, server: str | None) -> dict[str, str]:
-    """The required parameters that the file does not have, or has without a value; and the values that it gets."""
+    """The required parameters that are absent or empty in the file, with their new values."""
     section = config.read_section(path) if os.path.lexists(path) else None
     old_uuid, old_url = (section.raw("uuid"), section.raw("serviceBaseURL")) if section else ("", "")
     missing = {} if old_uuid else {"uuid": str(uuid.uuid4())}
@@ -85,7 +85,7 @@ def _result(conf: Config) -> str:
 
 @contextlib.contextmanager
 def _permitted(path: Path, conf: Path | None = None) -> Iterator[None]:
-    """Turns the OSError of a block that makes `path`, for the configuration `conf`, into a ConfigError."""
+    """Turns an OSError of a block that makes `path`, for the configuration `conf`, into a ConfigError."""
     try:
         yield
     except OSError as error:
@@ -129,7 +129,7 @@ def _ask(path: Path) -> str:
 
 
 def _problem(error: ValueError) -> str:
-    # Other ValueErrors have a text by urlsplit(), which is meant for programmers.
+    # The text of other ValueErrors is from urlsplit(), for programmers.
     return str(error) if isinstance(error, HintError) else "this address is not valid"
 
 
@@ -137,7 +137,7 @@ def _problem(error: ValueError) -> str:
 
 
 def _fill_in(path: Path, missing: Mapping[str, str]) -> None:
-    """Puts the parameters that are `missing` into the file at `path`. Raises OSError."""
+    """Writes the parameters that are `missing` into the file at `path`. Raises OSError."""
     old = None
     with contextlib.suppress(FileNotFoundError):
         old = path.read_bytes().decode("utf-8")
@@ -151,7 +151,7 @@ def _fill_in(path: Path, missing: Mapping[str, str]) -> None:
 
 
 def with_parameter(text: str, name: str, value: str) -> str:
-    """`text` with `name = value` in our section: in the line that has the parameter without a value, or else in its first line."""
+    """`text` with `name = value` in our section: in the line with the empty parameter, or else in its first line."""
     head = re.search(rf"^\ufeff?[ \t]*\[{config.SECTION}\].*(\n|\Z)", text, re.MULTILINE)
     if head is None:
         return text

@@ -1,4 +1,4 @@
-"""Facts about the system: its service manager, clock, boot configuration, kernel modules and users. No judgement."""
+"""Facts about the system: its service manager, clock, boot configuration, kernel modules and users."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 UNIT = "kegnet-client.service"
 _INSTALLED_UNIT = "/usr/share/kegnet-client/service/kegnet-client.service"
-"""Where service/install puts it. systemd only knows it while it is enabled."""
+"""The path that service/install uses. systemd knows the unit only while it is enabled."""
 BOOT_CONFIGS = (Path("/boot/firmware/config.txt"), Path("/boot/config.txt"))
 """The file that the firmware of a Raspberry Pi reads, since Debian 12 and before."""
 _OVERLAY = re.compile(r"^\s*dtoverlay\s*=\s*w1-gpio", re.MULTILINE)
@@ -27,7 +27,7 @@ _TIMEOUT_S = 10
 
 
 def boot_config() -> Path | None:
-    """The file in which overlays are enabled; None where this is not a Raspberry Pi."""
+    """The file in which overlays are enabled; None if this is not a Raspberry Pi."""
     return next((path for path in BOOT_CONFIGS if path.is_file()), None)
 
 
@@ -51,7 +51,7 @@ def clock_is_synchronised() -> bool:
 
 
 def service() -> Mapping[str, str]:
-    """The properties of our unit, as systemctl(1) shows them; empty where systemd does not run."""
+    """The properties of our unit, as systemctl(1) shows them; empty if systemd does not run."""
     command = ["systemctl", "show", *(f"--property={name}" for name in _PROPERTIES), UNIT]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
@@ -72,10 +72,10 @@ def enable_command(state: str) -> str:
 
 
 def may(user: str, test: str, path: Path) -> bool | None:
-    """Whether `user` can do to `path` what each letter of `test` (r, w, x) asks of test(1). Raises OSError.
+    """Whether `user` has the permissions `test` (letters r, w, x of test(1)) on `path`. Raises OSError.
 
-    The test runs as that user, because modes do not show access lists and read-only mounts. None where only root could
-    do that. Where there is no such user, the test is for this process.
+    The test runs as that user, because modes do not show access lists and read-only mounts. None if only root can run
+    it. If there is no such user, the test is for this process.
     """
     try:
         account = pwd.getpwnam(user)

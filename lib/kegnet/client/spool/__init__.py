@@ -1,4 +1,4 @@
-"""The queue directory: which pours wait, in which order, and how each one leaves."""
+"""The spool directory: which pours wait, in which order, and how they are removed."""
 
 from .files import Content, NotAFileError
 from .queue import Entry

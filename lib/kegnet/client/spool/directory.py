@@ -1,4 +1,4 @@
-"""The spool directory itself: opened, locked against a second client, watched, and listed."""
+"""Opens, locks, watches and lists the spool directory."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ from .files import FAIL_SUFFIX, SUFFIX
 from .queue import Age
 from .watch import Events, Watch, WatchError, open_mount_table
 
+_INOTIFY_FIX = "fix: raise fs.inotify.max_user_watches and max_user_instances"
+
 
 class DirectoryError(Exception):
-    """The directory cannot be used. The text says why, and what to do."""
+    """The directory cannot be used. The text is the reason and the fix."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """A look at the directory.
+    """One reading of the directory.
 
-    `oldest`: at most as many as were asked for, oldest first. `more`: there are younger ones. `waiting` and `set_aside`
-    count all files.
+    `oldest`: the oldest pours, up to the requested number, oldest first. `more`: there are others. `waiting` and
+    `set_aside` count all files.
     """
 
     oldest: list[Age]
@@ -37,12 +39,12 @@ class Listing:
 
 
 class SpoolDirectory:
-    """An open directory at `path`. `warning` says what does not work in it, but does not prevent its use."""
+    """An open directory at `path`. `warning` is a problem that does not prevent its use."""
 
     def __init__(self, path: Path) -> None:
         """Raises DirectoryError."""
         self._path = path
-        self.warning = ""
+        self.warning = self._lock_warning = ""
         self.descriptor = _open(path)
         self._watch: Watch | None = None
         self._mounts = open_mount_table()
@@ -62,7 +64,7 @@ class SpoolDirectory:
             os.close(self._mounts)
 
     def is_current(self) -> bool:
-        """Whether `path` still leads to this directory, and through the same mount."""
+        """Whether `path` is still this directory, through the same mount."""
         try:
             descriptor = os.open(self._path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
@@ -79,17 +81,19 @@ class SpoolDirectory:
         return self._watch is not None
 
     def descriptors(self) -> dict[int, int]:
-        """What to poll, and for which events."""
+        """The descriptors to poll, and the events of each."""
         watched = {} if self._watch is None else {self._watch.descriptor: select.POLLIN}
         return watched if self._mounts is None else {**watched, self._mounts: select.POLLPRI}
 
     def watch(self) -> None:
-        """Watches the directory and the way to it."""
+        """Watches the directory and everything on the path to it."""
         self.warning = self._lock_warning
         try:
             self._watch = Watch(self._path, SUFFIX)
         except WatchError as error:
-            self.warning = "; ".join(filter(None, [self._lock_warning, f"cannot be watched ({error})"]))
+            self.warning = "; ".join(
+                filter(None, [self._lock_warning, f"cannot be watched ({error}): it is read every 5 s instead; {_INOTIFY_FIX}"])
+            )
 
     def unwatch(self) -> None:
         """Stops watching: the events are out of date, or some were missed."""
@@ -98,23 +102,24 @@ class SpoolDirectory:
             self._watch = None
 
     def read_events(self, descriptor: int) -> Events:
-        """What happened, as one of `descriptors()` reports it."""
+        """Reads the events of one of `descriptors()`."""
         if self._watch is not None and descriptor == self._watch.descriptor:
             return self._watch.read()
-        return Events(moved=not self.is_current())
+        return Events(replaced=not self.is_current())
 
-    def list(self, known: Container[str], after: Age, limit: int) -> Listing:
-        """The oldest pours that are not `known` and come `after` an age, and all counts. Raises OSError."""
+    def list_oldest(self, known: Container[str], after: Age, limit: int) -> Listing:
+        """The oldest pours that are not in `known` and are younger than `after`, and the counts. Raises OSError."""
         counts = _Counts()
         oldest = heapq.nsmallest(limit + 1, counts.unknown_pours(self.descriptor, known, after))
         return Listing(oldest[:limit], len(oldest) > limit, counts.waiting, counts.set_aside)
 
     def _lock(self) -> None:
-        self._lock_warning = ""
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise DirectoryError("is in use by another kegnet-client; fix: stop that one, or give this one another spool") from error
+            raise DirectoryError(
+                "is in use by another kegnet-client; fix: stop the other client, or give this one another spool"
+            ) from error
         except OSError as error:
             self._lock_warning = f"cannot be locked ({error.strerror}); fix: make sure that only one client uses it"
 
@@ -127,10 +132,10 @@ class _Counts:
         self.set_aside = 0
 
     def unknown_pours(self, directory: int, known: Container[str], after: Age) -> Iterator[Age]:
-        """Yields the age of each pour that is not `known` and comes `after` an age."""
+        """Yields the age of each pour that is not in `known` and is younger than `after`."""
         with os.scandir(directory) as entries:
             for entry in entries:
-                # A file of which a failing disk says nothing does not hide the others.
+                # An unreadable entry on a damaged disk must not hide the others.
                 with contextlib.suppress(OSError):
                     if entry.name.endswith(SUFFIX + FAIL_SUFFIX):
                         self.set_aside += entry.is_file(follow_symlinks=False)
@@ -143,7 +148,7 @@ class _Counts:
 
 
 def _mount_id(descriptor: int) -> str:
-    """The mount through which `descriptor` was opened (proc(5)); empty where the kernel does not say."""
+    """The mount through which `descriptor` was opened (proc(5)); empty if the kernel does not report it."""
     with contextlib.suppress(OSError), open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii") as info:
         return next((line for line in info if line.startswith("mnt_id:")), "")
     return ""

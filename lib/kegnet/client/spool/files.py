@@ -1,13 +1,13 @@
-"""The files of one spool directory: read one safely; delete it, set it aside, put it back.
+"""Operations on single files of the spool directory: read, delete, set aside, put back.
 
-Every function takes the directory's descriptor, so that nothing outside the directory is ever touched.
+Every function takes the directory's descriptor, so that nothing outside it can be changed.
 
-A pour leaves the spool in two ways only: an unlink after the server has accepted it, or a rename to `.fail`. Neither needs
-an fsync(2): if a power cut undoes it, the pour is there again and is sent again, and the server recognises the repeat. The
-pour's own bytes are made durable by the program that writes it.
+A pour is removed in two ways only: an unlink after the server has accepted it, or a rename to `.fail`. Neither needs an
+fsync(2): if a power cut undoes it, the pour is sent again, and the server recognises the repeat. The program that writes a
+pour must make its content durable.
 
-Before either, `X.pour` is renamed to `X.leaving.pour` and compared once more. Otherwise another pour could take the name
-between the comparison and the unlink. A crash in between leaves an ordinary pour under that name.
+Before either, `X.pour` is renamed to `X.leaving.pour` and compared again, because another pour could take the name between
+the comparison and the unlink. After a crash, `X.leaving.pour` is an ordinary pour.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _OPEN_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class NotAFileError(Exception):
-    """A FIFO, a symbolic link, a directory or the like has a pour's name. The text says what."""
+    """A FIFO, a symbolic link, a directory or the like has the name of a pour. The text is its kind."""
 
 
 class Stamp(NamedTuple):
@@ -85,7 +85,7 @@ def is_unchanged(directory: int, name: str, content: Content) -> bool:
 
 
 def has_content(directory: int, name: str, content: Content) -> bool:
-    """Whether `name` still is what was read as `content`. Compares bytes, too: two writes can have the same time."""
+    """Whether `name` still has the stamp and the bytes of `content`; two writes can have the same time."""
     try:
         return read(directory, name, max(1, len(content.head))) == content
     except NotAFileError:
@@ -113,16 +113,16 @@ def delete(directory: int, name: str) -> None:
 
 
 def set_aside(directory: int, place: str, name: str) -> str:
-    """Renames the pour that is at `place` now, and was called `name`, to a free `.fail` name, and returns that. Raises OSError."""
+    """Renames `place`, which was called `name` before, to a free `.fail` name. Returns that name. Raises OSError."""
     return _move(directory, place, name, SUFFIX + FAIL_SUFFIX)
 
 
 def put_back(directory: int, name: str) -> str:
-    """Renames the set-aside pour `name`, a regular file, to a free `.pour` name, and returns that. Raises OSError."""
+    """Renames the set-aside pour `name`, a regular file, to a free `.pour` name. Returns that name. Raises OSError."""
     return _move(directory, name, name.removesuffix(FAIL_SUFFIX), SUFFIX, durable=True)
 
 
-def touch_closed(directory: int, name: str) -> None:
+def report_closed(directory: int, name: str) -> None:
     """Makes inotify(7) report `name` as closed after writing, without changing it. Raises OSError."""
     os.close(os.open(name, os.O_WRONLY | _OPEN_FLAGS, dir_fd=directory))
 
@@ -139,9 +139,9 @@ def free_name(directory: int, name: str, ending: str) -> str:
 
 
 def _move(directory: int, old: str, name: str, ending: str, durable: bool = False) -> str:
-    """Moves `old` to a free name made of `name` and `ending`. Never overwrites: link(2) fails where the name exists.
+    """Moves `old` to a free name made of `name` and `ending`. Never overwrites: link(2) fails if the name exists.
 
-    A crash between link and unlink leaves both names: the pour is sent again and is set aside, too.
+    A crash between link and unlink leaves both names: the pour is sent again, and rejected again.
     """
     while True:
         free = free_name(directory, name, ending)

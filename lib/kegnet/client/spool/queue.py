@@ -1,4 +1,4 @@
-"""Which pours wait, in which order: a bounded number of names in memory, without I/O. Times are monotonic seconds."""
+"""The queue: a bounded number of names in memory, ordered. No I/O. Times are monotonic seconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .files import Stamp
 from .watch import Report
 
 Age = tuple[float, str]
-"""Orders pours of equally many failures: the modification time in nanoseconds, then the name."""
+"""Orders pours with the same number of failures: the modification time in nanoseconds, then the name."""
 
 _LONG_AGO = float("-inf")
 _NEVER = float("inf")
@@ -21,8 +21,8 @@ _NEVER = float("inf")
 class Entry:
     """A pour that waits.
 
-    `reported` is the stamp that it had when inotify reported it as finished, and `report` is how. `stamp` is the one that
-    it had when it was last looked at, and `since` is when it was first seen with that one. `wait_until`: not to be read before.
+    `reported`: its stamp (not a flag) when inotify reported it as finished; `report`: how. `stamp`: its last known stamp;
+    `since`: when that was first seen. `wait_until`: not read before.
     """
 
     name: str
@@ -36,21 +36,21 @@ class Entry:
 
     @property
     def due(self) -> float:
-        """When it may be read and sent, as far as its own history says."""
+        """When it is due by its own history; the lane may hold it longer."""
         return max(self.wait_until, self.attempts.due)
 
     @property
-    def order(self) -> tuple[bool, int, float, str]:
+    def sort_key(self) -> tuple[bool, int, float, str]:
         """By the attempts, then oldest first."""
-        return *self.attempts.order, self.mtime_ns, self.name
+        return *self.attempts.sort_key, self.mtime_ns, self.name
 
 
 class Queue:
-    """Names with what is known of them. Entries are replaced, never changed."""
+    """Entries by name. They are replaced, never modified."""
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
-        # Both heaps contain outdated items; they are dropped when they come to the top.
+        # Outdated items stay in the heaps until they reach the top.
         self._due: list[tuple[bool, int, float, str]] = []
         self._later: list[tuple[float, str]] = []
 
@@ -62,7 +62,7 @@ class Queue:
 
     @property
     def held(self) -> int:
-        """How many are not due yet, at most."""
+        """Upper bound on entries that are not due."""
         return len(self._later)
 
     def names(self) -> Set[str]:
@@ -70,14 +70,14 @@ class Queue:
         return self._entries.keys()
 
     def get(self, name: str) -> Entry | None:
-        """What is known of `name`."""
+        """The entry of `name`."""
         return self._entries.get(name)
 
     def put(self, entry: Entry) -> None:
-        """Adds `entry`, or replaces what was known of its name."""
+        """Adds `entry`, or replaces the entry of its name."""
         old = self._entries.get(entry.name)
         self._entries[entry.name] = entry
-        if old is None or (old.due, old.order) != (entry.due, entry.order):
+        if old is None or (old.due, old.sort_key) != (entry.due, entry.sort_key):
             heapq.heappush(self._later, (entry.due, entry.name))
 
     def remove(self, name: str) -> None:
@@ -85,7 +85,7 @@ class Queue:
         self._entries.pop(name, None)
 
     def forget_attempts(self) -> None:
-        """Makes every entry look as if it had never been tried."""
+        """Resets the history of every entry."""
         for entry in list(self._entries.values()):
             self.put(replace(entry, attempts=Attempts()))
 
@@ -101,16 +101,16 @@ class Queue:
             due, name = heapq.heappop(self._later)
             entry = self._entries.get(name)
             if entry is not None and entry.due == due:
-                heapq.heappush(self._due, entry.order)
+                heapq.heappush(self._due, entry.sort_key)
         while self._due:
             entry = self._entries.get(self._due[0][-1])
-            if entry is not None and entry.order == self._due[0] and entry.due <= now:
+            if entry is not None and entry.sort_key == self._due[0] and entry.due <= now:
                 return entry
             heapq.heappop(self._due)
         return None
 
     def next_due(self, now: float) -> float:
-        """When `next()` has an entry."""
+        """When the next entry is due."""
         if self.next(now) is not None:
             return now
         while self._later:

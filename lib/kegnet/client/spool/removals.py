@@ -1,4 +1,4 @@
-"""Removes finished pours from the spool directory, and retries where the directory does not permit it."""
+"""Removes finished pours from the spool directory, and retries if the directory does not permit it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ..outcome import Fate
 from . import files
 from .files import Content
 
-PENDING = 100
+PENDING_LIMIT = 100
 """Upper bound on finished pours whose unlink or rename is being retried."""
 REMOVE_AGAIN_S = 60.0
-"""How often it is retried."""
+"""Interval at which it is retried."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A pour that was read as `content` and is to be deleted or, for `reason`, set aside. Not tried again before `due`."""
+    """A pour with this `content` that must be deleted, or set aside for `reason`. Not retried before `due`."""
 
     fate: Fate
     content: Content
@@ -30,15 +30,15 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class Removed:
-    """What a removal did. `set_aside`: one more file is set aside. `requeue`: another pour has this name now, and waits."""
+class RemovalResult:
+    """The result of a removal. `set_aside`: a file was set aside. `waits_as`: the name of another pour that took the place, and waits."""
 
     set_aside: bool = False
-    requeue: str | None = None
+    waits_as: str | None = None
 
 
 class Removals:
-    """Finished pours by name, of which only the removal is retried: they are not sent again."""
+    """Finished pours by name. Only their removal is retried."""
 
     def __init__(self) -> None:
         self._pending: dict[str, Finished] = {}
@@ -50,13 +50,13 @@ class Removals:
         return len(self._pending)
 
     def names(self) -> Set[str]:
-        """The names under which the files are now."""
+        """The current names of the files."""
         return self._pending.keys()
 
     @property
     def full(self) -> bool:
         """Whether so many are pending that no more pours should be sent."""
-        return len(self._pending) >= PENDING
+        return len(self._pending) >= PENDING_LIMIT
 
     @property
     def due(self) -> float:
@@ -67,12 +67,12 @@ class Removals:
         """Retries `name` at `due`."""
         self._pending[name] = replace(self._pending[name], due=due)
 
-    def retry(self, directory: int, now: float) -> list[Removed]:
-        """Retries what is due."""
+    def retry(self, directory: int, now: float) -> list[RemovalResult]:
+        """Retries the removals that are due."""
         return [self.remove(directory, name, finished, now) for name, finished in list(self._pending.items()) if finished.due <= now]
 
-    def remove(self, directory: int, name: str, finished: Finished, now: float) -> Removed:
-        """Removes the pour `name`, unless it is another file by now. Raises nothing: a failure is logged once and retried."""
+    def remove(self, directory: int, name: str, finished: Finished, now: float) -> RemovalResult:
+        """Removes the pour `name` unless another file has that name now. Never raises OSError: a failure is logged once and retried."""
         is_retry = self._pending.pop(name, None) is not None
         place = name
         try:
@@ -80,23 +80,23 @@ class Removals:
                 place = files.rename_to_leaving(directory, name)
                 if files.has_content(directory, place, finished.content):
                     return _finish(directory, place, name, finished)
-            return Removed(requeue=place)
+            return RemovalResult(waits_as=place)
         except FileNotFoundError:
-            return Removed()
+            return RemovalResult()
         except OSError as error:
             if not is_retry:
                 log.error(
-                    "%s is to be %s, but the spool does not permit it (%s): only that is tried again, the pour is not sent again",
+                    "%s is to be %s, but the spool does not permit it (%s): only that is retried, the pour is not sent again",
                     escape_name(name), finished.fate.value, error.strerror,
                 )  # fmt: skip
             self._pending[place] = replace(finished, due=now + REMOVE_AGAIN_S)
-            return Removed()
+            return RemovalResult()
 
 
-def _finish(directory: int, place: str, name: str, finished: Finished) -> Removed:
+def _finish(directory: int, place: str, name: str, finished: Finished) -> RemovalResult:
     if finished.fate is Fate.DELETE:
         files.delete(directory, place)
-        return Removed()
+        return RemovalResult()
     failed = files.set_aside(directory, place, name)
     log.error("%s is set aside as %s: %s", escape_name(name), escape_name(failed), finished.reason)
-    return Removed(set_aside=True)
+    return RemovalResult(set_aside=True)

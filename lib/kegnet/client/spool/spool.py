@@ -1,7 +1,7 @@
-"""The spool: finds the pours that wait, hands them out one at a time, and removes those that are finished.
+"""The spool: finds waiting pours, returns one at a time, and removes finished ones.
 
 inotify(7) names the files that were renamed in or closed after writing. The directory is read at the start, after an event
-queue overflow, after it was replaced, every 10 minutes, and when there were more pours than are kept in memory.
+queue overflow, after it was replaced, every 10 minutes, and when it contains more pours than the memory.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ from . import files
 from .directory import DirectoryError, SpoolDirectory
 from .files import Content
 from .queue import Age, Entry, Queue
-from .removals import Finished, Removals, Removed
+from .removals import Finished, RemovalResult, Removals
 from .watch import Report
 
-BATCH = 10_000
-"""Upper bound on names taken from one look at the directory: enough that a backlog of 100,000 needs few looks."""
-HELD = 5000  # Upper bound on names in memory that wait: for a backoff, or to be complete.
-KEPT = BATCH + HELD  # Upper bound on names in memory.
+BATCH_NAMES = 10_000  # Upper bound on names taken from one reading of the directory: ten for a backlog of 100,000.
+HELD_NAMES = 5000  # Upper bound on names in memory that are not due: they wait for a backoff, or to be complete.
+MEMORY_NAMES = BATCH_NAMES + HELD_NAMES  # Upper bound on names in memory.
 LOOK_AGAIN_S = 600.0
-LOOK_PAUSE_S = 1.0  # Between two looks because of missed events. pyinotify misses some at each name that is not UTF-8.
-NOT_USABLE_S = 5.0  # How often a directory that cannot be opened or watched is looked at.
+LOOK_PAUSE_S = 1.0  # Between two readings after missed events. pyinotify misses some at each name that is not UTF-8.
+NOT_USABLE_S = 5.0  # Interval at which a directory that cannot be opened or watched is read.
 
 _LONG_AGO = float("-inf")
 _NEVER = float("inf")
@@ -42,7 +41,7 @@ class Spool:
     """
 
     def __init__(self, path: Path, now: float) -> None:
-        """Opens the directory if it can be opened, and finds what waits there."""
+        """Opens the directory if possible, and reads it."""
         self.path = path
         self.waiting = 0
         self.set_aside = 0
@@ -50,13 +49,13 @@ class Spool:
         self._queue = Queue()
         self._removals = Removals()
         self._directory: SpoolDirectory | None = None
-        self._more = False
-        self._after = _START
+        self._more_on_disk = False
+        self._last_listed = _START
         self._failures = 0
-        self._look_due = now
-        self._looked_at = _LONG_AGO
-        self._trouble = ""
-        self._trouble_limit = HourlyLimit()
+        self._refresh_due = now
+        self._refreshed_at = _LONG_AGO
+        self._problem = ""
+        self._problem_limit = HourlyLimit()
         self.maintain(now)
 
     def close(self) -> None:
@@ -64,16 +63,17 @@ class Spool:
         self._close_directory()
 
     @property
-    def trouble(self) -> str:
-        """What is wrong with the directory; empty while all is well."""
-        if len(self._removals) and not self._trouble:
-            return f"does not permit the removal of {len(self._removals)} finished pours"
-        return self._trouble
+    def problem(self) -> str:
+        """The problem of the directory; empty if there is none."""
+        if len(self._removals) and not self._problem:
+            count = len(self._removals)
+            return f"does not permit the removal of {count} finished pour{'s' if count > 1 else ''}"
+        return self._problem
 
-    # What waits.
+    # The queue.
 
     def descriptors(self) -> dict[int, int]:
-        """What to poll, and for which events. When there is one, call `read_events()`."""
+        """The descriptors to poll, and the events of each. After an event, call `read_events()`."""
         return self._directory.descriptors() if self._directory else {}
 
     def read_events(self, descriptor: int, now: float) -> None:
@@ -83,36 +83,36 @@ class Spool:
         events = self._directory.read_events(descriptor)
         for name, report in events.names.items():
             self._add_reported(self._directory, name, report, now)
-        if events.moved:
+        if events.replaced:
             self._directory.unwatch()
-            self._look_due = now
+            self._refresh_due = now
         elif events.missed:
-            self._look_due = min(self._look_due, max(now, self._looked_at + LOOK_PAUSE_S))
+            self._refresh_due = min(self._refresh_due, max(now, self._refreshed_at + LOOK_PAUSE_S))
 
     def maintain_due(self, now: float) -> float:
-        """When `maintain()` has something to do."""
+        """When `maintain()` is due."""
         if self._needs_more(now):
             return now
-        return min(self._look_due, self._removals.due if self._directory else _NEVER)
+        return min(self._refresh_due, self._removals.due if self._directory else _NEVER)
 
     def maintain(self, now: float) -> None:
-        """Retries removals, and looks at the directory, where that is due."""
+        """Retries removals, and reads the directory, if that is due."""
         if self._directory is not None:
             for removed in self._removals.retry(self._directory.descriptor, now):
                 self._note(removed)
-        if now >= self._look_due or self._needs_more(now):
-            self._look(now)
+        if now >= self._refresh_due or self._needs_more(now):
+            self._refresh(now)
 
     def next_due(self, now: float) -> float:
-        """When `next()` has a pour, as far as is known."""
+        """When a pour is due."""
         return _NEVER if self._removals.full else self._queue.next_due(now)
 
     def next(self, now: float) -> Entry | None:
-        """The pour that is next, of those that are due."""
+        """The first of the due pours."""
         return None if self._removals.full else self._queue.next(now)
 
     def forget_attempts(self) -> None:
-        """Makes every pour look as if it had never been tried."""
+        """Resets the history of every pour."""
         self._queue.forget_attempts()
 
     # One pour.
@@ -124,33 +124,32 @@ class Spool:
         return files.read(self._directory.descriptor, name, limit_bytes)
 
     def observe(self, entry: Entry, content: Content, now: float) -> tuple[Report | None, float]:
-        """How inotify has reported the file in the state `content`, and for how many seconds it is known to be in it."""
+        """Records that the file has `content`. Returns how inotify reported this state, and its known age in seconds."""
         if entry.stamp != content.stamp:
             self._queue.put(replace(entry, stamp=content.stamp, since=now))
             return None, 0.0
         return entry.report if entry.reported == content.stamp else None, now - entry.since
 
     def put_off(self, name: str, until: float) -> None:
-        """Hands out `name` again at `until`, or once inotify reports it."""
+        """Holds `name` until `until`, or until inotify reports it."""
         if (entry := self._queue.get(name)) is not None:
             self._hold(replace(entry, wait_until=until))
 
     def drop(self, name: str, look_at: float = _NEVER) -> None:
-        """Forgets `name`, whose file stays. It is found again by a look, `look_at` at the latest, or once inotify reports it."""
+        """Forgets `name`, whose file stays. Found again by a reading, at `look_at` at the latest, or when inotify reports it."""
         self._queue.remove(name)
-        self._look_due = min(self._look_due, look_at)
+        self._refresh_due = min(self._refresh_due, look_at)
 
     def forget(self, name: str) -> None:
-        """Takes `name`, whose file is gone, out of the queue."""
+        """Removes `name`, whose file is gone, from the queue."""
         if name in self._queue:
             self._queue.remove(name)
             self.waiting = max(0, self.waiting - 1)
 
     def apply(self, name: str, content: Content, fate: Fate, attempts: Attempts, reason: str, now: float) -> None:
-        """Deletes, sets aside or keeps the pour that was read as `content`. The one place that decides what a fate means.
+        """Deletes, sets aside or keeps the pour that was read as `content`. `reason` is for a pour that is set aside.
 
-        If the directory does not permit the removal, only that is retried: the pour is not handed out any more.
-        If `name` is another file by now, that one waits in its place.
+        If the directory does not permit the removal, only the removal is retried. If another file has `name` now, it is queued.
         """
         if fate is Fate.KEEP:
             if (entry := self._queue.get(name)) is not None:
@@ -160,23 +159,23 @@ class Spool:
         if self._directory is not None:
             self._note(self._removals.remove(self._directory.descriptor, name, Finished(fate, content, reason, now), now))
 
-    # Inside.
+    # Private.
 
     def _hold(self, entry: Entry) -> None:
-        if self._queue.held < HELD:
+        if self._queue.held < HELD_NAMES:
             self._queue.put(entry)
         else:
-            # The memory is for those that can be sent. A later look finds this one again, as one that was never tried.
+            # Memory is reserved for pours that can be sent. A later reading finds this one again, without its history.
             self.drop(entry.name, entry.due)
 
-    def _note(self, removed: Removed) -> None:
+    def _note(self, removed: RemovalResult) -> None:
         self.set_aside += removed.set_aside
-        if removed.requeue is not None:
-            self._queue.put(Entry(removed.requeue, _LONG_AGO))
+        if removed.waits_as is not None:
+            self._queue.put(Entry(removed.waits_as, _LONG_AGO))
             self.waiting += 1
 
     def _needs_more(self, now: float) -> bool:
-        return self._more and not self._removals.full and len(self._queue) < KEPT and self._queue.next(now) is None
+        return self._more_on_disk and not self._removals.full and len(self._queue) < MEMORY_NAMES and self._queue.next(now) is None
 
     def _add_reported(self, directory: SpoolDirectory, name: str, report: Report, now: float) -> None:
         if name in self._removals:
@@ -193,36 +192,37 @@ class Spool:
             return
         if old is None:
             self.waiting += 1
-            if (self._more and (stamp.mtime_ns, name) > self._after) or len(self._queue) >= KEPT:
-                # Too many to keep them all: a look finds it when its time has come.
-                self._more = True
+            if (self._more_on_disk and (stamp.mtime_ns, name) > self._last_listed) or len(self._queue) >= MEMORY_NAMES:
+                # Not kept in memory: a later reading finds it in its order.
+                self._more_on_disk = True
                 return
         self._queue.put(Entry(name, stamp.mtime_ns, report=report, reported=stamp, stamp=stamp, since=now))
 
-    def _look(self, now: float) -> None:
-        """Sees that the directory is open, locked and watched, and takes the oldest names that are not in the queue."""
-        self._looked_at = now
+    def _refresh(self, now: float) -> None:
+        """Opens, locks and watches the directory if needed, and queues its oldest unknown pours."""
+        self._refreshed_at = now
         try:
             directory = self._open_directory()
-            known = self._queue.names() | self._removals.names()
-            listing = directory.list(known, self._after if self._more else _START, max(0, min(BATCH, KEPT - len(self._queue))))
+            after = self._last_listed if self._more_on_disk else _START
+            limit = max(0, min(BATCH_NAMES, MEMORY_NAMES - len(self._queue)))
+            listing = directory.list_oldest(self._queue.names() | self._removals.names(), after, limit)
         except (DirectoryError, OSError) as error:
             self._close_directory()
             self.waiting = self.set_aside = 0
             problem = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else str(error)
-            self._set_trouble(problem, now)
-            # It may be about to be replaced: look soon, then less often.
-            self._look_due = now + min(NOT_USABLE_S, 0.1 * 4.0**self._failures)
+            self._set_problem(problem, now)
+            # It may be in the middle of a replacement: try soon, then less often.
+            self._refresh_due = now + min(NOT_USABLE_S, 0.1 * 4.0**self._failures)
             self._failures = min(self._failures + 1, 10)
             return
         self._failures = 0
         for mtime_ns, name in listing.oldest:
             self._queue.put(Entry(name, mtime_ns))
         self.waiting, self.set_aside = max(0, listing.waiting - len(self._removals)), listing.set_aside
-        self._more = listing.more
-        self._after = listing.oldest[-1] if listing.oldest else self._after
-        self._look_due = now + (LOOK_AGAIN_S if directory.is_watched else NOT_USABLE_S)
-        self._set_trouble(directory.warning, now)
+        self._more_on_disk = listing.more
+        self._last_listed = listing.oldest[-1] if listing.oldest else self._last_listed
+        self._refresh_due = now + (LOOK_AGAIN_S if directory.is_watched else NOT_USABLE_S)
+        self._set_problem(directory.warning, now)
 
     def _open_directory(self) -> SpoolDirectory:
         """The directory at `path` as it is now. Raises DirectoryError."""
@@ -240,11 +240,11 @@ class Spool:
             self._directory.close()
             self._directory = None
         self._queue.clear()
-        self._more, self._after = False, _START
+        self._more_on_disk, self._last_listed = False, _START
 
-    def _set_trouble(self, trouble: str, now: float) -> None:
-        self._trouble = trouble
-        if trouble and self._trouble_limit.allows(trouble, now):
-            log.error("spool %s %s", self.path, trouble)
-        elif not trouble and self._trouble_limit.end():
+    def _set_problem(self, problem: str, now: float) -> None:
+        self._problem = problem
+        if problem and self._problem_limit.allows(problem, now):
+            log.error("spool %s %s", self.path, problem)
+        elif not problem and self._problem_limit.end():
             log.info("spool %s can be used again", self.path)

@@ -1,1 +1,1 @@
-"""What --check examines, one module for each part of a client's surroundings."""
+"""The examinations of --check, one module for each subject."""

@@ -14,19 +14,22 @@ from .finding import Finding, Level
 
 
 def check_configuration(conf: Config, service: Mapping[str, str]) -> Iterator[Finding]:
-    """Whether the service can read the file, and what is odd in it."""
+    """Whether the service can read the file, and the warnings about it."""
     user = service.get("User", "")
     if system.may(user, "r", conf.path) is False:
         yield Finding("configuration", Level.FAILURE, f"{conf.path}: {user} cannot read it", f"chmod a+r {shlex.quote(str(conf.path))}")
     else:
         yield Finding("configuration", Level.OK, f"{conf.path}: client {conf.uuid}, server {conf.base_url}")
-    # What they say of the key is a finding of its own.
+    # check_key() reports those about the key.
     known = config.key_warnings(conf.private_key)
-    yield from (Finding("configuration", Level.WARNING, text, f"edit {conf.path}") for text in conf.warnings if text not in known)
+    for warning in conf.warnings:
+        if warning not in known:
+            text, fix = warning.rsplit("; fix: ", 1) if "; fix: " in warning else (warning, f"edit {conf.path}")
+            yield Finding("configuration", Level.WARNING, text, fix)
 
 
 def check_key(conf: Config, service: Mapping[str, str]) -> tuple[SigningKey | None, Finding]:
-    """The private key, if it can be used, and what is found about it."""
+    """The private key, if it can be used, and the finding about it."""
     path = conf.private_key
     try:
         key = SigningKey.load(path)

@@ -10,7 +10,7 @@ from ....core.syslog_handler import escape
 
 
 class Level(enum.StrEnum):
-    """How bad a finding is: a failure keeps pings or pours from the server."""
+    """The severity of a finding: a failure prevents pings or pours."""
 
     OK = "ok"
     WARNING = "warning"
@@ -19,7 +19,7 @@ class Level(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What was examined, how bad it is, a description, and what to do about it unless it is ok."""
+    """What was examined, the severity, a description, and the fix unless it is ok."""
 
     what: str
     level: Level

@@ -10,13 +10,13 @@ from .. import system
 from .finding import Finding, Level
 
 READ_LIMIT_S = 20.0
-"""Over all tries of one reading, as in the daemon: a driver may hang."""
+"""Limit for all tries of one reading, as in the daemon, because a driver can hang."""
 
 WHAT = "1-Wire"
 
 
 def check_sensor(conf: Config) -> tuple[Reading | None, list[Finding]]:
-    """The reading that the next ping would have, and a finding for each probe, or the reason why there is none."""
+    """The reading for the next ping, if there is one, and a finding for each probe or for the missing bus."""
     if not conf.has_sensor:
         return None, [Finding(WHAT, Level.OK, "sensor = none: this keg has no probe, and no pings are sent")]
     try:
@@ -33,7 +33,7 @@ def check_sensor(conf: Config) -> tuple[Reading | None, list[Finding]]:
 
 
 def _read(conf: Config, probe: str, is_sent: bool, driver_fix: str = "") -> tuple[Reading | None, Finding]:
-    """Reads `probe`; an empty name is the first one found."""
+    """Reads `probe`; an empty name means the first one found."""
     level = Level.FAILURE if is_sent else Level.WARNING
     try:
         with time_limit(READ_LIMIT_S):

@@ -25,7 +25,7 @@ _ASK = "ask the server's administrator"
 
 
 def check_server(conf: Config, key: SigningKey | None, reading: Reading | None) -> Iterator[Finding]:
-    """Sends a ping if there are a key and a reading, else a request without consequences, and judges what became of it."""
+    """Sends a ping if there are a key and a reading, else a request without effect, and reports the result."""
     parts = urlsplit(conf.base_url)
     # An IPv6 zone is escaped in a URL (RFC 6874).
     host, port = (parts.hostname or "").replace("%25", "%"), parts.port or (443 if parts.scheme == "https" else 80)
@@ -51,7 +51,7 @@ def check_server(conf: Config, key: SigningKey | None, reading: Reading | None) 
 
 
 def _addresses(host: str, port: int) -> list[str]:
-    """The addresses of `host`. No signal interrupts this, but the resolver has limits of its own."""
+    """The addresses of `host`. No signal interrupts this, but the resolver has its own limits."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
@@ -67,9 +67,9 @@ def _ask(conf: Config, key: SigningKey | None, reading: Reading | None) -> Resul
 
 
 def _connection(result: Result, host: str, port: int) -> Iterator[Finding]:
-    """Whether there is one. Why the server failed on a ping is a finding about the ping."""
+    """Whether there is a connection. A failure on the ping itself is a finding about the ping."""
     if result.outcome is Outcome.NO_CONNECTION and not result.untrusted:
-        fix = result.fix or "check serviceBaseURL, whether the server runs, and what a firewall permits"
+        fix = result.fix or "check serviceBaseURL, the server and the firewalls"
         yield Finding("server", Level.FAILURE, f"no connection to {host}, port {port} ({result.reason})", fix)
     elif result.outcome is not Outcome.FAILED:
         yield Finding("server", Level.OK, f"{host} accepts connections on port {port}")

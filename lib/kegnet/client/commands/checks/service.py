@@ -20,14 +20,14 @@ def check_clock() -> Finding:
     try:
         synchronised = system.clock_is_synchronised()
     except OSError as error:
-        return Finding("clock", Level.WARNING, f"{shows}; whether it is synchronised cannot be found out ({error.strerror})", fix)
+        return Finding("clock", Level.WARNING, f"{shows}; its synchronisation is unknown ({error.strerror})", fix)
     if not synchronised:
         return Finding("clock", Level.WARNING, f"{shows}; it is not synchronised yet", fix)
     return Finding("clock", Level.OK, f"{shows}, synchronised")
 
 
 def check_service(service: Mapping[str, str]) -> Iterator[Finding]:
-    """Whether systemd starts the client, and how it is. `service` has the properties of its unit."""
+    """Whether systemd starts the client, and its state. `service`: the properties of its unit."""
     if not service:
         yield Finding("service", Level.WARNING, "systemd does not run here", "make sure that something else starts this program")
         return

@@ -19,12 +19,12 @@ from ..quarantine import QuarantinedPour, find
 from .finding import Finding, Level
 
 LISTED = 10
-"""How many of the pours that are set aside are listed one by one."""
+"""Maximum number of set-aside pours that are listed one by one."""
 
 
 @dataclass(frozen=True)
 class _Look:
-    """What is in the spool directory. `writable` None: only root can find out whether the service can change it."""
+    """The state of the spool directory. `writable` is None if only root can test whether the service can change it."""
 
     status: os.stat_result
     writable: bool | None
@@ -33,7 +33,7 @@ class _Look:
 
 
 def check_spool(conf: Config, service: Mapping[str, str]) -> Iterator[Finding]:
-    """Whether the service can use the directory, and what is in it. Does not lock it: a running client does."""
+    """Whether the service can use the directory, and its pours. Does not lock it, because a running client does."""
     try:
         look = _look(conf.spool, service.get("User", ""))
     except FileNotFoundError:
@@ -69,7 +69,7 @@ def _judge(conf: Config, service: Mapping[str, str], look: _Look) -> Finding:
     user = service.get("User", "")
     text = f"{conf.spool}: belongs to {_owners(look.status)}, mode {stat.S_IMODE(look.status.st_mode):04o}"
     if look.writable is None:
-        return Finding("spool", Level.WARNING, f"{text}; only root can find out whether the service can change it", "run this as root")
+        return Finding("spool", Level.WARNING, f"{text}; only root can test whether the service can change it", "run this as root")
     if not look.writable:
         fix = f"chgrp {user or 'kegnet'} {place} && chmod g+rwxs {place}, or mount it writable"
         return Finding("spool", Level.FAILURE, f"{text}; {user or 'this user'} cannot change it", fix)
