@@ -34,10 +34,14 @@ BAD_ANSWERS: tuple[Answer, ...] = (
     answers(400, b"invalid"),
     sends(b"", cut),
     sends(b"", reset),
-    sends(b"HTTP/1.1 200 OK\r\nContent-Le", cut),
+    sends(b"HTTP/1.1 20", cut),
     sends(b"garbage\r\n\r\n", cut),
 )
-HALF_AN_ANSWER = sends(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", cut)
+CUT_OFF_ANSWERS: tuple[Answer, ...] = (
+    sends(b"HTTP/1.1 200 OK\r\nContent-Le", cut),
+    sends(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", cut),
+)
+"""Acceptances: the status line has decided."""
 
 
 class Sample(NamedTuple):
@@ -66,10 +70,9 @@ class FaultyKegerator:
 
     def answer(self, connection: Connection, request: Request) -> None:
         """Mostly accepts; sometimes fails, with or without accepting."""
-        answer: Answer = self.source.choice(BAD_ANSWERS) if self.source.randrange(GOOD_ANSWERS) == 0 else answers(200)
-        if self.source.randrange(GOOD_ANSWERS * 5) == 0:
-            answer = HALF_AN_ANSWER
-        if request.path.endswith("/pour") and (answer is HALF_AN_ANSWER or answer not in BAD_ANSWERS):
+        number = self.source.randrange(GOOD_ANSWERS * 5)
+        answer = self.source.choice(BAD_ANSWERS if number < 5 else CUT_OFF_ANSWERS if number == 5 else (answers(200),))
+        if request.path.endswith("/pour") and answer not in BAD_ANSWERS:
             self.ledger.accept(request)
         answer(connection, request)
 
