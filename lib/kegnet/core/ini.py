@@ -1,4 +1,4 @@
-"""Reads one section of an INI file into typed values. An error names the fix."""
+"""Reads the sections of an INI file into typed values. An error names the fix."""
 
 from __future__ import annotations
 
@@ -46,16 +46,52 @@ def looks_commented(value: str) -> bool:
     return _COMMENT.search(value) is not None
 
 
+class IniFile:
+    """The sections of one INI file, which is read once. Names of sections are case-sensitive."""
+
+    def __init__(self, path: Path, section: str, setup: str) -> None:
+        """Reads the file `path`. `section` is its first section and `setup` the shell command that makes it, for messages.
+
+        Raises ConfigError.
+        """
+        self._path = path
+        self._setup = setup
+        self._spelled: dict[str, str] = {}
+        self._parser = configparser.ConfigParser(interpolation=None)
+        self._parser.optionxform = self._lower  # type: ignore[assignment,method-assign]
+        try:
+            self._parser.read_string(_text(path, setup), source=str(path))
+        except configparser.Error as error:
+            raise ConfigError(f"{path}: {_syntax_problem(error)}", _syntax_fix(error, section)) from error
+
+    def names(self) -> list[str]:
+        """The names of the sections, in the file's order."""
+        return self._parser.sections()
+
+    def section(self, name: str) -> Section:
+        """The section `name`. Raises ConfigError if there is none."""
+        if not self._parser.has_section(name):
+            found = ", ".join(f"[{other}]" for other in self.names()) or "none"
+            raise ConfigError(
+                f"{self._path}: has no section [{name}] (found: {_cut(found)})", f"put the line [{name}] above the parameters"
+            )
+        return Section(self._path, self._setup, dict(self._parser.items(name)), self._spelled)
+
+    def _lower(self, name: str) -> str:
+        self._spelled[name.lower()] = name
+        return name.lower()
+
+
 class Section:
     """The parameters of one section. Names are case-insensitive."""
 
-    def __init__(self, path: Path, section: str, setup: str) -> None:
-        """Reads the file `path`. `setup` is the shell command that makes the file, for messages. Raises ConfigError."""
+    def __init__(self, path: Path, setup: str, values: dict[str, str], spelled: dict[str, str]) -> None:
+        """`values` are by the name in lower case, `spelled` has the names as the file writes them."""
         self._path = path
         self._setup = setup
+        self._values = values
+        self._spelled = spelled
         self._asked: set[str] = set()
-        self._spelled: dict[str, str] = {}
-        self._values = self._read(section)
 
     def required(self, name: str, convert: Callable[[str], Value], expected: str) -> Value:
         """The parameter `name`, converted by `convert`, which raises ValueError. Raises ConfigError if it is missing or wrong.
@@ -101,24 +137,6 @@ class Section:
         if not text or "\n" in text or "\0" in text:
             raise ValueError
         return Path(os.path.normpath(self._path.parent / text))
-
-    def _read(self, section: str) -> dict[str, str]:
-        parser = configparser.ConfigParser(interpolation=None)
-        parser.optionxform = self._lower  # type: ignore[assignment,method-assign]
-        try:
-            parser.read_string(_text(self._path, self._setup), source=str(self._path))
-        except configparser.Error as error:
-            raise ConfigError(f"{self._path}: {_syntax_problem(error)}", _syntax_fix(error, section)) from error
-        if not parser.has_section(section):
-            found = ", ".join(f"[{name}]" for name in parser.sections()) or "none"
-            raise ConfigError(
-                f"{self._path}: has no section [{section}] (found: {_cut(found)})", f"put the line [{section}] above the parameters"
-            )
-        return dict(parser.items(section))
-
-    def _lower(self, name: str) -> str:
-        self._spelled[name.lower()] = name
-        return name.lower()
 
 
 def _text(path: Path, setup: str) -> str:
