@@ -68,14 +68,14 @@ class IniFile:
         """The names of the sections, in the file's order."""
         return self._parser.sections()
 
-    def section(self, name: str) -> Section:
-        """The section `name`. Raises ConfigError if there is none."""
+    def section(self, name: str, prefix: str = "") -> Section:
+        """The section `name`. `prefix` is put before its parameters in messages. Raises ConfigError if there is none."""
         if not self._parser.has_section(name):
             found = ", ".join(f"[{other}]" for other in self.names()) or "none"
             raise ConfigError(
                 f"{self._path}: has no section [{name}] (found: {_cut(found)})", f"put the line [{name}] above the parameters"
             )
-        return Section(self._path, self._setup, dict(self._parser.items(name)), self._spelled)
+        return Section(self._path, self._setup, dict(self._parser.items(name)), self._spelled, prefix)
 
     def _lower(self, name: str) -> str:
         self._spelled[name.lower()] = name
@@ -85,12 +85,13 @@ class IniFile:
 class Section:
     """The parameters of one section. Names are case-insensitive."""
 
-    def __init__(self, path: Path, setup: str, values: dict[str, str], spelled: dict[str, str]) -> None:
+    def __init__(self, path: Path, setup: str, values: dict[str, str], spelled: dict[str, str], prefix: str) -> None:
         """`values` are by the name in lower case, `spelled` has the names as the file writes them."""
         self._path = path
         self._setup = setup
         self._values = values
         self._spelled = spelled
+        self._prefix = prefix
         self._asked: set[str] = set()
 
     def required(self, name: str, convert: Callable[[str], Value], expected: str) -> Value:
@@ -100,7 +101,9 @@ class Section:
         """
         value = self.get(name, convert, expected, fill_in=True)
         if value is None:
-            raise ConfigError(f"{self._path}: the parameter {name} is missing; it takes {expected}", f"{self._setup} fills it in")
+            raise ConfigError(
+                f"{self._path}: the parameter {self._prefix}{name} is missing; it takes {expected}", f"{self._setup} fills it in"
+            )
         return value
 
     def get(self, name: str, convert: Callable[[str], Value], expected: str, fill_in: bool = False) -> Value | None:
@@ -114,7 +117,7 @@ class Section:
         except ValueError as error:
             problem = f"{error}" if isinstance(error, HintError) else "this value is not valid"
             fix = f"use {expected}" + (f"; {self._setup} fills it in" if fill_in and not text else "")
-            raise value_error(self._path, name, text, problem, fix) from error
+            raise value_error(self._path, self._prefix + name, text, problem, fix) from error
 
     def path(self, name: str, expected: str) -> Path | None:
         """A path; a relative one is relative to the file's directory. None if the parameter is absent."""
@@ -129,8 +132,11 @@ class Section:
         unknown = [name for key, name in self._spelled.items() if key in self._values and key not in self._asked]
         commented = [self._spelled[key] for key, value in self._values.items() if key in self._asked and looks_commented(value)]
         return [
-            *(f"{self._path}: the parameter {_cut(name)} is unknown and ignored; is it misspelt?" for name in unknown),
-            *(f"{self._path}: the value of {name} seems to contain a comment; a comment needs a line of its own" for name in commented),
+            *(f"{self._path}: the parameter {self._prefix}{_cut(name)} is unknown and ignored; is it misspelt?" for name in unknown),
+            *(
+                f"{self._path}: the value of {self._prefix}{name} seems to contain a comment; a comment needs a line of its own"
+                for name in commented
+            ),
         ]
 
     def _beside_file(self, text: str) -> Path:
