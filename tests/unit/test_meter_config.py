@@ -37,6 +37,14 @@ def test_every_parameter_of_a_pin(tmp_path: Path) -> None:
     assert pin == PinConfig(22, 3, Bias.PULL_DOWN, Edge.RISING, 0, 5600, 0, 1500, 250, 300)
 
 
+def test_the_limits_themselves_are_valid(tmp_path: Path) -> None:
+    lowest = "[Pin 0]\ndebounce = 0\npulsesPerLitre = 1\nidle = 200\nminimumPulses = 1\nlongest = 60\n"
+    highest = "[Pin 27]\nreportAs = 999999\ndebounce = 100000\npulsesPerLitre = 1000000\nhighestRate = 10000\nidle = 30000\n"
+    one, other = loaded(tmp_path, "[Meter]\n" + lowest + highest + "minimumPulses = 1000000\nlongest = 86400\n").pins
+    assert one == PinConfig(0, 0, debounce_us=0, pulses_per_litre=1, idle_ms=200, minimum_pulses=1, longest_s=60)
+    assert other == PinConfig(27, 999_999, Bias.PULL_UP, Edge.FALLING, 100_000, 1_000_000, 10_000, 30_000, 1_000_000, 86_400)
+
+
 def test_what_the_meter_section_contains_holds_for_each_pin_that_does_not_contain_it(tmp_path: Path) -> None:
     config = loaded(tmp_path, "[Pin 17]\n[Meter]\nidle = 900\nminimumPulses = 90\nlongest = 99\n[Pin 22]\nidle = 2000\n")
     assert config.pins == (

@@ -234,6 +234,46 @@ def test_a_session_goes_on_after_a_restart_where_it_was() -> None:
     assert after.pass_time(T0 + 5 * S) == [Ended(Kind.POUR, Cause.IDLE, Flow(T0, T0 + 100 * MS, 25, 4))]
 
 
+def test_the_debounce_goes_on_over_a_restart() -> None:
+    session = PourSession(PIN, Snapshot(7, Kind.POUR, Flow(T0, T0 + S, 7, 0)))
+    session.edge(T0 + S + 499_999, 8)
+    assert (session.snapshot.flow, session.noise) == (Flow(T0, T0 + S, 7, 0), 1)
+
+
+def test_a_pour_that_goes_on_after_a_restart_is_no_gas_because_of_what_it_had_before() -> None:
+    session = PourSession(CALIBRATED, Snapshot(500, Kind.POUR, Flow(T0, T0 + 9 * S, 500, 0)))
+    assert fed(session, train(T0 + 9 * S + 20 * MS, 50, 20 * MS)) == []
+
+
+def test_a_leak_after_a_restart_begins_after_what_was_counted_before() -> None:
+    session = PourSession(CALIBRATED, Snapshot(500, Kind.POUR, Flow(T0, T0 + 9 * S, 500, 0)))
+    events = fed(session, train(T0 + 10 * S, 56, 1100 * MS))
+    assert events == [
+        Ended(Kind.POUR, Cause.LEAK, Flow(T0, T0 + 9 * S, 500, 0)),
+        Detected(Kind.LEAK, Flow(T0 + 9 * S, T0 + 68_300 * MS, 54, 0)),
+    ]
+
+
+def test_a_leak_goes_on_over_a_restart() -> None:
+    session = PourSession(CALIBRATED, Snapshot(90, Kind.LEAK, Flow(T0, T0 + 90 * S, 90, 0)))
+    assert fed(session, train(T0 + 91 * S, 20, 1100 * MS)) == []
+    assert summary(session.pass_time(T0 + 200 * S)) == [(Kind.LEAK, Cause.IDLE, 110)]
+
+
+def test_the_slowest_minute_that_is_no_leak_has_sixty_millilitres() -> None:
+    pin = replace(CALIBRATED, idle_ms=30_000)
+    assert played(pin, train(T0, 59, S), [(T0 + 60 * S, 1)])[0] == Detected(Kind.LEAK, Flow(T0, T0 + 58 * S, 59, 0))
+    assert summary(played(pin, train(T0, 60, S), [(T0 + 60 * S, 1)])) == [(Kind.POUR, Cause.IDLE, 61)]
+
+
+def test_a_leak_becomes_a_pour_in_the_minute_that_reaches_sixty_millilitres() -> None:
+    session = PourSession(CALIBRATED)
+    fed(session, train(T0, 56, 1100 * MS))  # The last edge begins the second minute.
+    assert fed(session, train(T0 + 61 * S, 58, 20 * MS)) == []
+    assert summary(session.edge(T0 + 63 * S, 115)) == [(Kind.LEAK, Cause.TAP_OPENED, 55)]
+    assert session.snapshot.flow == Flow(T0 + 60_500 * MS, T0 + 63 * S, 60, 0)
+
+
 # The slow model: it looks at whole lists of edges.
 
 
