@@ -34,10 +34,14 @@ BAD_ANSWERS: tuple[Answer, ...] = (
     answers(400, b"invalid"),
     sends(b"", cut),
     sends(b"", reset),
-    sends(b"HTTP/1.1 200 OK\r\nContent-Le", cut),
+    sends(b"HTTP/1.1 20", cut),
     sends(b"garbage\r\n\r\n", cut),
 )
-HALF_AN_ANSWER = sends(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", cut)
+CUT_OFF_ANSWERS: tuple[Answer, ...] = (
+    sends(b"HTTP/1.1 200 OK\r\nContent-Le", cut),
+    sends(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", cut),
+)
+"""Acceptances: the status line has decided."""
 
 
 class Sample(NamedTuple):
@@ -66,10 +70,9 @@ class FaultyKegerator:
 
     def answer(self, connection: Connection, request: Request) -> None:
         """Mostly accepts; sometimes fails, with or without accepting."""
-        answer: Answer = self.source.choice(BAD_ANSWERS) if self.source.randrange(GOOD_ANSWERS) == 0 else answers(200)
-        if self.source.randrange(GOOD_ANSWERS * 5) == 0:
-            answer = HALF_AN_ANSWER
-        if request.path.endswith("/pour") and (answer is HALF_AN_ANSWER or answer not in BAD_ANSWERS):
+        number = self.source.randrange(GOOD_ANSWERS * 5)
+        answer = self.source.choice(BAD_ANSWERS if number < 5 else CUT_OFF_ANSWERS if number == 5 else (answers(200),))
+        if request.path.endswith("/pour") and answer not in BAD_ANSWERS:
             self.ledger.accept(request)
         answer(connection, request)
 
@@ -157,8 +160,8 @@ def test_mixed_work_and_faults_for_hours_leave_the_client_as_it_was(
     early, late = samples[quarter : 2 * quarter], samples[-quarter:]
     counts.growth_kb = int(statistics.median(s.memory_kb for s in late) - statistics.median(s.memory_kb for s in early))
     assert counts.growth_kb < GROWTH_KB
-    # One more or less is a connection; a leak raises the minimum.
-    assert min(s.descriptors for s in late) <= min(s.descriptors for s in early)
+    # One more or less is a connection, or the spool while it is moved.
+    assert statistics.median(s.descriptors for s in late) <= statistics.median(s.descriptors for s in early) + 1
     assert {s.threads for s in samples} == {1}
     scripted_server.pour_answer = kegerator.ledger.answer
     scripted_server.ping_answer = answers(200)
