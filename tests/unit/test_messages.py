@@ -56,3 +56,11 @@ def test_anything_is_a_pour_or_a_pour_error_as_the_slow_parser_says(content: byt
             Pour.parse(content)
     else:
         assert Pour.parse(content) == Pour(*expected)
+
+
+@given(INTEGERS, INTEGERS, INTEGERS, INTEGERS)
+def test_the_line_of_a_pour_is_read_as_the_same_pour(pin: int, pulses: int, et: int, ts: int) -> None:
+    line = Pour(pin, pulses, et, ts).line()
+    assert Pour.parse(line) == Pour(pin, pulses, et, ts)
+    assert line.endswith(b"\n")
+    assert len(line) <= LINE_LIMIT_BYTES

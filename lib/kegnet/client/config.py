@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..core.ini import ConfigError, HintError, Section, value_error
+from ..core.ini import ConfigError, HintError, IniFile, Section, value_error
 
 SECTION = "KegNet"
 DEFAULT_PING_INTERVAL_S = 600
@@ -100,7 +100,7 @@ def load(path: Path) -> Config:
 
 def read_section(path: Path) -> Section:
     """The section of the file `path`, not checked yet. Raises ConfigError."""
-    return Section(path.absolute(), SECTION, command(path, "--setup"))
+    return IniFile(path.absolute(), SECTION, command(path, "--setup")).section(SECTION)
 
 
 def default_key(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Reads one section of an INI file into typed values. An error names the fix."""
+"""Reads the sections of an INI file into typed values. An error names the fix."""
 
 from __future__ import annotations
 
@@ -46,16 +46,53 @@ def looks_commented(value: str) -> bool:
     return _COMMENT.search(value) is not None
 
 
+class IniFile:
+    """The sections of one INI file, which is read once. Names of sections are case-sensitive."""
+
+    def __init__(self, path: Path, section: str, setup: str) -> None:
+        """Reads the file `path`. `section` is its first section and `setup` the shell command that makes it, for messages.
+
+        Raises ConfigError.
+        """
+        self._path = path
+        self._setup = setup
+        self._spelled: dict[str, str] = {}
+        self._parser = configparser.ConfigParser(interpolation=None)
+        self._parser.optionxform = self._lower  # type: ignore[assignment,method-assign]
+        try:
+            self._parser.read_string(_text(path, setup), source=str(path))
+        except configparser.Error as error:
+            raise ConfigError(f"{path}: {_syntax_problem(error)}", _syntax_fix(error, section)) from error
+
+    def names(self) -> list[str]:
+        """The names of the sections, in the file's order."""
+        return self._parser.sections()
+
+    def section(self, name: str, prefix: str = "") -> Section:
+        """The section `name`. `prefix` is put before its parameters in messages. Raises ConfigError if there is none."""
+        if not self._parser.has_section(name):
+            found = ", ".join(f"[{other}]" for other in self.names()) or "none"
+            raise ConfigError(
+                f"{self._path}: has no section [{name}] (found: {_cut(found)})", f"put the line [{name}] above the parameters"
+            )
+        return Section(self._path, self._setup, dict(self._parser.items(name)), self._spelled, prefix)
+
+    def _lower(self, name: str) -> str:
+        self._spelled[name.lower()] = name
+        return name.lower()
+
+
 class Section:
     """The parameters of one section. Names are case-insensitive."""
 
-    def __init__(self, path: Path, section: str, setup: str) -> None:
-        """Reads the file `path`. `setup` is the shell command that makes the file, for messages. Raises ConfigError."""
+    def __init__(self, path: Path, setup: str, values: dict[str, str], spelled: dict[str, str], prefix: str) -> None:
+        """`values` are by the name in lower case, `spelled` has the names as the file writes them."""
         self._path = path
         self._setup = setup
+        self._values = values
+        self._spelled = spelled
+        self._prefix = prefix
         self._asked: set[str] = set()
-        self._spelled: dict[str, str] = {}
-        self._values = self._read(section)
 
     def required(self, name: str, convert: Callable[[str], Value], expected: str) -> Value:
         """The parameter `name`, converted by `convert`, which raises ValueError. Raises ConfigError if it is missing or wrong.
@@ -64,7 +101,9 @@ class Section:
         """
         value = self.get(name, convert, expected, fill_in=True)
         if value is None:
-            raise ConfigError(f"{self._path}: the parameter {name} is missing; it takes {expected}", f"{self._setup} fills it in")
+            raise ConfigError(
+                f"{self._path}: the parameter {self._prefix}{name} is missing; it takes {expected}", f"{self._setup} fills it in"
+            )
         return value
 
     def get(self, name: str, convert: Callable[[str], Value], expected: str, fill_in: bool = False) -> Value | None:
@@ -78,7 +117,7 @@ class Section:
         except ValueError as error:
             problem = f"{error}" if isinstance(error, HintError) else "this value is not valid"
             fix = f"use {expected}" + (f"; {self._setup} fills it in" if fill_in and not text else "")
-            raise value_error(self._path, name, text, problem, fix) from error
+            raise value_error(self._path, self._prefix + name, text, problem, fix) from error
 
     def path(self, name: str, expected: str) -> Path | None:
         """A path; a relative one is relative to the file's directory. None if the parameter is absent."""
@@ -93,32 +132,17 @@ class Section:
         unknown = [name for key, name in self._spelled.items() if key in self._values and key not in self._asked]
         commented = [self._spelled[key] for key, value in self._values.items() if key in self._asked and looks_commented(value)]
         return [
-            *(f"{self._path}: the parameter {_cut(name)} is unknown and ignored; is it misspelt?" for name in unknown),
-            *(f"{self._path}: the value of {name} seems to contain a comment; a comment needs a line of its own" for name in commented),
+            *(f"{self._path}: the parameter {self._prefix}{_cut(name)} is unknown and ignored; is it misspelt?" for name in unknown),
+            *(
+                f"{self._path}: the value of {self._prefix}{name} seems to contain a comment; a comment needs a line of its own"
+                for name in commented
+            ),
         ]
 
     def _beside_file(self, text: str) -> Path:
         if not text or "\n" in text or "\0" in text:
             raise ValueError
         return Path(os.path.normpath(self._path.parent / text))
-
-    def _read(self, section: str) -> dict[str, str]:
-        parser = configparser.ConfigParser(interpolation=None)
-        parser.optionxform = self._lower  # type: ignore[assignment,method-assign]
-        try:
-            parser.read_string(_text(self._path, self._setup), source=str(self._path))
-        except configparser.Error as error:
-            raise ConfigError(f"{self._path}: {_syntax_problem(error)}", _syntax_fix(error, section)) from error
-        if not parser.has_section(section):
-            found = ", ".join(f"[{name}]" for name in parser.sections()) or "none"
-            raise ConfigError(
-                f"{self._path}: has no section [{section}] (found: {_cut(found)})", f"put the line [{section}] above the parameters"
-            )
-        return dict(parser.items(section))
-
-    def _lower(self, name: str) -> str:
-        self._spelled[name.lower()] = name
-        return name.lower()
 
 
 def _text(path: Path, setup: str) -> str:

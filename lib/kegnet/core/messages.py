@@ -70,6 +70,10 @@ class Pour:
             raise PourError("the content is not one line of four integers without a sign: pin,pulses,et,ts")
         return cls(*map(int, match.groups()))
 
+    def line(self) -> bytes:
+        """The content of a `.pour` file, which `parse()` reads. The newline shows that nothing is missing."""
+        return f"{self.pin},{self.pulses},{self.et},{self.ts}\n".encode("ascii")
+
     def fields(self, client_id: str) -> dict[str, str]:
         """The form fields except `sig`, in the order in which they are signed."""
         return {"id": client_id, "pin": str(self.pin), "pulses": str(self.pulses), "et": str(self.et), "ts": str(self.ts)}
