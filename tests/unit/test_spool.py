@@ -399,3 +399,20 @@ def test_a_link_that_vanishes_while_the_way_is_being_watched_does_not_lock_the_c
     found.maintain(now=10)
     assert (found.problem, next_name(found, 10)) == ("", "x.pour")
     found.close()
+
+
+def test_an_old_pour_that_arrives_while_the_memory_is_full_is_found_by_the_next_reading(
+    folder: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool.close()
+    for number in range(3):
+        os.utime(drop(folder, f"{number}.pour"), (100 + number, 100 + number))
+    monkeypatch.setattr(spool_module, "MEMORY_NAMES", 3)
+    full = Spool(folder, now=0)
+    os.utime(drop(folder, "old.pour"), (1, 1))
+    read_events(full)
+    for number in range(3):
+        finish(full, f"{number}.pour", Fate.DELETE, now=1)
+    full.maintain(now=1)
+    assert next_name(full, now=1) == "old.pour"
+    full.close()

@@ -192,10 +192,10 @@ class Spool:
             return
         if old is None:
             self.waiting += 1
-            if (self._more_on_disk and (stamp.mtime_ns, name) > self._last_listed) or len(self._queue) >= MEMORY_NAMES:
-                # Not kept in memory: a later reading finds it in its order.
-                self._more_on_disk = True
-                return
+            if len(self._queue) >= MEMORY_NAMES:
+                self._more_on_disk, self._last_listed = True, _START
+            if self._more_on_disk and (stamp.mtime_ns, name) > self._last_listed:
+                return  # Not kept in memory: a later reading finds it in its order.
         self._queue.put(Entry(name, stamp.mtime_ns, report=report, reported=stamp, stamp=stamp, since=now))
 
     def _refresh(self, now: float) -> None:
