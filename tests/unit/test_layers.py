@@ -20,7 +20,7 @@ LAYERS = (
     ("client.status",),
     ("client.uploader", "client.pinger"),
     ("client.rest_api", "client.spool", "client.thermometer"),
-    ("client.retry", "client.http_result", "client.signals", "client.commands.arguments"),
+    ("client.retry", "client.http_result", "client.commands.arguments"),
     ("client.refusals", "client.outcome", "client.deadline", "client.config", "client.commands.system"),
     ("core",),
 )
