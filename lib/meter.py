@@ -14,7 +14,7 @@ import traceback
 from pathlib import Path
 
 from kegnet import __version__
-from kegnet.core import syslog_handler
+from kegnet.core import command_line, syslog_handler
 from kegnet.core.ini import ConfigError
 from kegnet.core.signals import Signals
 from kegnet.core.systemd import ServiceManager, received_descriptors
@@ -53,11 +53,11 @@ class Meter:
 
     def _start(self) -> None:
         """Goes on with what an earlier process has left, and requests the lines."""
-        states = self._recorder.load()
+        states = self._recorder.states.load(self._boot_id)
         pins = {pin.pin for pin in self._config.pins}
         self._lines.release_others(pins)
         for pin in set(states) - pins:
-            self._recorder.forget(pin)
+            self._recorder.states.forget(pin)
         for pin_config in self._config.pins:
             self._taps[pin_config.pin] = Tap(pin_config, self._boot_id, states.get(pin_config.pin))
         self._connect(time.monotonic())
@@ -159,7 +159,7 @@ class Meter:
             self._recorder.save(tap)
             self._report.log_events(tap, events)
             tap.release(self._lines)
-            self._recorder.forget(pin)
+            self._recorder.states.forget(pin)
         self._config = conf
         self._recorder.move(conf.spool)
         old = self._taps
@@ -187,7 +187,7 @@ def run_daemon(path: Path) -> int:
     except ConfigError as error:
         log.error("%s", error)
         if not sys.stderr.isatty() and "JOURNAL_STREAM" not in os.environ:
-            arguments.complain(str(error))
+            command_line.complain(arguments.PROGRAM, str(error))
         return os.EX_CONFIG
     except Exception:
         log.critical("stopped by an unexpected error", exc_info=True)
@@ -199,7 +199,7 @@ def run_daemon(path: Path) -> int:
 
 def main() -> None:
     """Runs the daemon, or a mode of its command line, and ends the process."""
-    arguments.repair_streams()
+    command_line.repair_streams()
     parsed = arguments.parse()
     if arguments.is_mode(parsed):
         # The daemon does not import what only the modes need.

@@ -16,7 +16,7 @@ _NAME = re.compile(r"(gpio|edges)-([0-9]{1,2})")
 
 def settings(config: PinConfig) -> LineSettings:
     """What the kernel is to do with the line of a pin."""
-    return LineSettings(gpio.EdgeDirection(config.edge.value), gpio.Bias(config.bias.value))
+    return LineSettings(config.edge, config.bias)
 
 
 class Lines:

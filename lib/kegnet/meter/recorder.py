@@ -18,13 +18,11 @@ import logging
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
-from . import state
 from .checkpoint import Checkpoint
 from .flow import Ended, Event, Flow, Kind
-from .state import PinState, StateError
+from .state_files import StateFiles
 from .tap import Tap
 from .wall_clock import WallClock
 from .writer import Completed, PourWriter, Written
@@ -59,11 +57,8 @@ class Recorder:
         self.problem = ""
         self.spool = spool
         self.writer = PourWriter()
-        self._runtime = runtime
+        self.states = StateFiles(runtime, self.writer)
         self._clock = clock
-        self._states: dict[int, PinState] = {}
-        self._gone: set[int] = set()
-        self._state_error = 0
         self._to_complete = True
         self.timeless = 0
         self._error = 0
@@ -72,62 +67,11 @@ class Recorder:
         self._checkpoint_s = self._clock_s = 0.0
         self._checkpointed: dict[int, Flow] = {}
 
-    # The state files.
-
-    def load(self) -> dict[int, PinState]:
-        """The states that an earlier process of this boot has left, by pin. Their pours are taken over."""
-        if self._runtime is None:
-            return {}
-        for file in sorted(self._runtime.glob("pin-*")):
-            number = file.name.removeprefix("pin-")
-            if not number.isdecimal():
-                continue
-            try:
-                found = state.read(self._runtime, int(number))
-            except (OSError, StateError) as error:
-                log.warning("%s cannot be read: %s; what it had is lost", file, error)
-                continue
-            if found is not None and found.boot_id == self._clock.boot_id:
-                self._states[found.pin] = found
-                self.writer.restore(found.pin, found.file, found.unwritten)
-        return dict(self._states)
-
     def save(self, tap: Tap) -> None:
         """Writes the state of a tap."""
-        self._gone.discard(tap.config.pin)
         if tap.knows_its_numbers:
             tap.stamp(self._clock.read())
-            self._states[tap.config.pin] = tap.state()
-            self._save(tap.config.pin)
-
-    def forget(self, pin: int) -> None:
-        """The pin is not in the configuration any more. Its state file is removed when its last pour is in the spool."""
-        self.writer.release(pin)
-        self._gone.add(pin)
-        if pin in self._states:
-            self._states[pin] = replace(self._states[pin], flow=None)
-        self._save(pin)
-
-    def _save(self, pin: int) -> None:
-        base = self._states.get(pin)
-        if self._runtime is None or base is None:
-            return
-        file, unwritten = self.writer.held(pin)
-        if pin in self._gone and not unwritten:
-            self._states.pop(pin)
-            state.remove(self._runtime, pin)
-            return
-        try:
-            state.write(self._runtime, replace(base, file=file, unwritten=unwritten))
-            self._state_error = 0
-        except OSError as error:
-            # An old state would count edges twice.
-            state.remove(self._runtime, pin)
-            if error.errno != self._state_error:
-                self._state_error = error.errno or 0
-                log.error("%s cannot be written (%s): a restart now would forget what runs", self._runtime, error.strerror)
-
-    # The spool.
+            self.states.save(tap.state())
 
     def record(self, tap: Tap, events: list[Event]) -> None:
         """Takes over what a tap has found."""
@@ -198,6 +142,7 @@ class Recorder:
             log.warning(
                 "%s: the unfinished pours in it cannot be removed (%s); they are sent twice if it is used again", self.spool, error.strerror
             )
+        self.states.update_all()
         self.spool, self.problem, self._to_complete = spool, "", True
         self._try_s = self._checkpoint_s = 0.0
         self._checkpointed.clear()
@@ -210,9 +155,9 @@ class Recorder:
                 continue
             pin = self.writer.next_pin
             if self.writer.name_next(directory):
-                self._save(pin)
+                self.states.update(pin)
             waiting = self.writer.write_next(directory, clock)
-            self._save(pin)
+            self.states.update(pin)
             if waiting:
                 self.timeless += 1
                 written.append(waiting)

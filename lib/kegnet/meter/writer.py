@@ -181,10 +181,18 @@ class PourWriter:
         return replace(written, name=name)
 
     def leave(self, directory: int) -> None:
-        """The pours go into another directory from now on: removes their files from this one. Raises OSError."""
+        """What is not final yet goes into another directory from now on: removes its files from this one, and forgets their names.
+
+        Raises OSError.
+        """
+        while self._final:
+            self.publish_next(directory)
         for name in self._used():
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=directory)
+        self._running.clear()
+        kept = [(pin, replace(entry, name="")) for pin, entry in self._unwritten if entry.checkpoint is not None]
+        self._unwritten = deque(kept)
 
     def resume(self, directory: int, boot_id: str, pins: Mapping[int, int]) -> dict[int, Checkpoint]:
         """The pours that ran in this boot when the last process ended, by pin: they go on. Raises OSError.
