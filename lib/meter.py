@@ -46,9 +46,9 @@ class Meter:
         self._report = Report()
         self._taps: dict[int, Tap] = {}
         self._rest_until = 0.0
-        runtime = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
+        self._runtime = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
         self._boot_id = clock.boot_id
-        self._recorder = Recorder(conf.spool, Path(runtime) if runtime else None, clock)
+        self._recorder = Recorder(conf.spool, Path(self._runtime) if self._runtime else None, clock)
         self._start()
 
     def _start(self) -> None:
@@ -64,6 +64,10 @@ class Meter:
         unknown = {tap.config.report_as: pin for pin, tap in self._taps.items() if tap.line and not tap.knows_its_numbers}
         for pin, checkpoint in self._recorder.resume(unknown).items():
             self._taps[pin].resume(checkpoint)
+        for pin, tap in self._taps.items():
+            if self._runtime and self._lines.is_stream(pin) and not tap.knows_its_numbers:
+                tap.begin()
+                self._recorder.save(tap)
         self._log_configuration("started")
         for pin, tap in self._taps.items():
             if tap.flow:
