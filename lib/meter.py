@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import select
 import signal
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from kegnet import __version__
 from kegnet.core import command_line, syslog_handler
+from kegnet.core.clock import poll_timeout_ms
 from kegnet.core.ini import ConfigError
 from kegnet.core.signals import Signals
 from kegnet.core.systemd import ServiceManager, received_descriptors
@@ -84,6 +84,8 @@ class Meter:
         self._service.stopping()
         self._turn(is_last=True)
         self._service.status(self._report.summary(self._taps, self._recorder))
+        for pin, pour in self._recorder.writer.unwritten_pours:
+            log.error("pin %d: a pour is not in the spool; only a restart before the next boot can write it: %s", pin, pour.line().decode())
         log.info("stopped")
         return os.EX_OK
 
@@ -132,7 +134,7 @@ class Meter:
                     poll.register(tap.line.descriptor, select.POLLIN)
         elif any(tap.line is not None for tap in self._taps.values()):
             due = self._rest_until
-        poll.poll(_milliseconds(due - now))
+        poll.poll(poll_timeout_ms(due - now))
 
     def _due(self, now: float) -> float:
         """When the next thing is to be done without an edge, in monotonic seconds."""
@@ -176,11 +178,6 @@ class Meter:
             log.warning("%s", warning)
         pins = ", ".join(f"{pin.pin}" for pin in self._config.pins)
         log.info("%s: version %s, pins %s, spool %s", event, __version__, pins, self._config.spool)
-
-
-def _milliseconds(seconds: float) -> int:
-    """The time-out for poll(2), rounded up, at most one day."""
-    return math.ceil(max(0.0, min(seconds, 86_400.0)) * 1000)
 
 
 def run_daemon(path: Path) -> int:

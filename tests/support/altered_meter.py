@@ -13,8 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-LIB = Path(__file__).resolve().parents[2] / "lib"
-sys.path.insert(0, str(LIB))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "lib"))
 
 import meter
 from kegnet.core import clock

@@ -137,6 +137,11 @@ class FlowMeter:
         assert self.process is not None
         self.process.send_signal(number)
 
+    def ended(self) -> bool:
+        """Whether the daemon has ended."""
+        assert self.process is not None
+        return self.process.poll() is not None
+
     def kill(self) -> None:
         """SIGKILL, and the end."""
         self.signal(signal.SIGKILL)

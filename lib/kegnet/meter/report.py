@@ -7,10 +7,12 @@ import time
 
 from ..core.syslog_handler import HourlyLimit
 from .config import PinConfig
+from .files import RUNNING
 from .flow import Cause, Detected, Ended, Event, Flow, Kind
+from .leftovers import Completed
 from .recorder import Recorder
 from .tap import Tap, Today
-from .writer import RUNNING, Completed, Written
+from .writer import Written
 
 DAY_S = 86_400
 _NOISE_EDGES = 20
@@ -83,7 +85,7 @@ class Report:
                 else:
                     log.info("pin %d: counts again", pin)
                 self._problems[pin] = problem
-            new = tap.noise - self._noise.get(pin, 0)
+            new = tap.noise - self._noise.setdefault(pin, tap.noise)
             if new < 0:
                 self._noise[pin] = tap.noise
             elif new >= _NOISE_EDGES and self._noise_limits.setdefault(pin, HourlyLimit()).allows("noise", now_s):
