@@ -104,9 +104,9 @@ class Report:
         local = time.localtime()
         return now_s + DAY_S - (local.tm_hour * 60 + local.tm_min) * 60 - local.tm_sec
 
-    def end_day(self, taps: dict[int, Tap]) -> None:
-        """Once the date has changed: logs the drips of the day that has ended, and begins to count the next."""
-        if _date() == self._date:
+    def end_day(self, taps: dict[int, Tap], is_last: bool = False) -> None:
+        """Once the date has changed, or at the end of the process: logs the drips since midnight, and begins to count the next day."""
+        if _date() == self._date and not is_last:
             return
         self._date = _date()
         for pin, tap in taps.items():
