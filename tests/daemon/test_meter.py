@@ -201,7 +201,9 @@ def test_a_pour_goes_on_after_a_kill(meter: FlowMeter) -> None:
 def test_a_pour_goes_on_after_sigterm(meter: FlowMeter) -> None:
     meter.write_config("idle = 5000")
     meter.start()
-    meter.wheels[17].turn(300)
+    meter.wheels[17].turn(200)
+    wait_for(lambda: meter.names(".running"))
+    meter.wheels[17].turn(100)
     assert meter.stop() == 0
     [running] = meter.names("")
     assert ",300,0," in (meter.spool / running).read_text()
