@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import math
 import os
 import select
 import signal
@@ -16,19 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kegnet import __version__
-from kegnet.client import config, rest_api
+from kegnet.client import config, deadline, rest_api
 from kegnet.client.commands import arguments
 from kegnet.client.outcome import Result
 from kegnet.client.pinger import Pinger
 from kegnet.client.rest_api import RestApi
 from kegnet.client.retry import Retry
-from kegnet.client.signals import Signals
 from kegnet.client.spool import Spool
 from kegnet.client.status import PINGS, POURS, Status, describe_waiting
 from kegnet.client.thermometer import Thermometer
 from kegnet.client.uploader import Uploader
 from kegnet.core import syslog_handler
+from kegnet.core.clock import poll_timeout_ms
+from kegnet.core.command_line import complain, repair_streams
 from kegnet.core.ini import ConfigError
+from kegnet.core.signals import Signals
 from kegnet.core.signing import KeyFileError, SigningKey
 from kegnet.core.systemd import ServiceManager
 
@@ -148,7 +149,7 @@ class Client:
         for descriptor, events in spool.descriptors().items():
             poll.register(descriptor, events)
         due = min(self._service.watchdog_due, *(self._due(now) if self._components.status.check_clock(now) else [now + CLOCK_NOT_SET_S]))
-        for descriptor, _ in poll.poll(_milliseconds(due - now)):
+        for descriptor, _ in poll.poll(poll_timeout_ms(due - now)):
             if descriptor != self._signals.fileno():
                 spool.read_events(descriptor, time.monotonic())
 
@@ -176,20 +177,16 @@ class Client:
         syslog_handler.flush()
 
 
-def _milliseconds(seconds: float) -> int:
-    """The time-out for poll(2), rounded up, at most one day."""
-    return math.ceil(max(0.0, min(seconds, 86_400.0)) * 1000)
-
-
 def run_daemon(path: Path) -> int:
     """Runs the daemon with the configuration at `path`. Returns the exit status."""
     syslog_handler.start(arguments.PROGRAM)
     try:
-        return Client(path, Signals(), ServiceManager()).run()
+        deadline.install()
+        return Client(path, Signals(deadline.end_soon), ServiceManager()).run()
     except ConfigError as error:
         log.error("%s", error)
         if not sys.stderr.isatty() and "JOURNAL_STREAM" not in os.environ:
-            arguments.complain(str(error))
+            complain(arguments.PROGRAM, str(error))
         return os.EX_CONFIG
     except Exception:
         log.critical("stopped by an unexpected error", exc_info=True)
@@ -201,7 +198,7 @@ def run_daemon(path: Path) -> int:
 
 def main() -> None:
     """Runs the client, or a mode of its command line, and ends the process."""
-    arguments.repair_streams()
+    repair_streams()
     parsed = arguments.parse()
     if arguments.is_mode(parsed):
         # The daemon does not import what only the modes need.

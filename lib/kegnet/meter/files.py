@@ -8,8 +8,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Collection
 from itertools import count
 
+RUNNING = ".running"
+"""The file of a pour that runs, or is not published yet."""
 TEMPORARY = ".tmp"
 _FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -42,15 +45,27 @@ def read(directory: int, name: str, limit_bytes: int) -> bytes:
     return content if len(content) <= limit_bytes else b""
 
 
-def free_name(directory: int, stem: str, ending: str) -> str:
-    """`stem` with `ending`; if that exists, with `.2` in between, and so on. Raises OSError."""
+def free_name(directory: int, stem: str, ending: str, taken: Collection[str] = ()) -> str:
+    """`stem` with `ending`; if that exists or is `taken`, with `.2` in between, and so on. Raises OSError."""
     for number in count(1):
         name = f"{stem}{'' if number == 1 else f'.{number}'}{ending}"
+        if name in taken:
+            continue
         try:
             os.stat(name, dir_fd=directory, follow_symlinks=False)
         except FileNotFoundError:
             return name
     raise AssertionError("count() does not end")
+
+
+def publish(directory: int, name: str, stem: str) -> str:
+    """Renames `name` to `stem` with `.pour`, or to a free name like it. Returns that. Raises OSError.
+
+    Not link(2) and unlink(2): a crash between them would make two pours.
+    """
+    free = free_name(directory, stem, ".pour")
+    os.rename(name, free, src_dir_fd=directory, dst_dir_fd=directory)
+    return free
 
 
 def _write(directory: int, name: str, content: bytes) -> None:
