@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from support.keg import Keg
 from support.kegnet_server import KegnetServer
 from support.pki import Certificate, authority, issue, openssl
 from support.scripted_server import ScriptedServer
+
+# No test depends on the speed of the machine.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")

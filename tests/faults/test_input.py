@@ -68,7 +68,7 @@ GARBAGE = [
     *("\u2028".encode(), "\u212a\u0130".encode(), b"YES", b"NO", b"t=", b"GMT", b"[KegNet]\n", b"\n continued", b"x" * 2000),
 ]
 
-inputs = settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+inputs = settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture(autouse=True)

@@ -403,13 +403,12 @@ def edge_lists(draw: st.DrawFn) -> Edges:
     return edges
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(PINS, edge_lists())
 def test_any_edges_give_what_the_slow_model_says(pin: PinConfig, edges: Edges) -> None:
     assert played(pin, edges) == model(pin, edges)
 
 
-@settings(deadline=None)
 @given(PINS, edge_lists())
 def test_every_edge_is_in_exactly_one_flow_or_noise(pin: PinConfig, edges: Edges) -> None:
     session = PourSession(pin)
@@ -417,7 +416,6 @@ def test_every_edge_is_in_exactly_one_flow_or_noise(pin: PinConfig, edges: Edges
     assert sum(pulses for _, _, pulses in summary(events)) + session.noise == total(edges)
 
 
-@settings(deadline=None)
 @given(PINS, edge_lists(), st.integers(0, 2**32 - 1), st.data())
 def test_when_and_how_often_time_passes_changes_nothing(pin: PinConfig, edges: Edges, seqno: int, data: st.DataObject) -> None:
     session = PourSession(pin, Snapshot(seqno))
@@ -430,7 +428,6 @@ def test_when_and_how_often_time_passes_changes_nothing(pin: PinConfig, edges: E
     assert events + session.pass_time(edges[-1][0] + 100 * S) == model(pin, edges)
 
 
-@settings(deadline=None)
 @given(PINS, edge_lists(), st.data())
 def test_a_restart_at_any_moment_loses_no_edge(pin: PinConfig, edges: Edges, data: st.DataObject) -> None:
     before, after = PourSession(pin), data.draw(st.integers(0, len(edges)))

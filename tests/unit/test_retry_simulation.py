@@ -127,19 +127,19 @@ def _all_is_sent_in_time(history: History, bound_s: float) -> None:
 
 
 @given(histories(WITHOUT_BUSY))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_what_can_be_accepted_is_accepted_within_eleven_minutes_of_the_servers_return(history: History) -> None:
     _all_is_sent_in_time(history, RELEASED_S)
 
 
 @given(histories())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_busy_server_is_obeyed_for_an_hour_and_a_tenth_at_most(history: History) -> None:
     _all_is_sent_in_time(history, BUSY_S)
 
 
 @given(histories())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_nothing_goes_to_a_busy_endpoint_before_retry_after(history: History) -> None:
     client = history.client()
     not_before = {True: 0.0, False: 0.0}
@@ -156,7 +156,7 @@ def test_nothing_goes_to_a_busy_endpoint_before_retry_after(history: History) ->
 
 
 @given(st.lists(st.floats(0, 8 * HOUR_S), max_size=20), st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_without_a_connection_attempts_are_a_backoff_apart_unless_a_pour_arrives_after_a_minute(
     arrivals: list[float], has_sensor: bool
 ) -> None:
@@ -174,7 +174,7 @@ def test_without_a_connection_attempts_are_a_backoff_apart_unless_a_pour_arrives
 
 
 @given(st.lists(st.floats(0, 8 * HOUR_S), max_size=20), st.integers(0, 2**32), st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_client_that_is_not_authorised_asks_once_a_minute_and_after_an_hour_once_in_ten(
     arrivals: list[float], seed: int, has_sensor: bool
 ) -> None:

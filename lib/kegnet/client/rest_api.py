@@ -9,9 +9,8 @@ import io
 import socket
 import ssl
 import time
-from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -76,8 +75,9 @@ class RestApi:
         if self._key is None:
             raise ValueError("a message needs a key")
         fields = message.fields(self._client_id)
-        fields["sig"] = self._key.sign(canonical_text(fields))
-        answer = self._request("POST", f"{self._base_url}/{message.endpoint}", urlencode(fields))
+        fields["sig"] = quote_plus(self._key.sign(canonical_text(fields)))  # The other values contain nothing to quote.
+        form = "&".join(f"{name}={value}" for name, value in fields.items())
+        answer = self._request("POST", f"{self._base_url}/{message.endpoint}", form)
         if isinstance(answer, Result):
             return answer
         response, body = answer
@@ -91,6 +91,7 @@ class RestApi:
     def _open(self) -> None:
         self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1)
         self._session = _new_session(self._adapter)
+        self._prepared: dict[str, requests.PreparedRequest] = {}  # By URL, without their bodies.
         self._kept = False
 
     def _request(self, method: str, url: str, form: str) -> tuple[requests.Response, bytes] | Result:
@@ -116,10 +117,9 @@ class RestApi:
         limit = time_limit(REQUEST_LIMIT_S)
         try:
             with limit:
-                response = self._session.request(
-                    method, url, data=form or None, verify=self._store, timeout=(CONNECT_TIMEOUT_S, REQUEST_LIMIT_S),
-                    allow_redirects=False, stream=True,
-                )  # fmt: skip
+                # Not Session.send(): it reads the whole decompressed body of a redirect, even if it does not follow it.
+                timeout = (CONNECT_TIMEOUT_S, REQUEST_LIMIT_S)
+                response = self._adapter.send(self._prepare(method, url, form), stream=True, timeout=timeout, verify=self._store)
                 _read_body(response, body)
         except DeadlineExceeded as error:
             interruption = error
@@ -136,14 +136,19 @@ class RestApi:
             self._session.close()
         return response, bytes(body)
 
+    def _prepare(self, method: str, url: str, form: _Form) -> requests.PreparedRequest:
+        """The request. Only its body is prepared for each message: the rest takes a tenth of the time of a pour."""
+        if url not in self._prepared:
+            self._prepared[url] = self._session.prepare_request(requests.Request(method, url))
+        if method == "POST":
+            self._prepared[url].prepare_body(form, files=None)
+        return self._prepared[url]
+
 
 class _Form(io.BytesIO):
     """A request's body. It is read once there is a connection: then `sent` is true."""
 
     sent = False
-
-    def __bool__(self) -> bool:
-        return self.getbuffer().nbytes > 0
 
     def read(self, size: int | None = -1) -> bytes:
         self.sent = True
@@ -164,18 +169,10 @@ def must_restart() -> bool:
     return len(_interrupted) >= INTERRUPTED_LIMIT
 
 
-class _Session(requests.Session):
-    """Ignores redirects. A Session reads the whole decompressed body of a redirect, even if it does not follow it."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
-        return None
-
-
 def _new_session(adapter: HTTPAdapter) -> requests.Session:
-    session = _Session()
+    session = requests.Session()
     # Ignore .netrc, proxies and REQUESTS_CA_BUNDLE: they are meant for other programs.
     session.trust_env = False
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.clear()
     content = {"Content-Type": "application/x-www-form-urlencoded", "Accept-Encoding": "identity"}
     session.headers.update({"User-Agent": f"kegnet-client/{__version__}", **content})
@@ -188,7 +185,7 @@ def _read_body(response: requests.Response, body: bytearray) -> None:
     """Reads at most `RESPONSE_LIMIT_BYTES` into `body`. The connection can be reused only if the body was read to its end."""
     try:
         # Not raw.stream(): in urllib3 1.26 it reads a chunk's size line of any length into memory.
-        while len(body) < RESPONSE_LIMIT_BYTES:
+        while len(body) < RESPONSE_LIMIT_BYTES and not response.raw.closed:
             chunk = response.raw.read(RESPONSE_LIMIT_BYTES - len(body), decode_content=False)
             if not chunk:
                 break
