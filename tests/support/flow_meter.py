@@ -16,6 +16,7 @@ from .syslog_socket import SyslogSocket
 from .wait import wait_for
 
 METER = REPOSITORY / "lib" / "meter.py"
+ACTIVATE = REPOSITORY / "lib/kegnet/server/activate.py"
 SUPPORT = Path(__file__).parent
 RECORD = struct.Struct("=QIIII24x")
 MS, S = 10**6, 10**9
@@ -106,7 +107,7 @@ class FlowMeter:
         program = [SUPPORT / "altered_meter.py", *altered, "--"] if altered else [METER]
         self.process = subprocess.Popen(
             [*namespace, SUPPORT / "with_private_log", self.syslog.path, self.folder / "dev", self.folder / "none",
-             PYTHON, SUPPORT / "activate.py", *passed, "--", PYTHON, "-B", *program, "--config", self.config],
+             PYTHON, ACTIVATE, *passed, "--", PYTHON, "-B", *program, "--config", self.config],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             pass_fds=[wheel.read_end for wheel in self.wheels.values()],
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder), "NOTIFY_SOCKET": str(self.folder / "notify"),

@@ -15,7 +15,7 @@ import pytest
 from kegnet.core.systemd import ServiceManager, received_descriptors
 
 LIB = Path(__file__).resolve().parents[2] / "lib"
-SUPPORT = Path(__file__).resolve().parents[1] / "support"
+ACTIVATE = LIB / "kegnet/server/activate.py"
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_descriptors_are_received_with_their_names_and_not_inherited() -> None:
         "from kegnet.core.systemd import received_descriptors\n"
         "print(received_descriptors(), [os.get_inheritable(fd) for _, fd in received_descriptors()])"
     )
-    activate: list[str | Path] = [sys.executable, SUPPORT / "activate.py", f"gpio-17={read_end}", f"edges-4={write_end}"]
+    activate: list[str | Path] = [sys.executable, ACTIVATE, f"gpio-17={read_end}", f"edges-4={write_end}"]
     answer = subprocess.run(
         [*activate, "--", sys.executable, "-c", program], pass_fds=[read_end, write_end], capture_output=True, text=True, check=True
     )

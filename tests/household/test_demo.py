@@ -1,0 +1,121 @@
+"""The demo, as a person starts it: its pours go from the edges through the real meter and the real client to the page."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import ssl
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.keg import PYTHON, REPOSITORY
+from support.wait import wait_for
+
+
+class Demo:
+    """The process of the demo, below `folder`, with the programs in `lib`."""
+
+    def __init__(self, folder: Path, lib: Path) -> None:
+        self._output = folder / "output"
+        self.temporary = folder / "temporary"
+        self.temporary.mkdir()
+        with self._output.open("w") as output:
+            self.process = subprocess.Popen(
+                [PYTHON, "-B", "-m", "kegnet.server.demo"], cwd=lib, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                env={"PATH": os.environ["PATH"], "TMPDIR": str(self.temporary)},
+            )  # fmt: skip
+
+    @property
+    def output(self) -> str:
+        """What it has shown so far."""
+        return self._output.read_text()
+
+    def wait_for(self, pattern: str, limit_s: float = 90.0) -> list[str]:
+        """The groups of the first line that matches the pattern."""
+        match = wait_for(lambda: re.search(pattern, self.output) or self._dead(), limit_s)
+        return list(match.groups())
+
+    def _dead(self) -> Any:
+        assert self.process.poll() is None, self.output
+        return None
+
+    def get(self, path: str) -> Any:
+        """A JSON answer of its server."""
+        page = self.wait_for(r"The page is at (\S+)")[0]
+        context = ssl.create_default_context(cafile=str(next(self.temporary.glob("*/tls.pem"))))
+        with urllib.request.urlopen(page + path, context=context, timeout=10) as answer:
+            return json.load(answer)
+
+    def processes(self) -> list[int]:
+        """The processes that its folder belongs to."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                if str(self.temporary).encode() in (entry / "cmdline").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+        return found
+
+    def ended(self) -> int:
+        """The exit status; nothing may be left behind, and nobody has seen a traceback."""
+        status = self.process.wait(60)
+        assert self.processes() == []
+        assert list(self.temporary.iterdir()) == []
+        assert "Traceback" not in self.output
+        return status
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[Path], Demo]]:
+    demos: list[Demo] = []
+
+    def begin(lib: Path) -> Demo:
+        demos.append(Demo(tmp_path, lib))
+        return demos[-1]
+
+    yield begin
+    for demo in demos:
+        demo.process.terminate()
+        demo.process.wait()
+
+
+def test_every_pulse_goes_through_the_meter_and_the_client_to_the_page(start: Callable[[Path], Demo]) -> None:
+    demo = start(REPOSITORY / "lib")
+    pin, made = demo.wait_for(r"tap    \| pin (\d+): somebody pours 0\.[3-5]\d litres, (\d+) pulses")
+    counted, name, ts = demo.wait_for(rf"meter  \| .*: pin {pin}: (\d+) pulses \(0\.[3-5]\d\d l\) in [5-8]\.\d s: ({pin}(\d+)\.pour)")
+    demo.wait_for(rf"client \| .*: pour accepted: {name} ")
+    client = demo.get("api/clients")[0]["id"]
+    latest = demo.get(f"api/clients/{client}/taps/{pin}/pours?limit=1")[0]
+    assert (latest["pulses"], latest["at_ms"]) == (int(made), int(ts))
+    assert counted == made
+    # The second glass runs when the demo ends.
+    wait_for(lambda: demo.output.count("somebody pours") == 2, limit_s=30)
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.ended() == 0
+
+
+def test_a_meter_that_cannot_start_ends_the_demo_with_its_reason(start: Callable[[Path], Demo], tmp_path: Path) -> None:
+    lib = tmp_path / "installed" / "lib"
+    shutil.copytree(REPOSITORY / "lib", lib, ignore=shutil.ignore_patterns("__pycache__"))
+    (lib / "meter.py").unlink()
+    demo = start(lib)
+    assert demo.ended() == 1
+    assert re.search(r"meter  \| .*can't open file '.*/lib/meter\.py'", demo.output)
+    assert demo.output.endswith("\nThe demo ends, because the meter has ended with status 2.\n")
+
+
+def test_a_meter_that_is_killed_ends_the_demo(start: Callable[[Path], Demo]) -> None:
+    demo = start(REPOSITORY / "lib")
+    demo.wait_for("somebody pours")
+    [meter] = [process for process in demo.processes() if b"meter.py" in Path(f"/proc/{process}/cmdline").read_bytes()]
+    os.kill(meter, signal.SIGKILL)
+    assert demo.ended() == 1
+    assert "\nThe demo ends, because the meter has ended with status -9.\n" in demo.output
