@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kegnet import __version__
-from kegnet.client import config, rest_api
+from kegnet.client import config, deadline, rest_api
 from kegnet.client.commands import arguments
 from kegnet.client.outcome import Result
 from kegnet.client.pinger import Pinger
 from kegnet.client.rest_api import RestApi
 from kegnet.client.retry import Retry
-from kegnet.client.signals import Signals
 from kegnet.client.spool import Spool
 from kegnet.client.status import PINGS, POURS, Status, describe_waiting
 from kegnet.client.thermometer import Thermometer
@@ -30,6 +29,7 @@ from kegnet.client.uploader import Uploader
 from kegnet.core import syslog_handler
 from kegnet.core.command_line import complain, repair_streams
 from kegnet.core.ini import ConfigError
+from kegnet.core.signals import Signals
 from kegnet.core.signing import KeyFileError, SigningKey
 from kegnet.core.systemd import ServiceManager
 
@@ -186,7 +186,8 @@ def run_daemon(path: Path) -> int:
     """Runs the daemon with the configuration at `path`. Returns the exit status."""
     syslog_handler.start(arguments.PROGRAM)
     try:
-        return Client(path, Signals(), ServiceManager()).run()
+        deadline.install()
+        return Client(path, Signals(deadline.end_soon), ServiceManager()).run()
     except ConfigError as error:
         log.error("%s", error)
         if not sys.stderr.isatty() and "JOURNAL_STREAM" not in os.environ:
