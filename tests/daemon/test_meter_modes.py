@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -42,15 +43,17 @@ class Wheel:
     def __init__(self, pin: int) -> None:
         self.pin = pin
         self.descriptor, self._ours = os.pipe()
+        fcntl.fcntl(self._ours, fcntl.F_SETPIPE_SZ, 2**20)
         self._seqno = 0
 
     def turn(self, edges: int, hertz: float = 300.0, ends_ago_s: float = 0.0) -> None:
-        """Makes edges at `hertz`, the last one `ends_ago_s` before now."""
+        """Makes edges at `hertz`, the last one `ends_ago_s` before now. All are there at once."""
         last_ns = time.monotonic_ns() - round(ends_ago_s * 1e9)
+        records = b""
         for number in range(edges):
             self._seqno += 1
-            stamp_ns = last_ns - round((edges - 1 - number) * 1e9 / hertz)
-            os.write(self._ours, LINE_EVENT.pack(stamp_ns, self._seqno))
+            records += LINE_EVENT.pack(last_ns - round((edges - 1 - number) * 1e9 / hertz), self._seqno)
+        assert os.write(self._ours, records) == len(records)
 
     def unplug(self) -> None:
         """Closes the pipe."""
@@ -323,7 +326,10 @@ def test_more_pins_than_rows_are_one_line_each(bench: Bench) -> None:
 def pour(terminal: Terminal, wheel: Wheel, edges: int, volume: str) -> None:
     terminal.wait_for("open the tap now")
     terminal.raw = ""
+    # All edges are there at once, although they are more than one write.
+    terminal.process.send_signal(signal.SIGSTOP)
     wheel.turn(edges, ends_ago_s=2)
+    terminal.process.send_signal(signal.SIGCONT)
     terminal.wait_for(f"{edges} pulses. What is in the cup")
     terminal.type(f"{volume}\n")
 
@@ -492,10 +498,10 @@ def test_a_pour_that_was_never_finished_is_a_warning(bench: Bench) -> None:
     flow = Flow(10**9, 3 * 10**9, 500, 0)
     old = time.time() - 2 * 86_400
     for name, content, age in (
-        ("17100.running", Checkpoint(17, flow, 500, "boot", 1372686435017).line(), old),
-        ("17200.running", Checkpoint(17, flow, 500, "boot", None, has_ended=True).line(), old),
+        ("17100.running", Checkpoint(17, flow, 500, "b007", 1372686435017).line(), old),
+        ("17200.running", Checkpoint(17, flow, 500, "b007", None, has_ended=True).line(), old),
         ("17300.running", b"\0\0\0", old),
-        ("17400.running", Checkpoint(17, flow, 500, "boot", 1372686435017).line(), time.time()),
+        ("17400.running", Checkpoint(17, flow, 500, "b007", 1372686435017).line(), time.time()),
         ("17500.running", b"17,500,2000,1372686435017\n", old),
         ("notes.running.txt", b"", old),
     ):

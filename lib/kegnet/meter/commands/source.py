@@ -46,8 +46,12 @@ class LineSource:
     def read(self) -> Count:
         """Never blocks. Raises GpioError if there will be no more edges."""
         now_ns = time.monotonic_ns()
-        for edge in self._line.read_edges():
-            self._session.edge(edge.timestamp_ns, edge.line_seqno)
+        # All that came before `now_ns`: else a flow that goes on would seem to have ended.
+        while edges := self._line.read_edges():
+            for edge in edges:
+                self._session.edge(edge.timestamp_ns, edge.line_seqno)
+            if edges[-1].timestamp_ns >= now_ns:
+                break
         self._session.pass_time(now_ns)
         return Count(self._session.pulses, self._session.noise, self._session.snapshot.flow)
 
