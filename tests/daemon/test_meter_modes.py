@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -17,53 +16,14 @@ import pytest
 from kegnet.meter import config, state
 from kegnet.meter.checkpoint import Checkpoint
 from kegnet.meter.flow import Cause, Ended, Flow, Kind
-from kegnet.meter.gpio_uapi import LINE_EVENT
 from kegnet.meter.state import PinState
+from support.flow_meter import METER, MS, Wheel
 from support.keg import PYTHON, REPOSITORY
 from support.terminal import Terminal
 from support.wait import stays, wait_for
 
-PROGRAM = REPOSITORY / "lib" / "meter.py"
-WITH_DESCRIPTORS = """
-import fcntl, os, sys
-names, descriptors, command = sys.argv[1], sys.argv[2].split(","), sys.argv[3:]
-copies = [fcntl.fcntl(int(descriptor), fcntl.F_DUPFD, 100) for descriptor in descriptors]
-for number, copy in enumerate(copies):
-    os.dup2(copy, 3 + number)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(copies)), LISTEN_FDNAMES=names)
-os.execv(command[0], command)
-"""
-"""Does what systemd does: passes descriptors by sd_listen_fds(3)."""
+ACTIVATE = REPOSITORY / "tests" / "support" / "activate.py"
 EX_CONFIG = 78
-
-
-class Wheel:
-    """A flow meter whose edges go through a pipe."""
-
-    def __init__(self, pin: int) -> None:
-        self.pin = pin
-        self.descriptor, self._ours = os.pipe()
-        fcntl.fcntl(self._ours, fcntl.F_SETPIPE_SZ, 2**20)
-        self._seqno = 0
-
-    def turn(self, edges: int, hertz: float = 300.0, ends_ago_s: float = 0.0) -> None:
-        """Makes edges at `hertz`, the last one `ends_ago_s` before now. All are there at once."""
-        last_ns = time.monotonic_ns() - round(ends_ago_s * 1e9)
-        records = b""
-        for number in range(edges):
-            self._seqno += 1
-            records += LINE_EVENT.pack(last_ns - round((edges - 1 - number) * 1e9 / hertz), self._seqno)
-        assert os.write(self._ours, records) == len(records)
-
-    def unplug(self) -> None:
-        """Closes the pipe."""
-        os.close(self._ours)
-        self._ours = -1
-
-    def close(self) -> None:
-        os.close(self.descriptor)
-        if self._ours >= 0:
-            os.close(self._ours)
 
 
 class Bench:
@@ -80,25 +40,24 @@ class Bench:
         self.terminals: list[Terminal] = []
 
     def configure(self, *sections: str) -> None:
-        self.config.write_text("[Meter]\n" + "".join(f"[Pin {section}\n" for section in sections))
+        self.config.write_text("[Meter]\nidle = 400\n" + "".join(f"[Pin {section}\n" for section in sections))
 
     def wheel(self, pin: int) -> Wheel:
         self.wheels.append(Wheel(pin))
         return self.wheels[-1]
 
     def command(self, *words: str) -> list[str | Path]:
-        command: list[str | Path] = [PYTHON, "-B", PROGRAM, "--config", self.config, *words]
+        command: list[str | Path] = [PYTHON, "-B", METER, "--config", self.config, *words]
         if self.wheels:
-            names = ":".join(f"edges-{wheel.pin}" for wheel in self.wheels)
-            descriptors = ",".join(str(wheel.descriptor) for wheel in self.wheels)
-            command = [PYTHON, "-c", WITH_DESCRIPTORS, names, descriptors, *command]
+            passed = [f"edges-{wheel.pin}={wheel.read_end}" for wheel in self.wheels]
+            command = [PYTHON, ACTIVATE, *passed, "--", *command]
         return command
 
     def environment(self) -> dict[str, str]:
         return {"PATH": os.environ["PATH"], "RUNTIME_DIRECTORY": str(self.runtime)}
 
     def terminal(self, *words: str, columns: int = 80, rows: int = 24, **environment: str) -> Terminal:
-        descriptors = [wheel.descriptor for wheel in self.wheels]
+        descriptors = [wheel.read_end for wheel in self.wheels]
         made = Terminal(self.command(*words), {**self.environment(), **environment}, columns, rows, descriptors)
         self.terminals.append(made)
         return made
@@ -106,7 +65,7 @@ class Bench:
     def pipe(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             self.command(*words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=self.environment(), pass_fds=[wheel.descriptor for wheel in self.wheels],
+            env=self.environment(), pass_fds=[wheel.read_end for wheel in self.wheels],
         )  # fmt: skip
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -144,12 +103,12 @@ def test_watch_draws_pulses_rate_and_litres(bench: Bench) -> None:
     screen = terminal.wait_for("0 pulses = 0.000 l")
     assert screen.lines[0] == "The service does not run: these pulses are shown and not sent. Ctrl-C ends it."
     assert screen.cursor_is_hidden
-    wheel.turn(601, hertz=300)
+    wheel.turn(601, interval_ns=4 * MS)
     screen = terminal.wait_for("601 pulses = 0.107 l")
     bar, amount = screen.lines[1:3]
     assert bar.startswith("pin 17  ▕████")
-    assert bar.endswith("▏  300.0 pulses/s   53.6 ml/s")
-    assert "▇   601 pulses = 0.107 l  noise 0" in amount
+    assert bar.endswith("▏  250.0 pulses/s   44.6 ml/s")
+    assert "▆   601 pulses = 0.107 l  noise 0" in amount
     screen = terminal.wait_for(" 0.0 pulses/s")
     assert "601 pulses" in screen.text
     assert len(screen.lines) == 4, "the drawing changes in place"
@@ -160,11 +119,11 @@ def test_the_end_of_watch_is_a_summary_and_a_clean_terminal(bench: Bench, number
     bench.configure("17]\npulsesPerLitre = 5600", "18]")
     wheel, _ = bench.wheel(17), bench.wheel(18)
     terminal = bench.terminal("--watch")
-    wheel.turn(301, hertz=300)
+    wheel.turn(301, interval_ns=4 * MS)
     terminal.wait_for("301 pulses")
     assert terminal.end(number) == 0
     screen = terminal.screen
-    assert screen.lines[1:] == ["pin 17: 301 pulses = 0.054 l; at most 300.0 pulses/s; noise 0", "pin 18: 0 pulses; noise 0", ""]
+    assert screen.lines[1:] == ["pin 17: 301 pulses = 0.054 l; at most 250.0 pulses/s; noise 0", "pin 18: 0 pulses; noise 0", ""]
     assert not screen.cursor_is_hidden
 
 
@@ -172,7 +131,7 @@ def test_noise_is_not_a_pulse_and_is_shown(bench: Bench) -> None:
     wheel = bench.wheel(17)
     terminal = bench.terminal("--watch")
     terminal.wait_for("0 pulses")
-    wheel.turn(10, hertz=5000)
+    wheel.turn(10, interval_ns=MS // 5)
     terminal.wait_for("4 pulses = 0.001 l  noise 6")
 
 
@@ -184,7 +143,7 @@ def test_watch_in_a_pipe_is_plain_lines_and_at_most_one_a_second_for_each_pin(be
     assert process.stdout.readline().endswith(" pin 17: 0 pulses = 0.000 l; 0.0 pulses/s, 0.0 ml/s; noise 0\n")
     begun = time.monotonic()
     while time.monotonic() - begun < 2.2:
-        wheel.turn(10, hertz=300)
+        wheel.turn(10)
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=10)
@@ -269,7 +228,7 @@ def test_a_wheel_that_is_unplugged_ends_watch_with_one_line(bench: Bench) -> Non
     wheel = bench.wheel(17)
     terminal = bench.terminal("--watch")
     terminal.wait_for("0 pulses")
-    wheel.unplug()
+    wheel.end()
     assert terminal.end() == 1
     assert "kegnet-meter: the line no longer counts (end of file); fix: start the meter again" in terminal.screen.lines
 
@@ -286,7 +245,7 @@ def test_without_a_chip_one_line_has_the_fix(bench: Bench) -> None:
 def test_no_color_and_a_terminal_without_utf8(bench: Bench) -> None:
     wheel = bench.wheel(17)
     terminal = bench.terminal("--watch", NO_COLOR="1", LANG="C", LC_ALL="C", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0")
-    wheel.turn(601, hertz=300)
+    wheel.turn(601, interval_ns=4 * MS)
     screen = terminal.wait_for("601 pulses")
     assert screen.lines[1].startswith("pin 17  |####")
     assert terminal.raw.isascii()
@@ -296,7 +255,7 @@ def test_no_color_and_a_terminal_without_utf8(bench: Bench) -> None:
 def test_colour_is_for_terminals(bench: Bench) -> None:
     wheel = bench.wheel(17)
     terminal = bench.terminal("--watch")
-    wheel.turn(601, hertz=300)
+    wheel.turn(601, interval_ns=4 * MS)
     terminal.wait_for("601 pulses")
     assert "\033[32m" in terminal.raw
 
@@ -306,7 +265,7 @@ def test_no_line_is_wider_than_the_terminal(bench: Bench, columns: int) -> None:
     wheel = bench.wheel(17)
     terminal = bench.terminal("--watch", columns=columns)
     terminal.wait_for("0 pulses"[: columns - 9])
-    wheel.turn(601, hertz=300)
+    wheel.turn(601, interval_ns=4 * MS)
     screen = terminal.wait_for("601 pulses")
     assert all(len(line) < columns for line in screen.lines[1:])
 
@@ -326,30 +285,27 @@ def test_more_pins_than_rows_are_one_line_each(bench: Bench) -> None:
 def pour(terminal: Terminal, wheel: Wheel, edges: int, volume: str) -> None:
     terminal.wait_for("open the tap now")
     terminal.raw = ""
-    # All edges are there at once, although they are more than one write.
-    terminal.process.send_signal(signal.SIGSTOP)
-    wheel.turn(edges, ends_ago_s=2)
-    terminal.process.send_signal(signal.SIGCONT)
+    wheel.turn(edges, interval_ns=MS)
     terminal.wait_for(f"{edges} pulses. What is in the cup")
     terminal.type(f"{volume}\n")
 
 
 def test_calibrate_measures_and_writes_the_pulses_of_a_litre(bench: Bench) -> None:
-    text = "# mine\n[Meter]\nidle = 1000\n\n[Pin 017]\n# a note\nPulsesPerLitre = 5000\ndebounce = 400\n[Pin 18]\npulsesPerLitre = 7\n"
+    text = "# mine\n[Meter]\nidle = 300\n\n[Pin 017]\n# a note\nPulsesPerLitre = 5000\ndebounce = 400\n[Pin 18]\npulsesPerLitre = 7\n"
     bench.config.write_text(text)
     bench.config.chmod(0o640)
     wheel = bench.wheel(17)
     terminal = bench.terminal("--calibrate", "17")
     terminal.wait_for("The service does not run, so these pours are not sent.")
-    pour(terminal, wheel, 2800, "500")
-    terminal.wait_for("Pour 1: 2800 pulses, 500 ml: 5600 pulses per litre")
-    pour(terminal, wheel, 5500, "1.0 l")
+    pour(terminal, wheel, 560, "100")
+    terminal.wait_for("Pour 1: 560 pulses, 100 ml: 5600 pulses per litre")
+    pour(terminal, wheel, 1100, "0.2 l")
     terminal.wait_for("So far: 5533 pulses per litre, by 2 pours; spread 1.2 %")
-    pour(terminal, wheel, 2800, "0,5 l")
+    pour(terminal, wheel, 560, "0,1 L")
     terminal.wait_for("Pour 4: open the tap now. Enter ends it.")
     terminal.type("\n")
     terminal.wait_for("pin 17: 5550 pulses per litre, by 3 pours; spread 0.9 %")
-    terminal.wait_for(f"Write pulsesPerLitre = 5550 into {bench.config} instead of 5000? [Y/n]".replace("\n", "")[:60])
+    terminal.wait_for(f"Write pulsesPerLitre = 5550 into {bench.config} instead of 5000? [Y/n]")
     terminal.type("\n")
     assert terminal.end() == 0
     assert "sudo systemctl reload kegnet-meter" in terminal.screen.text
@@ -362,14 +318,15 @@ def test_calibrate_explains_a_volume_that_is_none_and_drops_a_pour_without_one(b
     before = bench.config.read_text()
     wheel = bench.wheel(17)
     terminal = bench.terminal("--calibrate", "17")
-    pour(terminal, wheel, 2000, "half")
+    pour(terminal, wheel, 300, "half")
     terminal.wait_for("this is not a volume; use millilitres, e.g. 500, or 0.5 l, or 12 oz")
     terminal.type("0.5\n")
     terminal.wait_for("0.5 ml is not from 10 ml to 100 l")
     terminal.raw = ""
     terminal.type("\n")
     terminal.wait_for("This pour does not count.")
-    wheel.turn(20, ends_ago_s=2)
+    terminal.wait_for("open the tap now")
+    wheel.turn(20)
     terminal.wait_for("Only 20 pulses: not a pour (minimumPulses = 160).")
     terminal.type("\n")
     terminal.wait_for("Nothing was measured.")
@@ -377,16 +334,17 @@ def test_calibrate_explains_a_volume_that_is_none_and_drops_a_pour_without_one(b
     assert bench.config.read_text() == before
 
 
-@pytest.mark.parametrize("answer", ["n", "N", "no", "what"])
+@pytest.mark.parametrize("answer", ["n", "N", "no", "what", "\x04"])
 def test_calibrate_writes_nothing_without_a_yes(bench: Bench, answer: str) -> None:
     before = bench.config.read_text()
     wheel = bench.wheel(17)
     terminal = bench.terminal("--calibrate", "17")
-    pour(terminal, wheel, 2000, "12 oz")
+    pour(terminal, wheel, 300, "12 oz")
     terminal.wait_for("Pour 2: open the tap now")
     terminal.type("\n")
     terminal.wait_for("3 pours show the spread.")
-    terminal.type(f"{answer}\n")
+    terminal.wait_for("[Y/n]")
+    terminal.type(answer if answer == "\x04" else f"{answer}\n")
     terminal.wait_for("Nothing was written.")
     assert terminal.end() == 0
     assert bench.config.read_text() == before
@@ -395,8 +353,8 @@ def test_calibrate_writes_nothing_without_a_yes(bench: Bench, answer: str) -> No
 def test_calibrate_warns_of_a_spread_over_three_percent(bench: Bench) -> None:
     wheel = bench.wheel(17)
     terminal = bench.terminal("--calibrate", "17")
-    for edges in (2800, 3200):
-        pour(terminal, wheel, edges, "500")
+    for edges in (560, 640):
+        pour(terminal, wheel, edges, "100")
     terminal.wait_for("Pour 3: open the tap now")
     terminal.type("\n")
     terminal.wait_for("by 2 pours; spread 6.7 %")
@@ -468,9 +426,9 @@ def test_a_good_meter_has_no_failure(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("turn", "level", "text"),
     [
-        (lambda wheel: wheel.turn(3, hertz=3), "warning", "pin 17: 3 edges in 2 s: a few, as if from noise; or the tap drips"),
+        (lambda wheel: wheel.turn(3, interval_ns=333 * MS), "warning", "pin 17: 3 edges in 2 s: a few, as if from noise; or the tap drips"),
         (
-            lambda wheel: wheel.turn(4, hertz=5000),
+            lambda wheel: wheel.turn(4, interval_ns=MS // 5),
             "warning",
             "pin 17: 4 edges in 2 s, 2 of them closer than 500 microseconds to the one before",
         ),
@@ -485,7 +443,7 @@ def test_edges_while_nobody_pours_are_a_warning(bench: Bench, turn: Callable[[Wh
 
 
 def test_what_the_service_counted_as_noise_is_a_warning(bench: Bench) -> None:
-    bench.wheel(17).unplug()
+    bench.wheel(17).end()
     bench.wheels.pop().close()
     bench.counted(900, noise=100)
     found = findings(bench)
@@ -545,7 +503,7 @@ def test_pourd_of_2013_is_a_warning(bench: Bench, tmp_path: Path) -> None:
     systemctl.chmod(0o755)
     command = bench.command("--check", "--json")
     env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run(command, capture_output=True, text=True, env=env, pass_fds=[bench.wheels[0].descriptor])
+    done = subprocess.run(command, capture_output=True, text=True, env=env, pass_fds=[bench.wheels[0].read_end])
     found = of(json.loads(done.stdout)["findings"], "pourd")
     assert found["level"] == "warning"
     assert found["text"] == "pourd@0.service still runs: it counts the same flow meter a second time"
@@ -653,7 +611,7 @@ def test_a_wrong_command_line_is_status_2(bench: Bench, words: list[str]) -> Non
 @pytest.mark.parametrize("mode", ["--setup --pin 17", "--check", "--watch", "--calibrate 17"])
 def test_there_is_no_traceback_whatever_the_streams_lead_to(bench: Bench, mode: str, closed: str) -> None:
     wait_for(bench.config.exists)
-    command = f"{PYTHON} -B {PROGRAM} --config {bench.config} {mode} {closed}"
+    command = f"{PYTHON} -B {METER} --config {bench.config} {mode} {closed}"
     done = subprocess.run(
         ["sh", "-c", command], capture_output=True, text=True, stdin=subprocess.DEVNULL, env=bench.environment(), timeout=20
     )

@@ -15,7 +15,7 @@ from ...gpio import Place
 from ...gpio_line import GpioError
 from ...gpio_uapi import LineFlag
 from ..source import passed_stream
-from .kernel import loses_close_edges
+from .kernel import loses_close_edges, running_version
 
 GROUP = "gpio"
 
@@ -67,7 +67,7 @@ def _check_chip(path: Path, places: list[Place], service: Mapping[str, str]) -> 
         yield Finding("chip", Level.FAILURE, f"{text}; {user} cannot open it", _permit(path, user, status.st_gid))
     else:
         yield Finding("chip", Level.OK, text)
-    if finding := loses_close_edges(label, len(here)):
+    if finding := loses_close_edges(label, len(here), running_version()):
         yield finding
 
 

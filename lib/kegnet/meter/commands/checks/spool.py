@@ -16,7 +16,7 @@ from ....core.syslog_handler import escape_name
 from ... import files
 from ...checkpoint import LIMIT_BYTES, Checkpoint, CheckpointError
 from ...config import SPOOL_GROUP, UNIT, USER, MeterConfig
-from ...writer import RUNNING
+from ...files import RUNNING
 
 LEAST_FREE_BYTES = 10 * 2**20
 LEAST_FREE_FILES = 1000
