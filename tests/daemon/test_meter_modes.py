@@ -499,7 +499,9 @@ def test_with_a_bad_configuration_the_rest_is_examined(bench: Bench) -> None:
 def test_pourd_of_2013_is_a_warning(bench: Bench, tmp_path: Path) -> None:
     bench.wheel(17)
     systemctl = tmp_path / "systemctl"
-    systemctl.write_text('#!/bin/sh\n[ "$1" = list-units ] && echo "pourd@0.service loaded active running Pours"\n')
+    systemctl.write_text(
+        '#!/bin/sh\ncase "$*" in "list-units "*" pourd@*") ;; *) exit 1 ;; esac; echo "pourd@0.service loaded active running Pours"\n'
+    )
     systemctl.chmod(0o755)
     command = bench.command("--check", "--json")
     env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
