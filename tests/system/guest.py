@@ -17,6 +17,12 @@ HOST = "10.0.2.2"
 """The address at which the guest reaches the machine that runs QEMU, and the services on its loopback."""
 
 
+def gpio_simulator(kernel: Path) -> Path:
+    """The folder of the module `gpio-sim` for this kernel; built again for another release."""
+    release = next((kernel / "lib/modules").iterdir()).name
+    return built_once(f"gpio-sim-{release}", "build-gpio-sim", str(kernel))
+
+
 class Guest:
     """Boots Debian 12 with the client installed. Its clock starts in 1970."""
 
@@ -26,7 +32,8 @@ class Guest:
         kernel = built_once("kernel", "build-kernel")
         copy_source(folder / "source")
         self._disk = folder / "disk"
-        subprocess.run([LAB / "build-disk", root, kernel, folder / "source", authority, LAB, self._disk], check=True)
+        inputs = (root, kernel, gpio_simulator(kernel), folder / "source", authority, LAB)
+        subprocess.run([LAB / "build-disk", *inputs, self._disk], check=True)
         self._boot(kernel)
 
     def _boot(self, kernel: Path) -> None:
