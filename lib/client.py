@@ -16,19 +16,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kegnet import __version__
-from kegnet.client import config, rest_api
+from kegnet.client import config, deadline, rest_api
 from kegnet.client.commands import arguments
 from kegnet.client.outcome import Result
 from kegnet.client.pinger import Pinger
 from kegnet.client.rest_api import RestApi
 from kegnet.client.retry import Retry
-from kegnet.client.signals import Signals
 from kegnet.client.spool import Spool
 from kegnet.client.status import PINGS, POURS, Status, describe_waiting
 from kegnet.client.thermometer import Thermometer
 from kegnet.client.uploader import Uploader
 from kegnet.core import syslog_handler
+from kegnet.core.command_line import complain, repair_streams
 from kegnet.core.ini import ConfigError
+from kegnet.core.signals import Signals
 from kegnet.core.signing import KeyFileError, SigningKey
 from kegnet.core.systemd import ServiceManager
 
@@ -185,11 +186,12 @@ def run_daemon(path: Path) -> int:
     """Runs the daemon with the configuration at `path`. Returns the exit status."""
     syslog_handler.start(arguments.PROGRAM)
     try:
-        return Client(path, Signals(), ServiceManager()).run()
+        deadline.install()
+        return Client(path, Signals(deadline.end_soon), ServiceManager()).run()
     except ConfigError as error:
         log.error("%s", error)
         if not sys.stderr.isatty() and "JOURNAL_STREAM" not in os.environ:
-            arguments.complain(str(error))
+            complain(arguments.PROGRAM, str(error))
         return os.EX_CONFIG
     except Exception:
         log.critical("stopped by an unexpected error", exc_info=True)
@@ -201,7 +203,7 @@ def run_daemon(path: Path) -> int:
 
 def main() -> None:
     """Runs the client, or a mode of its command line, and ends the process."""
-    arguments.repair_streams()
+    repair_streams()
     parsed = arguments.parse()
     if arguments.is_mode(parsed):
         # The daemon does not import what only the modes need.

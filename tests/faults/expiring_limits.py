@@ -15,8 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "lib"))
 
+from kegnet.client import deadline
 from kegnet.client.deadline import DeadlineExceeded, time_limit
-from kegnet.client.signals import Signals
+from kegnet.core.signals import Signals
 
 
 def work(source: random.Random) -> None:
@@ -30,7 +31,8 @@ def work(source: random.Random) -> None:
 def main() -> None:
     """Works until SIGTERM."""
     source = random.Random(int(sys.argv[1]))
-    signals = Signals()
+    deadline.install()
+    signals = Signals(deadline.end_soon)
     print("ready", flush=True)
     while True:
         work(source)

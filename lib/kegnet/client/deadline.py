@@ -11,6 +11,8 @@ import signal
 import time
 from types import FrameType, TracebackType
 
+STOP_WITHIN_S = 5.0
+"""Limit for a request in progress after SIGTERM."""
 _REPEAT_S = 0.25
 """Python discards an exception that is raised in a finalizer, so the timer repeats."""
 
@@ -56,6 +58,11 @@ def shorten(limit_s: float) -> None:
     if _current is not None:
         remaining_s, _ = signal.getitimer(signal.ITIMER_REAL)
         signal.setitimer(signal.ITIMER_REAL, max(min(remaining_s, limit_s), 0.001), _REPEAT_S)
+
+
+def end_soon() -> None:
+    """Shortens everything to `STOP_WITHIN_S`. For the handler of SIGTERM."""
+    shorten(STOP_WITHIN_S)
 
 
 def install() -> None:
