@@ -18,11 +18,13 @@ from dataclasses import astuple
 from pathlib import Path
 
 from kegnet.meter.gpio import Bias, Edge, EdgeDirection, GpioError, Line, LineSettings, adopt_line, find_line, line_info, request_line
-from system.lab.gpio_sim import SimulatedChip, SimulatedLine, make_pulses, pin_to_one_cpu, remove_chip
+from system.lab.gpio_sim import SimulatedChip, SimulatedLine, line_of, remove_chip
 
 LABEL = "pinctrl-bcm2711"
 FIRST_OF_SYSTEMD = 3
 """SD_LISTEN_FDS_START of sd_listen_fds(3)."""
+SETTLE_S = 0.2
+"""After this time the kernel has counted a single edge."""
 COUNTS = LineSettings(EdgeDirection.FALLING, Bias.PULL_UP)
 
 
@@ -41,11 +43,21 @@ def requested(*pins: int, settings: LineSettings = COUNTS) -> Iterator[list[tupl
     """Lines that count, and what is connected to each."""
     with header() as chip:
         made = [(request_line(find_line(pin), settings), chip.line(pin)) for pin in pins]
-        pin_to_one_cpu()
         yield made
         for line, connected in made:
             line.close()
             connected.close()
+
+
+def make_pulses(lines: list[SimulatedLine], number: int, hertz: float = 0.0) -> None:
+    """So many pulses on each line at once. Without a rate, as fast as possible."""
+    for line in lines:
+        line.prepare()
+    for _ in range(number):
+        for line in lines:
+            line.pulse()
+        if hertz:
+            time.sleep(1 / hertz)
 
 
 def problem_of(action: object, *words: object) -> dict[str, str]:
@@ -113,6 +125,7 @@ def settings() -> object:
                 levels = [connected.level]
                 for level in (0, 1, 0):
                     connected.set(level)
+                    time.sleep(SETTLE_S)
                     levels.append(len(line.read_edges()))
                 seen[f"{edge.value} {bias.value}"] = levels
     return seen
@@ -129,7 +142,6 @@ def adopted() -> object:
         place = find_line(17)
         wrong = [problem_of(adopt_line, descriptor, place, COUNTS) for descriptor in (other.descriptor, 0)]
         line.descriptor = adopt_line(kept, place, LineSettings(EdgeDirection.RISING, Bias.PULL_UP)).descriptor
-        pin_to_one_cpu()
         make_pulses([connected], 5)
         numbers += [edge.line_seqno for edge in line.read_edges()]
         return {"numbers": numbers, "flags": int(line_info(place.path, 17).flags), "wrong": wrong}
@@ -144,9 +156,7 @@ def kept() -> object:
         die_with_unread_edges()
     numbers = Path("/run/numbers").read_text().split()
     place = find_line(17)
-    connected = SimulatedLine(next(Path("/sys/devices/platform").glob(f"*/{place.chip.name}/sim_gpio17")))
-    pin_to_one_cpu()
-    make_pulses([connected], 5)
+    make_pulses([line_of("kept", 17)], 5)
     line = adopt_line(FIRST_OF_SYSTEMD, place, COUNTS)
     numbers += [str(edge.line_seqno) for edge in line.read_edges()]
     remove_chip("kept")
@@ -157,7 +167,6 @@ def die_with_unread_edges() -> None:
     """Leaves the descriptor with systemd, see FDSTORE in sd_notify(3), and is killed."""
     connected = SimulatedChip("kept", LABEL, 54).line(17)
     line = request_line(find_line(17), COUNTS)
-    pin_to_one_cpu()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.connect(os.environ["NOTIFY_SOCKET"])
         socket.send_fds(manager, [b"FDSTORE=1\nFDNAME=pin17"], [line.descriptor])
