@@ -27,6 +27,7 @@ from kegnet.client.status import PINGS, POURS, Status, describe_waiting
 from kegnet.client.thermometer import Thermometer
 from kegnet.client.uploader import Uploader
 from kegnet.core import syslog_handler
+from kegnet.core.command_line import complain, repair_streams
 from kegnet.core.ini import ConfigError
 from kegnet.core.signals import Signals
 from kegnet.core.signing import KeyFileError, SigningKey
@@ -190,7 +191,7 @@ def run_daemon(path: Path) -> int:
     except ConfigError as error:
         log.error("%s", error)
         if not sys.stderr.isatty() and "JOURNAL_STREAM" not in os.environ:
-            arguments.complain(str(error))
+            complain(arguments.PROGRAM, str(error))
         return os.EX_CONFIG
     except Exception:
         log.critical("stopped by an unexpected error", exc_info=True)
@@ -202,7 +203,7 @@ def run_daemon(path: Path) -> int:
 
 def main() -> None:
     """Runs the client, or a mode of its command line, and ends the process."""
-    arguments.repair_streams()
+    repair_streams()
     parsed = arguments.parse()
     if arguments.is_mode(parsed):
         # The daemon does not import what only the modes need.

@@ -16,12 +16,12 @@ LAYERS = (
     ("client.commands.modes",),
     ("client.commands.check", "client.commands.setup", "client.commands.requeue"),
     ("client.commands.checks",),
-    ("client.commands.quarantine", "client.commands.new_files"),
+    ("client.commands.quarantine",),
     ("client.status",),
     ("client.uploader", "client.pinger"),
     ("client.rest_api", "client.spool", "client.thermometer"),
     ("client.retry", "client.http_result", "client.commands.arguments"),
-    ("client.refusals", "client.outcome", "client.deadline", "client.config", "client.commands.system"),
+    ("client.refusals", "client.outcome", "client.deadline", "client.config", "client.commands.one_wire"),
     ("core",),
 )
 """The client's modules from the top to the bottom. A sub-package is one entry: inside it, modules may import each other."""

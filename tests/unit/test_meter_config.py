@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kegnet.core.ini import ConfigError
-from kegnet.meter.config import Bias, Edge, MeterConfig, PinConfig, load
+from kegnet.meter.config import MeterConfig, PinConfig, load
+from kegnet.meter.gpio_uapi import Bias, EdgeDirection
 
 COMPLETE = "[Meter]\n[Pin 17]\n"
 
@@ -25,7 +26,7 @@ def test_one_pin_is_complete(tmp_path: Path) -> None:
 
 
 def test_the_defaults_are_those_of_the_documentation() -> None:
-    assert PinConfig(17, 17) == PinConfig(17, 17, Bias.PULL_UP, Edge.FALLING, 500, None, 120, 1200, 160, 600)
+    assert PinConfig(17, 17) == PinConfig(17, 17, Bias.PULL_UP, EdgeDirection.FALLING, 500, None, 120, 1200, 160, 600)
 
 
 def test_every_parameter_of_a_pin(tmp_path: Path) -> None:
@@ -34,7 +35,7 @@ def test_every_parameter_of_a_pin(tmp_path: Path) -> None:
         "[Meter]\n[Pin 22]\nreportAs = 3\nbias = Pull-Down\nedge = rising\ndebounce = 0\npulsesPerLitre = 5600\nhighestRate = 0\n"
         "idle = 1500\nminimumPulses = 250\nlongest = 300\n",
     ).pins
-    assert pin == PinConfig(22, 3, Bias.PULL_DOWN, Edge.RISING, 0, 5600, 0, 1500, 250, 300)
+    assert pin == PinConfig(22, 3, Bias.PULL_DOWN, EdgeDirection.RISING, 0, 5600, 0, 1500, 250, 300)
 
 
 def test_the_limits_themselves_are_valid(tmp_path: Path) -> None:
@@ -42,7 +43,7 @@ def test_the_limits_themselves_are_valid(tmp_path: Path) -> None:
     highest = "[Pin 27]\nreportAs = 999999\ndebounce = 100000\npulsesPerLitre = 1000000\nhighestRate = 10000\nidle = 30000\n"
     one, other = loaded(tmp_path, "[Meter]\n" + lowest + highest + "minimumPulses = 1000000\nlongest = 86400\n").pins
     assert one == PinConfig(0, 0, debounce_us=0, pulses_per_litre=1, idle_ms=200, minimum_pulses=1, longest_s=60)
-    assert other == PinConfig(27, 999_999, Bias.PULL_UP, Edge.FALLING, 100_000, 1_000_000, 10_000, 30_000, 1_000_000, 86_400)
+    assert other == PinConfig(27, 999_999, Bias.PULL_UP, EdgeDirection.FALLING, 100_000, 1_000_000, 10_000, 30_000, 1_000_000, 86_400)
 
 
 def test_what_the_meter_section_contains_holds_for_each_pin_that_does_not_contain_it(tmp_path: Path) -> None:

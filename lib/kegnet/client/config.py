@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from ..core.ini import ConfigError, HintError, IniFile, Section, value_error
 
 SECTION = "KegNet"
+UNIT = "kegnet-client.service"
 DEFAULT_PING_INTERVAL_S = 600
 LONGEST_PING_INTERVAL_S = 86_400
 W1_DEVICES = Path("/sys/bus/w1/devices")

@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.problem import ProblemError
+
 FAMILIES = {"10": "DS18S20", "22": "DS1822", "28": "DS18B20", "3b": "DS1825", "42": "DS28EA00"}
 """1-Wire family codes of thermometers, from their data sheets."""
 
@@ -37,16 +39,8 @@ _POWER = f"check its power line and {_RESISTOR}"
 _GONE = (errno.ENOENT, errno.ENODEV, errno.EIO, errno.ENXIO, errno.ENOTDIR)
 
 
-class SensorError(Exception):
+class SensorError(ProblemError):
     """There is no reading. `problem` is the reason, `fix` is what to check."""
-
-    def __init__(self, problem: str, fix: str) -> None:
-        super().__init__(problem, fix)
-        self.problem = problem
-        self.fix = fix
-
-    def __str__(self) -> str:
-        return f"{self.problem}; fix: {self.fix}"
 
 
 class NoProbeError(SensorError):

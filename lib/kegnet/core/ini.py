@@ -9,25 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from .problem import ProblemError
+
 _QUOTED_CHARACTERS = 200
 _COMMENT = re.compile(r"\s[;#]")
 
 Value = TypeVar("Value")
 
 
-class ConfigError(Exception):
-    """A configuration that cannot be used. `problem` names the file, the parameter and the value; `fix` is what to do.
-
-    Both can contain raw text of the file: escape them before printing. Long values are cut.
-    """
-
-    def __init__(self, problem: str, fix: str) -> None:
-        super().__init__(problem, fix)
-        self.problem = problem
-        self.fix = fix
-
-    def __str__(self) -> str:
-        return f"{self.problem}; fix: {self.fix}"
+class ConfigError(ProblemError):
+    """A configuration that cannot be used. `problem` names the file, the parameter and the value. Long values are cut."""
 
 
 class HintError(ValueError):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..core.ini import ConfigError, IniFile, Section, value_error
+from .gpio_uapi import Bias, EdgeDirection
 
 SECTION = "Meter"
 HIGHEST_PIN = 27
@@ -31,21 +32,6 @@ _LOOKS_LIKE_A_PIN = re.compile(r"pin\b|pin[0-9]", re.IGNORECASE)
 Word = TypeVar("Word", bound=StrEnum)
 
 
-class Bias(StrEnum):
-    """The resistor inside the Pi that gives an open line its level."""
-
-    PULL_UP = "pull-up"
-    PULL_DOWN = "pull-down"
-    NONE = "none"
-
-
-class Edge(StrEnum):
-    """Which change of the level is a pulse."""
-
-    FALLING = "falling"
-    RISING = "rising"
-
-
 @dataclass(frozen=True)
 class PinConfig:
     """One flow meter: the content of its section, with the values of [Meter] and the defaults filled in.
@@ -58,7 +44,7 @@ class PinConfig:
     pin: int
     report_as: int
     bias: Bias = Bias.PULL_UP
-    edge: Edge = Edge.FALLING
+    edge: EdgeDirection = EdgeDirection.FALLING
     debounce_us: int = DEFAULT_DEBOUNCE_US
     pulses_per_litre: int | None = None
     highest_rate_ml_per_s: int = DEFAULT_HIGHEST_RATE_ML_PER_S
@@ -116,7 +102,7 @@ def _pin(path: Path, name: str, section: Section, defaults: PinConfig) -> PinCon
         pin=pin,
         report_as=_number(section, "reportAs", pin, 0, 999_999),
         bias=_word(section, "bias", Bias.PULL_UP),
-        edge=_word(section, "edge", Edge.FALLING),
+        edge=_word(section, "edge", EdgeDirection.FALLING),
         debounce_us=_number(section, "debounce", DEFAULT_DEBOUNCE_US, 0, 100_000, "microseconds"),
         pulses_per_litre=_number(section, "pulsesPerLitre", 0, 1, 1_000_000) or None,
         highest_rate_ml_per_s=_number(section, "highestRate", DEFAULT_HIGHEST_RATE_ML_PER_S, 0, 10_000, "millilitres a second"),

@@ -6,22 +6,15 @@ import errno
 import fcntl
 import os
 
+from kegnet.core.problem import ProblemError
 from kegnet.meter import gpio_uapi
 from kegnet.meter.gpio_uapi import Edge, LineSettings
 
 _QUEUE_BYTES = gpio_uapi.EVENT_BUFFER_SIZE_MAX * gpio_uapi.LINE_EVENT.size
 
 
-class GpioError(Exception):
+class GpioError(ProblemError):
     """A line cannot be used. `problem` is the reason, `fix` is what to do."""
-
-    def __init__(self, problem: str, fix: str) -> None:
-        super().__init__(problem, fix)
-        self.problem = problem
-        self.fix = fix
-
-    def __str__(self) -> str:
-        return f"{self.problem}; fix: {self.fix}"
 
 
 class Line:

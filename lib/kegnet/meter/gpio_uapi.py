@@ -64,14 +64,14 @@ class LineFlag(enum.IntFlag):
     BIAS_DISABLED = 1 << 10
 
 
-class EdgeDirection(enum.Enum):
+class EdgeDirection(enum.StrEnum):
     """Which edge of a pulse counts."""
 
     FALLING = "falling"
     RISING = "rising"
 
 
-class Bias(enum.Enum):
+class Bias(enum.StrEnum):
     """The resistor inside the chip that holds an open line; NONE turns it off."""
 
     PULL_UP = "pull-up"

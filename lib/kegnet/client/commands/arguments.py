@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
-import os
-import sys
 from pathlib import Path
 
 from ... import __version__
-from ...core.syslog_handler import escape
+from ...core.command_line import default_if_same
 from ..config import DEFAULT_PATH
 
 PROGRAM = "kegnet-client"
@@ -52,29 +48,10 @@ def parse() -> argparse.Namespace:
         parser.error("--server needs --setup")
     if parsed.json and not parsed.check:
         parser.error("--json needs --check")
-    with contextlib.suppress(OSError):
-        # Then messages name commands without --config.
-        if os.path.samefile(parsed.config, DEFAULT_PATH):
-            parsed.config = DEFAULT_PATH
+    parsed.config = default_if_same(parsed.config, DEFAULT_PATH)
     return parsed
-
-
-def repair_streams() -> None:
-    """Replaces closed standard streams with /dev/null, and escapes what they cannot encode."""
-    sys.stdin = sys.stdin or os.fdopen(os.open(os.devnull, os.O_RDONLY), "r")
-    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
-    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
-    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace")):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=errors)
 
 
 def is_mode(parsed: argparse.Namespace) -> bool:
     """Whether the command line selects a mode instead of the daemon."""
     return bool(parsed.setup or parsed.check or parsed.requeue is not None)
-
-
-def complain(line: str) -> None:
-    """Prints an error on stderr, as one printable line. Ignores a stderr that cannot be written."""
-    with contextlib.suppress(OSError):
-        print(f"{PROGRAM}: {escape(line)}", file=sys.stderr)

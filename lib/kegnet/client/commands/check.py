@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ...core import system
+from ...core.finding import Finding, Level, of_config_error, report
 from ...core.ini import ConfigError
+from ...core.service_check import check_service
 from .. import config, deadline
 from ..config import Config
-from . import system
+from .checks.clock import check_clock
 from .checks.configuration import check_configuration, check_key
-from .checks.finding import Finding, Level, of_config_error
 from .checks.sensor import check_sensor
 from .checks.server import check_server
-from .checks.service import check_clock, check_service
 from .checks.spool import check_spool
 
 
 def check(path: Path, as_json: bool) -> int:
     """Examines the configuration at `path` and prints the findings. Returns the exit status: 1 if there is a failure."""
     deadline.install()
-    findings = []
-    for finding in examine(path.absolute()):
-        findings.append(finding)
-        if not as_json:
-            print(finding, flush=True)
-    ok = all(finding.level is not Level.FAILURE for finding in findings)
-    if as_json:
-        print(json.dumps({"ok": ok, "findings": [dataclasses.asdict(finding) for finding in findings]}, indent=2))
-    return os.EX_OK if ok else 1
+    return report(examine(path.absolute()), as_json)
 
 
 def examine(path: Path) -> Iterator[Finding]:
     """All findings, each after those that it depends on."""
-    service = system.service()
+    service = system.service(config.UNIT)
     try:
         conf = config.load(path)
     except ConfigError as error:
@@ -45,7 +35,7 @@ def examine(path: Path) -> Iterator[Finding]:
     else:
         yield from check_configuration(conf, service)
         yield from _examine_all(conf, service)
-    yield from check_service(service)
+    yield from check_service(config.UNIT, service)
 
 
 def _examine_all(conf: Config, service: Mapping[str, str]) -> Iterator[Finding]:

@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
-import signal
-import sys
 
-from ...core.ini import ConfigError
+from ...core.command_line import run_mode
 from .. import config
-from .arguments import complain
+from .arguments import PROGRAM
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Runs the mode of the command line; an error is one line on stderr. Returns the exit status."""
-    try:
-        status = _dispatch(parsed)
-        sys.stdout.flush()
-    except ConfigError as error:
-        complain(str(error))
-        status = os.EX_CONFIG
-    except KeyboardInterrupt:
-        complain("interrupted")
-        status = 128 + signal.SIGINT
-    except BrokenPipeError:
-        # The reader, such as head(1), has closed the pipe.
-        status = 128 + signal.SIGPIPE
-    except OSError as error:
-        complain(f"{error.filename or 'the output'}: {error.strerror}")
-        status = os.EX_IOERR
-    with contextlib.suppress(OSError):
-        sys.stderr.flush()
-    return status
+    return run_mode(PROGRAM, lambda: _dispatch(parsed))
 
 
 def _dispatch(parsed: argparse.Namespace) -> int:

@@ -6,10 +6,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...core.command_line import complain
 from ...core.syslog_handler import escape_name
 from ..config import Config
 from ..spool import files
-from .arguments import complain
+from .arguments import PROGRAM
 from .quarantine import QuarantinedPour, find
 
 
@@ -19,7 +20,7 @@ def requeue(config: Config, named: Sequence[str]) -> int:
         directory = os.open(config.spool, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         pours = find(directory)
     except OSError as error:
-        complain(f"{config.spool}: cannot be read ({error.strerror}); run this as root, or name another configuration")
+        complain(PROGRAM, f"{config.spool}: cannot be read ({error.strerror}); run this as root, or name another configuration")
         return 1
     if not pours and not named:
         print(f"no pours are set aside in {config.spool}")
@@ -39,7 +40,9 @@ def _choose(spool: Path, pours: list[QuarantinedPour], named: Sequence[str]) -> 
     there = {pour.name for pour in pours}
     unknown = [file for name, file in names.items() if name not in there]
     for file in unknown:
-        complain(f"{escape_name(file)}: is not set aside in {spool}; name a file there that ends in {files.SUFFIX}{files.FAIL_SUFFIX}")
+        complain(
+            PROGRAM, f"{escape_name(file)}: is not set aside in {spool}; name a file there that ends in {files.SUFFIX}{files.FAIL_SUFFIX}"
+        )
     return [pour for pour in pours if pour.name in names], not unknown
 
 
@@ -56,11 +59,11 @@ def _put_back(directory: int, pour: QuarantinedPour) -> bool:
         files.read(directory, pour.name, 1)
         name = files.put_back(directory, pour.name)
     except files.NotAFileError as error:
-        complain(f"{escape_name(pour.name)}: stays set aside: it is {error}")
+        complain(PROGRAM, f"{escape_name(pour.name)}: stays set aside: it is {error}")
         return False
     except OSError as error:
         fix = "run this as root" if os.geteuid() else "make the disk writable, or rename it by hand to a name that ends in .pour"
-        complain(f"{escape_name(pour.name)}: stays set aside ({error.strerror}); {fix}")
+        complain(PROGRAM, f"{escape_name(pour.name)}: stays set aside ({error.strerror}); {fix}")
         return False
     print(f"{escape_name(name)} is queued again{_consequence(directory, name, pour)}")
     return True

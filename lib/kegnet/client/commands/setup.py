@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
+from ...core import new_files
 from ...core.ini import ConfigError, HintError
+from ...core.ini_edit import with_parameter
 from ...core.signing import KeyFileError, SigningKey, new_key_pem
 from .. import config
 from ..config import Config
-from . import new_files
 
 _TEMPLATE = f"""\
 # The configuration of kegnet-client; see client.conf(5). After a change: systemctl reload kegnet-client
@@ -48,10 +48,11 @@ def set_up(path: Path, server: str | None) -> str:
     """
     path = path.absolute()
     missing = _missing(path, server)
-    with _permitted(path):
+    command = config.command(path, "--setup")
+    with new_files.explained(path, command):
         _fill_in(path, missing)
     conf = config.load(path)
-    with _permitted(conf.private_key, path):
+    with new_files.explained(conf.private_key, command):
         if not os.path.lexists(conf.private_key):
             new_files.make(conf.private_key, new_key_pem(), 0o600)
     return _result(conf)
@@ -81,17 +82,6 @@ def _result(conf: Config) -> str:
         # The service reads the default configuration.
         start="sudo systemctl start kegnet-client" if is_default else config.command(conf.path, "").rstrip(),
     )
-
-
-@contextlib.contextmanager
-def _permitted(path: Path, conf: Path | None = None) -> Iterator[None]:
-    """Turns an OSError of a block that makes `path`, for the configuration `conf`, into a ConfigError."""
-    try:
-        yield
-    except OSError as error:
-        by_root = f"run this as root: {config.command(conf or path, '--setup')}"
-        fix = by_root if os.geteuid() else "make sure that its directory exists and can be written to"
-        raise ConfigError(f"{path}: cannot be made ({error.strerror})", fix) from error
 
 
 # The server's address.
@@ -143,23 +133,8 @@ def _fill_in(path: Path, missing: Mapping[str, str]) -> None:
         old = path.read_bytes().decode("utf-8")
     new = _TEMPLATE if old is None else old
     for name, value in missing.items():
-        new = with_parameter(new, name, value)
+        new = with_parameter(new, config.SECTION, name, value)
     if old is None:
         new_files.make(path, new.encode("utf-8"), 0o644)
     elif new != old:
         new_files.replace(path, new.encode("utf-8"))
-
-
-def with_parameter(text: str, name: str, value: str) -> str:
-    """`text` with `name = value` in our section: in the line with the empty parameter, or else in its first line."""
-    head = re.search(rf"^\ufeff?[ \t]*\[{config.SECTION}\].*(\n|\Z)", text, re.MULTILINE)
-    if head is None:
-        return text
-    following = re.compile(r"^[ \t]*\[", re.MULTILINE).search(text, head.end())
-    end = following.start() if following else len(text)
-    empty = re.compile(rf"^([ \t]*{name}[ \t]*[=:])[ \t]*(?=\r?$)", re.IGNORECASE | re.MULTILINE)
-    section, filled = empty.subn(lambda match: f"{match[1]} {value}", text[head.end() : end], count=1)
-    if not filled:
-        newline = "\r\n" if head[0].endswith("\r\n") else "\n"
-        section = ("" if head[1] else newline) + f"{name} = {value}{newline}" + section
-    return text[: head.end()] + section + text[end:]

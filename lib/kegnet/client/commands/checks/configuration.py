@@ -6,11 +6,11 @@ import shlex
 import stat
 from collections.abc import Iterator, Mapping
 
+from ....core import system
+from ....core.finding import Finding, Level
 from ....core.signing import KeyFileError, SigningKey
 from ... import config
 from ...config import Config
-from .. import system
-from .finding import Finding, Level
 
 
 def check_configuration(conf: Config, service: Mapping[str, str]) -> Iterator[Finding]:
@@ -45,7 +45,7 @@ def check_key(conf: Config, service: Mapping[str, str]) -> tuple[SigningKey | No
         text = f"{found}, but {others} can read or change it (mode {mode:04o}), and could sign messages as this client"
         return key, Finding("key", Level.FAILURE, text, f"chmod 600 {shlex.quote(str(path))}")
     if _service_has_another_key(conf, service):
-        fix = f"systemctl edit {system.UNIT}, add the lines [Service] and LoadCredential=privkey.pem:{path}; then restart it"
+        fix = f"systemctl edit {config.UNIT}, add the lines [Service] and LoadCredential=privkey.pem:{path}; then restart it"
         return key, Finding("key", Level.FAILURE, f"{found}, but systemd passes another key to the service", fix)
     return key, Finding("key", Level.OK, f"{found}, readable by its owner only")
 

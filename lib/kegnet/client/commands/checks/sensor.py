@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from ....core.finding import Finding, Level
 from ... import config
 from ...config import Config
 from ...deadline import DeadlineExceeded, time_limit
 from ...thermometer import Reading, SensorError, Thermometer, celsius
-from .. import system
-from .finding import Finding, Level
+from .. import one_wire
 
 READ_LIMIT_S = 20.0
 """Limit for all tries of one reading, as in the daemon, because a driver can hang."""
@@ -47,17 +47,17 @@ def _read(conf: Config, probe: str, is_sent: bool, driver_fix: str = "") -> tupl
 
 
 def _driver_fix(probes: list[str]) -> str:
-    return "" if probes or system.has_module("w1_therm") else ", and load the driver: modprobe w1-therm"
+    return "" if probes or one_wire.has_module("w1_therm") else ", and load the driver: modprobe w1-therm"
 
 
 def _no_bus(error: SensorError, conf: Config) -> Finding:
     if conf.w1_devices != config.W1_DEVICES:
         return Finding(WHAT, Level.FAILURE, error.problem, "check the parameter w1Devices")
-    boot = system.boot_config()
+    boot = one_wire.boot_config()
     if boot is None:
         return Finding(WHAT, Level.FAILURE, error.problem, error.fix)
     try:
-        enabled = system.enables_one_wire(boot)
+        enabled = one_wire.enables_one_wire(boot)
     except OSError as boot_error:
         return Finding(WHAT, Level.FAILURE, f"{error.problem}, and {boot} cannot be read ({boot_error.strerror})", error.fix)
     if not enabled:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from ....core.finding import Finding, Level, of_config_error
 from ....core.ini import ConfigError
 from ....core.messages import Ping
 from ....core.signing import CertificateFacts, SigningKey
@@ -16,7 +17,6 @@ from ...config import Config, command
 from ...outcome import Outcome, Result
 from ...rest_api import RestApi
 from ...thermometer import Reading, celsius
-from .finding import Finding, Level, of_config_error
 
 CERTIFICATE_WARNING_S = 14 * 86_400.0
 """A certificate that expires sooner is a warning."""

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import grp
 import os
-import pwd
 import shlex
-import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ....core.finding import Finding, Level
+from ....core.service_check import check_spool_permissions
+from ... import config
 from ...config import Config, command
 from ...spool import files
-from .. import system
 from ..quarantine import QuarantinedPour, find
-from .finding import Finding, Level
 
 LISTED = 10
 """Maximum number of set-aside pours that are listed one by one."""
@@ -24,10 +22,8 @@ LISTED = 10
 
 @dataclass(frozen=True)
 class _Look:
-    """The state of the spool directory. `writable` is None if only root can test whether the service can change it."""
+    """What is in the spool directory."""
 
-    status: os.stat_result
-    writable: bool | None
     waiting: int
     set_aside: list[QuarantinedPour]
 
@@ -35,7 +31,7 @@ class _Look:
 def check_spool(conf: Config, service: Mapping[str, str]) -> Iterator[Finding]:
     """Whether the service can use the directory, and its pours. Does not lock it, because a running client does."""
     try:
-        look = _look(conf.spool, service.get("User", ""))
+        look = _look(conf.spool)
     except FileNotFoundError:
         yield Finding("spool", Level.FAILURE, f"{conf.spool}: does not exist", _make_command(conf, service))
     except NotADirectoryError:
@@ -47,10 +43,10 @@ def check_spool(conf: Config, service: Mapping[str, str]) -> Iterator[Finding]:
         yield from _list_set_aside(conf, look.set_aside)
 
 
-def _look(path: Path, user: str) -> _Look:
+def _look(path: Path) -> _Look:
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return _Look(os.fstat(directory), system.may(user, "rwx", path), _count_waiting(directory), find(directory))
+        return _Look(_count_waiting(directory), find(directory))
     finally:
         os.close(directory)
 
@@ -65,19 +61,12 @@ def _count_waiting(directory: int) -> int:
 
 
 def _judge(conf: Config, service: Mapping[str, str], look: _Look) -> Finding:
-    place = shlex.quote(str(conf.spool))
     user = service.get("User", "")
-    text = f"{conf.spool}: belongs to {_owners(look.status)}, mode {stat.S_IMODE(look.status.st_mode):04o}"
-    if look.writable is None:
-        return Finding("spool", Level.WARNING, f"{text}; only root can test whether the service can change it", "run this as root")
-    if not look.writable:
-        fix = f"chgrp {user or 'kegnet'} {place} && chmod g+rwxs {place}, or mount it writable"
-        return Finding("spool", Level.FAILURE, f"{text}; {user or 'this user'} cannot change it", fix)
-    if service.get("ReadWritePaths") and not _within(conf.spool, service["ReadWritePaths"].split()):
-        fix = f"systemctl edit {system.UNIT}, add the lines [Service] and ReadWritePaths={conf.spool}; then restart it"
-        return Finding("spool", Level.FAILURE, f"{text}; the service can only write to other places", fix)
+    found = check_spool_permissions(conf.spool, config.UNIT, service, user, user or "kegnet")
+    if found.level is not Level.OK:
+        return found
     waiting = "1 pour waits" if look.waiting == 1 else f"{look.waiting or 'no'} pours wait"
-    return Finding("spool", Level.OK, f"{text}; {waiting}")
+    return replace(found, text=f"{found.text}; {waiting}")
 
 
 def _make_command(conf: Config, service: Mapping[str, str]) -> str:
@@ -93,15 +82,3 @@ def _list_set_aside(conf: Config, pours: list[QuarantinedPour]) -> Iterator[Find
         yield Finding("set aside", Level.WARNING, str(pour), f"when the reason is fixed: {requeue}")
     if len(pours) > LISTED:
         yield Finding("set aside", Level.WARNING, f"and {len(pours) - LISTED} more", requeue)
-
-
-def _owners(status: os.stat_result) -> str:
-    try:
-        return f"{pwd.getpwuid(status.st_uid).pw_name}:{grp.getgrgid(status.st_gid).gr_name}"
-    except KeyError:
-        return f"{status.st_uid}:{status.st_gid}"
-
-
-def _within(path: Path, places: list[str]) -> bool:
-    resolved = Path(os.path.realpath(path))
-    return any(place in (resolved, *resolved.parents) for place in (Path(os.path.realpath(text.lstrip("-+"))) for text in places))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+from .ini import ConfigError
 
 
 def make(path: Path, content: bytes, mode: int) -> None:
@@ -33,6 +37,16 @@ def replace(path: Path, content: bytes) -> None:
         raise
     _sync(path.parent)
     print(f"filled in {path}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def explained(path: Path, command: str) -> Iterator[None]:
+    """Turns an OSError of a block that makes or changes `path` by the shell command `command` into a ConfigError."""
+    try:
+        yield
+    except OSError as error:
+        fix = f"run this as root: {command}" if os.geteuid() else "make sure that its directory exists and can be written to"
+        raise ConfigError(f"{path}: cannot be made ({error.strerror})", fix) from error
 
 
 def _write_temporary(path: Path, content: bytes, mode: int) -> str:

@@ -1,0 +1,60 @@
+"""What the command lines of the programs have in common: standard streams, one line per error, exit statuses."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from .ini import ConfigError
+from .syslog_handler import escape
+
+
+def repair_streams() -> None:
+    """Replaces closed standard streams with /dev/null, and escapes what they cannot encode."""
+    sys.stdin = sys.stdin or os.fdopen(os.open(os.devnull, os.O_RDONLY), "r")
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
+
+
+def complain(program: str, line: str) -> None:
+    """Prints an error on stderr, as one printable line. Ignores a stderr that cannot be written."""
+    with contextlib.suppress(OSError):
+        print(f"{program}: {escape(line)}", file=sys.stderr)
+
+
+def default_if_same(path: Path, default: Path) -> Path:
+    """`default` if `path` is the same file: then messages name commands without --config. Else `path`."""
+    with contextlib.suppress(OSError):
+        if os.path.samefile(path, default):
+            return default
+    return path
+
+
+def run_mode(program: str, mode: Callable[[], int]) -> int:
+    """Runs a mode of the command line; an error is one line on stderr. Returns the exit status."""
+    try:
+        status = mode()
+        sys.stdout.flush()
+    except ConfigError as error:
+        complain(program, str(error))
+        status = os.EX_CONFIG
+    except KeyboardInterrupt:
+        complain(program, "interrupted")
+        status = 128 + signal.SIGINT
+    except BrokenPipeError:
+        # The reader, such as head(1), has closed the pipe.
+        status = 128 + signal.SIGPIPE
+    except OSError as error:
+        complain(program, f"{error.filename or 'the output'}: {error.strerror}")
+        status = os.EX_IOERR
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+    return status

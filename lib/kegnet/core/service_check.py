@@ -1,0 +1,59 @@
+"""--check: the state of a service in systemd, and the permissions that it needs on a directory."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from . import system
+from .finding import Finding, Level
+
+
+def check_service(unit: str, service: Mapping[str, str]) -> Iterator[Finding]:
+    """Whether systemd starts the unit, and its state. `service`: the properties of the unit."""
+    if not service:
+        yield Finding("service", Level.WARNING, "systemd does not run here", "make sure that something else starts this program")
+        return
+    state = service["UnitFileState"] or service["LoadState"]
+    if not state.startswith("enabled"):
+        yield Finding("service", Level.WARNING, f"it does not start at boot ({state})", system.enable_command(unit, state))
+    if service["LoadState"] == "loaded":
+        yield _judge_service(unit, service)
+
+
+def _judge_service(unit: str, service: Mapping[str, str]) -> Finding:
+    active = service["ActiveState"]
+    if active in ("active", "reloading"):
+        return Finding("service", Level.OK, f"running since {service['ActiveEnterTimestamp']}: {service['StatusText']}")
+    if active in ("activating", "deactivating") and service["SubState"] != "auto-restart":
+        return Finding("service", Level.WARNING, f"it is {active}", "run this again in a moment")
+    if active == "inactive":
+        return Finding("service", Level.WARNING, "it is not running", f"systemctl start {unit}")
+    text = f"{active} ({service['Result']}, exit status {service['ExecMainStatus']})"
+    fix = f"fix the failures above, or read the end of /var/log/user.log; then: systemctl restart {unit}"
+    return Finding("service", Level.FAILURE, text, fix)
+
+
+def check_spool_permissions(path: Path, unit: str, service: Mapping[str, str], user: str, group: str) -> Finding:
+    """Whether the unit, which runs as `user`, can change the directory `path`. `group` is the one that shares it. Raises OSError."""
+    place = shlex.quote(str(path))
+    status = path.stat()
+    writable = system.may(user, "rwx", path, service.get("SupplementaryGroups", "").split())
+    text = f"{path}: belongs to {system.owners(status)}, mode {stat.S_IMODE(status.st_mode):04o}"
+    if writable is None:
+        return Finding("spool", Level.WARNING, f"{text}; only root can test whether the service can change it", "run this as root")
+    if not writable:
+        fix = f"chgrp {group} {place} && chmod g+rwxs {place}, or mount it writable"
+        return Finding("spool", Level.FAILURE, f"{text}; {user or 'this user'} cannot change it", fix)
+    if service.get("ReadWritePaths") and not _within(path, service["ReadWritePaths"].split()):
+        fix = f"systemctl edit {unit}, add the lines [Service] and ReadWritePaths={path}; then restart it"
+        return Finding("spool", Level.FAILURE, f"{text}; the service can only write to other places", fix)
+    return Finding("spool", Level.OK, text)
+
+
+def _within(path: Path, places: list[str]) -> bool:
+    resolved = Path(os.path.realpath(path))
+    return any(place in (resolved, *resolved.parents) for place in (Path(os.path.realpath(text.lstrip("-+"))) for text in places))
