@@ -11,6 +11,7 @@ import pytest
 LIB = Path(__file__).resolve().parents[2] / "lib"
 KEGNET = LIB / "kegnet"
 PROGRAMS = ("client", "meter", "server")
+LAYERED = ("client.", "meter.")
 
 LAYERS = (
     ("client.commands.modes",),
@@ -22,9 +23,19 @@ LAYERS = (
     ("client.rest_api", "client.spool", "client.thermometer"),
     ("client.retry", "client.http_result", "client.commands.arguments"),
     ("client.refusals", "client.outcome", "client.deadline", "client.config", "client.commands.one_wire"),
+    ("meter.commands.modes",),
+    ("meter.commands",),
+    ("meter.report",),
+    ("meter.recorder",),
+    ("meter.tap", "meter.state_files"),
+    ("meter.writer",),
+    ("meter.lines", "meter.pour_session", "meter.state", "meter.wall_clock", "meter.files"),
+    ("meter.gpio", "meter.checkpoint"),
+    ("meter.config", "meter.flow", "meter.gpio_line"),
+    ("meter.gpio_uapi",),
     ("core",),
 )
-"""The client's modules from the top to the bottom. A sub-package is one entry: inside it, modules may import each other."""
+"""The modules of the client and of the meter from the top to the bottom. In a sub-package that is one entry, they may import each other."""
 
 ONLY_IN = {
     "requests": ("kegnet/client/rest_api.py",),
@@ -32,7 +43,12 @@ ONLY_IN = {
     "M2Crypto": ("kegnet/core/signing.py",),
     "syslog": ("kegnet/core/syslog_handler.py",),
     "configparser": ("kegnet/core/ini.py",),
+    "fcntl": ("kegnet/client/spool/directory.py", "kegnet/meter/gpio.py", "kegnet/meter/gpio_line.py"),
 }
+FILES = sorted(
+    [*(path for folder in ("core", "client", "meter") for path in (KEGNET / folder).rglob("*.py")), LIB / "client.py", LIB / "meter.py"]
+)
+"""The modules of the client and of the meter."""
 
 
 def modules() -> dict[str, Path]:
@@ -81,21 +97,21 @@ def test_programs_import_only_the_core_and_themselves(name: str) -> None:
             assert other == program or (other == "core" and program != "core"), f"{name} must not import {imported}"
 
 
-@pytest.mark.parametrize("name", [name for name in modules() if name.startswith("client.") and layer(name) is not None])
-def test_imports_of_the_client_point_down(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in modules() if name.startswith(LAYERED) and layer(name) is not None])
+def test_imports_point_down(name: str) -> None:
     for imported in imports(name, modules()[name]):
         if imported in modules() and layer(imported) is not None and entry(imported) != entry(name):
             assert layer(imported) > layer(name), f"{name} must not import {imported}"  # type: ignore[operator]
 
 
-def test_every_module_of_the_client_has_its_layer() -> None:
-    assert [name for name in modules() if name.startswith("client.") and layer(name) is None and name != "client.commands"] == []
+def test_every_module_has_its_layer() -> None:
+    assert [name for name in modules() if name.startswith(LAYERED) and layer(name) is None and name != "client.commands"] == []
 
 
 @pytest.mark.parametrize(("library", "places"), ONLY_IN.items())
 def test_one_module_per_outside_thing(library: str, places: tuple[str, ...]) -> None:
     found = []
-    for path in sorted([*KEGNET.joinpath("core").rglob("*.py"), *KEGNET.joinpath("client").rglob("*.py"), LIB / "client.py"]):
+    for path in FILES:
         names = {node.module or "" for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom) and not node.level}
         names |= {alias.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import) for alias in node.names}
         if any(name.split(".")[0] == library for name in names):
@@ -104,14 +120,15 @@ def test_one_module_per_outside_thing(library: str, places: tuple[str, ...]) -> 
 
 
 def test_modules_are_short() -> None:
-    lines = {str(path.relative_to(LIB)): len(path.read_text().splitlines()) for path in KEGNET.joinpath("client").rglob("*.py")}
+    lines = {str(path.relative_to(LIB)): len(path.read_text().splitlines()) for path in FILES}
     assert {name: count for name, count in lines.items() if count > 250} == {}
     assert lines["kegnet/client/rest_api.py"] <= 200
-    assert len((LIB / "client.py").read_text().splitlines()) <= 220
+    assert lines["client.py"] <= 220
+    assert lines["meter.py"] <= 220
 
 
 def test_no_private_interfaces_are_used() -> None:
-    for path in [*KEGNET.joinpath("core").rglob("*.py"), *KEGNET.joinpath("client").rglob("*.py"), LIB / "client.py"]:
+    for path in FILES:
         text = path.read_text()
         for word in ("import http.client", "import urllib3", "sys.modules", "_distutils_hack", "_srcfile"):
             assert word not in text, f"{path.name} uses {word}"

@@ -17,9 +17,13 @@ from kegnet.client.spool import Spool
 from kegnet.core.messages import Pour
 from kegnet.meter.checkpoint import LIMIT_BYTES, Checkpoint, CheckpointError, Clock
 from kegnet.meter.flow import Flow
-from kegnet.meter.writer import UNWRITTEN_LIMIT, PourWriter
+from kegnet.meter.state import Unwritten
+from kegnet.meter.writer import UNWRITTEN_LIMIT, Completed, PourWriter
 
 S = 10**9
+PIN = 17
+PINS = {0: PIN}
+"""The line of the flow meter 0."""
 BOOT, OTHER_BOOT = "0e7e1a4c-5d1f-4a3e-9d2c-111111111111", "0e7e1a4c-5d1f-4a3e-9d2c-222222222222"
 CLOCK = Clock(BOOT, 1_800_000_000_000)
 RUNNING = Checkpoint(pin=0, flow=Flow(50 * S, 54 * S, 400, 3), seqno=1400, boot_id=BOOT, ts=1_800_000_050_000)
@@ -37,6 +41,34 @@ def directory(tmp_path: Path) -> Iterator[int]:
     os.close(descriptor)
 
 
+def checkpoint(writer: PourWriter, directory: int, running: Checkpoint, pin: int = PIN) -> None:
+    """Writes the checkpoint of a running pour."""
+    writer.reserve(directory, pin, running)
+    writer.checkpoint(directory, pin, running)
+
+
+def write(writer: PourWriter, directory: int, clock: Clock | None = CLOCK) -> str | None:
+    """Does all steps for the oldest pour. The name of its `.pour` file, or None if it has none."""
+    while writer.pending:
+        if published := writer.publish_next(directory):
+            return published.name
+        writer.name_next(directory)
+        if writer.write_next(directory, clock):
+            return None
+    return None
+
+
+def complete(directory: int, clock: Clock | None = CLOCK, writer: PourWriter | None = None) -> Completed:
+    """What the next start does, or a writer that is given."""
+    completed = Completed()
+    (writer or PourWriter()).complete(directory, clock, completed)
+    return completed
+
+
+def names(completed: Completed) -> list[str]:
+    return [name for name, _ in completed.pours]
+
+
 def contents(folder: Path) -> dict[str, str]:
     return {name: (folder / name).read_text() for name in os.listdir(folder)}
 
@@ -44,8 +76,8 @@ def contents(folder: Path) -> dict[str, str]:
 def written(directory: int, *pours: Checkpoint, clock: Clock | None = CLOCK) -> list[str | None]:
     """The names of the files of `pours`, written by a new writer."""
     writer = PourWriter()
-    assert all(writer.end(pour) for pour in pours)
-    return [writer.write_next(directory, clock) for _ in pours]
+    assert all(writer.end(PIN, pour) for pour in pours)
+    return [write(writer, directory, clock) for _ in pours]
 
 
 # The values.
@@ -78,7 +110,7 @@ def test_a_pour_of_an_earlier_boot_without_a_time_ended_when_this_boot_began() -
 
 
 def test_nothing_becomes_a_running_file_at_a_checkpoint(tmp_path: Path, directory: int) -> None:
-    PourWriter().checkpoint(directory, RUNNING)
+    checkpoint(PourWriter(), directory, RUNNING)
     assert contents(tmp_path) == {f"{NAME}.running": RUNNING.line().decode()}
 
 
@@ -89,24 +121,25 @@ def test_nothing_becomes_a_pour_when_a_short_pour_ends(tmp_path: Path, directory
 
 def test_another_checkpoint_rewrites_the_running_file(tmp_path: Path, directory: int) -> None:
     writer = PourWriter()
-    writer.checkpoint(directory, RUNNING)
-    writer.checkpoint(directory, ENDED)
+    checkpoint(writer, directory, RUNNING)
+    checkpoint(writer, directory, ENDED)
     assert contents(tmp_path) == {f"{NAME}.running": ENDED.line().decode()}
 
 
 def test_a_pour_that_turns_out_to_be_a_leak_leaves_nothing(tmp_path: Path, directory: int) -> None:
     writer = PourWriter()
-    writer.checkpoint(directory, RUNNING)
-    writer.discard(directory, RUNNING.pin)
-    writer.discard(directory, RUNNING.pin)
+    checkpoint(writer, directory, RUNNING)
+    writer.discard(PIN)
+    writer.discard(PIN)
+    assert write(writer, directory) is None
     assert contents(tmp_path) == {}
 
 
 def test_a_running_pour_that_ends_becomes_a_pour(tmp_path: Path, directory: int) -> None:
     writer = PourWriter()
-    writer.checkpoint(directory, RUNNING)
-    writer.end(ENDED)
-    assert (writer.write_next(directory, CLOCK), writer.unwritten) == (f"{NAME}.pour", 0)
+    checkpoint(writer, directory, RUNNING)
+    writer.end(PIN, ENDED)
+    assert (write(writer, directory), writer.unwritten) == (f"{NAME}.pour", 0)
     assert contents(tmp_path) == {f"{NAME}.pour": LINE}
 
 
@@ -114,28 +147,28 @@ def test_a_pour_that_ends_before_the_clock_is_set_stays_a_running_file(tmp_path:
     timeless = replace(ENDED, ts=None)
     assert written(directory, timeless, clock=None) == [None]
     assert contents(tmp_path) == {"050000.running": replace(timeless, has_ended=True).line().decode()}
-    assert PourWriter().complete(directory, None).pours == []
-    assert PourWriter().resume(directory, BOOT) == {}
+    assert names(complete(directory, None)) == []
+    assert PourWriter().resume(directory, BOOT, PINS) == {}
 
 
 def test_a_finished_running_file_becomes_a_pour_when_the_clock_is_set(tmp_path: Path, directory: int) -> None:
     writer = PourWriter()
-    writer.end(replace(ENDED, ts=None))
-    writer.write_next(directory, None)
-    assert writer.complete(directory, CLOCK).pours == [f"{NAME}.pour"]
+    writer.end(PIN, replace(ENDED, ts=None))
+    write(writer, directory, None)
+    assert names(complete(directory, writer=writer)) == [f"{NAME}.pour"]
     assert contents(tmp_path) == {f"{NAME}.pour": LINE}
 
 
 def test_the_next_start_completes_what_ran_at_a_crash(tmp_path: Path, directory: int) -> None:
-    PourWriter().checkpoint(directory, RUNNING)
-    assert PourWriter().complete(directory, None).pours == [f"{NAME}.pour"]
+    checkpoint(PourWriter(), directory, RUNNING)
+    assert names(complete(directory, None)) == [f"{NAME}.pour"]
     assert contents(tmp_path) == {f"{NAME}.pour": RUNNING_LINE}
 
 
 def test_the_next_start_removes_temporary_files(tmp_path: Path, directory: int) -> None:
     (tmp_path / "01.running.tmp").write_text("pouring")
     (tmp_path / "others.running.tmp").write_text("")
-    PourWriter().complete(directory, CLOCK)
+    complete(directory)
     assert set(contents(tmp_path)) == {"others.running.tmp"}
 
 
@@ -148,31 +181,31 @@ def test_a_clock_that_repeats_itself_overwrites_no_pour(tmp_path: Path, director
 
 
 def test_two_running_pours_of_the_same_name_are_two_files(tmp_path: Path, directory: int) -> None:
-    PourWriter().checkpoint(directory, RUNNING)
-    PourWriter().checkpoint(directory, RUNNING)
+    checkpoint(PourWriter(), directory, RUNNING)
+    checkpoint(PourWriter(), directory, RUNNING)
     assert set(contents(tmp_path)) == {f"{NAME}.running", f"{NAME}.2.running"}
-    assert PourWriter().complete(directory, CLOCK).pours == [f"{NAME}.pour", f"{NAME}.2.pour"]
+    assert names(complete(directory)) == [f"{NAME}.pour", f"{NAME}.2.pour"]
 
 
 def test_a_pour_that_still_runs_is_not_completed(directory: int) -> None:
     writer = PourWriter()
-    writer.checkpoint(directory, RUNNING)
-    assert writer.complete(directory, CLOCK).pours == []
+    checkpoint(writer, directory, RUNNING)
+    assert names(complete(directory, writer=writer)) == []
 
 
 def test_a_pour_that_runs_over_a_restart_goes_on_in_the_same_file(tmp_path: Path, directory: int) -> None:
-    PourWriter().checkpoint(directory, RUNNING)
+    checkpoint(PourWriter(), directory, RUNNING)
     writer = PourWriter()
-    assert writer.resume(directory, BOOT) == {0: RUNNING}
-    assert writer.complete(directory, CLOCK).pours == []
-    writer.end(ENDED)
-    writer.write_next(directory, CLOCK)
+    assert writer.resume(directory, BOOT, PINS) == {PIN: RUNNING}
+    assert names(complete(directory, writer=writer)) == []
+    writer.end(PIN, ENDED)
+    write(writer, directory)
     assert contents(tmp_path) == {f"{NAME}.pour": LINE}
 
 
 def test_a_pour_of_another_boot_does_not_go_on(directory: int) -> None:
-    PourWriter().checkpoint(directory, RUNNING)
-    assert PourWriter().resume(directory, OTHER_BOOT) == {}
+    checkpoint(PourWriter(), directory, RUNNING)
+    assert PourWriter().resume(directory, OTHER_BOOT, PINS) == {}
 
 
 def test_a_running_file_that_is_damaged_is_kept_and_reported(tmp_path: Path, directory: int) -> None:
@@ -180,15 +213,15 @@ def test_a_running_file_that_is_damaged_is_kept_and_reported(tmp_path: Path, dir
     (tmp_path / "02.running").write_text("pouring," + "x" * LIMIT_BYTES)
     (tmp_path / "03.running").mkdir()
     (tmp_path / "04.running").symlink_to("/etc/passwd")
-    PourWriter().checkpoint(directory, RUNNING)
-    completed = PourWriter().complete(directory, CLOCK)
-    assert (completed.pours, completed.unreadable) == ([f"{NAME}.pour"], ["01.running", "02.running", "03.running", "04.running"])
+    checkpoint(PourWriter(), directory, RUNNING)
+    completed = complete(directory)
+    assert (names(completed), completed.unreadable) == ([f"{NAME}.pour"], ["01.running", "02.running", "03.running", "04.running"])
     assert len(os.listdir(tmp_path)) == 5
 
 
 def test_the_client_sends_finished_pours_only(tmp_path: Path, directory: int) -> None:
     writer = PourWriter()
-    writer.checkpoint(directory, replace(RUNNING, pin=1))
+    checkpoint(writer, directory, replace(RUNNING, pin=1), 1)
     (tmp_path / "01.running.tmp").write_text(LINE)
     written(directory, ENDED)
     spool = Spool(tmp_path, now=0)
@@ -236,53 +269,125 @@ CALLS = {"checkpoint": 5, "end": 7, "complete": 8}
 @pytest.mark.parametrize("call", range(CALLS["checkpoint"]))
 def test_a_crash_in_a_checkpoint_leaves_the_checkpoint_before_it_or_the_new_one(tmp_path: Path, directory: int, call: int) -> None:
     writer = PourWriter()
-    writer.checkpoint(directory, RUNNING)
-    assert broken_at(call, lambda: writer.checkpoint(directory, ENDED), CrashError())
-    assert PourWriter().complete(directory, CLOCK).pours == [f"{NAME}.pour"]
+    checkpoint(writer, directory, RUNNING)
+    assert broken_at(call, lambda: checkpoint(writer, directory, ENDED), CrashError())
+    assert names(complete(directory)) == [f"{NAME}.pour"]
     assert contents(tmp_path) == {f"{NAME}.pour": RUNNING_LINE if call < 4 else LINE}
 
 
 @pytest.mark.parametrize("call", range(CALLS["checkpoint"]))
 def test_a_crash_in_the_first_checkpoint_leaves_nothing_or_the_pour(tmp_path: Path, directory: int, call: int) -> None:
-    assert broken_at(call, lambda: PourWriter().checkpoint(directory, RUNNING), CrashError())
-    PourWriter().complete(directory, CLOCK)
+    assert broken_at(call, lambda: checkpoint(PourWriter(), directory, RUNNING), CrashError())
+    complete(directory)
     assert contents(tmp_path) == ({} if call < 4 else {f"{NAME}.pour": RUNNING_LINE})
 
 
 @pytest.mark.parametrize("call", range(CALLS["end"]))
 def test_a_crash_at_the_end_of_a_pour_leaves_one_pour(tmp_path: Path, directory: int, call: int) -> None:
     writer = PourWriter()
-    writer.checkpoint(directory, RUNNING)
-    writer.end(ENDED)
-    assert broken_at(call, lambda: writer.write_next(directory, CLOCK), CrashError())
-    PourWriter().complete(directory, CLOCK)
+    checkpoint(writer, directory, RUNNING)
+    writer.end(PIN, ENDED)
+    assert broken_at(call, lambda: write(writer, directory), CrashError())
+    complete(directory)
     assert contents(tmp_path) == {f"{NAME}.pour": RUNNING_LINE if call < 4 else LINE}
 
 
 @pytest.mark.parametrize("call", range(CALLS["complete"]))
 def test_a_crash_in_the_next_start_leaves_one_pour(tmp_path: Path, directory: int, call: int) -> None:
-    PourWriter().checkpoint(directory, RUNNING)
-    assert broken_at(call, lambda: PourWriter().complete(directory, CLOCK), CrashError())
-    PourWriter().complete(directory, CLOCK)
+    checkpoint(PourWriter(), directory, RUNNING)
+    assert broken_at(call, lambda: complete(directory), CrashError())
+    complete(directory)
     assert contents(tmp_path) == {f"{NAME}.pour": RUNNING_LINE}
 
 
 @pytest.mark.parametrize("call", range(20))
 def test_a_disk_that_fails_at_any_moment_leaves_one_pour(tmp_path: Path, directory: int, call: int) -> None:
     writer = PourWriter()
-    writer.checkpoint(directory, RUNNING)
-    writer.end(ENDED)
-    broken_at(call, lambda: writer.write_next(directory, CLOCK), OSError(errno.ENOSPC, "No space left on device"))
+    checkpoint(writer, directory, RUNNING)
+    writer.end(PIN, ENDED)
+    broken_at(call, lambda: write(writer, directory), OSError(errno.ENOSPC, "No space left on device"))
     assert len(os.listdir(tmp_path)) == 1
-    while writer.unwritten:
-        writer.write_next(directory, CLOCK)
+    while writer.pending:
+        write(writer, directory)
     assert contents(tmp_path) == {f"{NAME}.pour": LINE}
+
+
+# What a kill leaves in the state file, before and after each step.
+
+STEPS: list[Callable[[PourWriter, int], object]] = [
+    lambda writer, directory: writer.name_next(directory),
+    lambda writer, directory: writer.write_next(directory, CLOCK),
+    lambda writer, directory: writer.publish_next(directory),
+]
+
+
+@pytest.mark.parametrize("has_checkpoint", [False, True])
+@pytest.mark.parametrize("is_saved", [False, True])
+@pytest.mark.parametrize("steps", range(len(STEPS) + 1))
+def test_a_kill_between_two_steps_leaves_one_pour(tmp_path: Path, directory: int, steps: int, is_saved: bool, has_checkpoint: bool) -> None:
+    writer = PourWriter()
+    if has_checkpoint:
+        checkpoint(writer, directory, RUNNING)
+    writer.end(PIN, ENDED)
+    held = writer.held(PIN)
+    for number, step in enumerate(STEPS[:steps], 1):
+        step(writer, directory)
+        if number < steps or is_saved:
+            held = writer.held(PIN)
+    after = PourWriter()
+    after.restore(PIN, *held)
+    complete(directory, writer=after)
+    while after.pending:
+        write(after, directory)
+    assert contents(tmp_path) == {f"{NAME}.pour": LINE}
+
+
+@pytest.mark.parametrize("is_saved", [False, True])
+def test_a_kill_while_a_leak_is_removed_leaves_nothing(tmp_path: Path, directory: int, is_saved: bool) -> None:
+    writer = PourWriter()
+    checkpoint(writer, directory, RUNNING)
+    writer.discard(PIN)
+    held = writer.held(PIN)
+    assert held == ("", (Unwritten(f"{NAME}.running", None),))
+    if is_saved:
+        writer.write_next(directory, CLOCK)
+    after = PourWriter()
+    after.restore(PIN, *held)
+    complete(directory, writer=after)
+    write(after, directory)
+    assert (contents(tmp_path), after.pending, after.held(PIN)) == ({}, False, ("", ()))
+
+
+def test_two_pours_that_begin_alike_have_two_names_before_they_have_files(directory: int, tmp_path: Path) -> None:
+    writer = PourWriter()
+    assert writer.reserve(directory, PIN, RUNNING)
+    assert not writer.reserve(directory, PIN, RUNNING)
+    assert writer.reserve(directory, PIN + 1, RUNNING)
+    assert (writer.held(PIN)[0], writer.held(PIN + 1)[0]) == (f"{NAME}.running", f"{NAME}.2.running")
+
+
+def test_a_spool_that_is_replaced_between_two_steps_has_the_pour(tmp_path: Path, directory: int) -> None:
+    writer = PourWriter()
+    writer.end(PIN, ENDED)
+    writer.name_next(directory)
+    writer.write_next(directory, CLOCK)
+    (tmp_path / "new").mkdir()
+    other = os.open(tmp_path / "new", os.O_RDONLY)
+    assert write(writer, other) == f"{NAME}.pour"
+    os.close(other)
+
+
+def test_unfinished_pours_leave_a_spool_that_is_no_longer_used(tmp_path: Path, directory: int) -> None:
+    writer = PourWriter()
+    checkpoint(writer, directory, RUNNING)
+    writer.leave(directory)
+    assert contents(tmp_path) == {}
 
 
 def test_content_is_on_the_disk_before_it_has_a_name_and_each_name_before_the_next_step(directory: int) -> None:
     writer = PourWriter()
-    writer.checkpoint(directory, RUNNING)
-    writer.end(ENDED)
+    checkpoint(writer, directory, RUNNING)
+    writer.end(PIN, ENDED)
     steps = []
     fsync, rename = os.fsync, os.rename
 
@@ -297,7 +402,7 @@ def test_content_is_on_the_disk_before_it_has_a_name_and_each_name_before_the_ne
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", recorded_fsync)
         patch.setattr(os, "rename", recorded_rename)
-        writer.write_next(directory, CLOCK)
+        write(writer, directory)
     assert steps == ["fsync file", ".running.tmp to .running", "fsync directory", ".running to .pour", "fsync directory"]
 
 
@@ -317,37 +422,37 @@ def test_a_full_disk_keeps_pours_in_memory_and_they_are_written_later(tmp_path: 
     with pytest.MonkeyPatch.context() as patch:
         full_disk(patch)
         for pour in pours:
-            assert writer.end(pour)
+            assert writer.end(PIN, pour)
             with pytest.raises(OSError, match="No space left"):
-                writer.write_next(directory, CLOCK)
+                write(writer, directory)
     assert (writer.unwritten, contents(tmp_path)) == (5, {})
-    assert [writer.write_next(directory, CLOCK) for _ in pours] == [f"{pin}1800000050000.pour" for pin in range(5)]
+    assert [write(writer, directory) for _ in pours] == [f"{pin}1800000050000.pour" for pin in range(5)]
     assert len(contents(tmp_path)) == 5
 
 
 def test_a_line_that_was_written_in_part_is_not_a_pour(tmp_path: Path, directory: int) -> None:
     writer = PourWriter()
-    writer.end(ENDED)
+    writer.end(PIN, ENDED)
     real = os.write
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "write", lambda descriptor, content: real(descriptor, content[:5]))
         with pytest.raises(OSError, match="No space left"):
-            writer.write_next(directory, CLOCK)
+            write(writer, directory)
     assert (writer.unwritten, contents(tmp_path)) == (1, {})
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before_it(tmp_path: Path, directory: int) -> None:
     writer = PourWriter()
-    writer.checkpoint(directory, RUNNING)
+    checkpoint(writer, directory, RUNNING)
     with pytest.MonkeyPatch.context() as patch:
         full_disk(patch)
         with pytest.raises(OSError, match="No space left"):
-            writer.checkpoint(directory, ENDED)
+            checkpoint(writer, directory, ENDED)
     assert contents(tmp_path) == {f"{NAME}.running": RUNNING.line().decode()}
 
 
 def test_memory_is_bounded_and_a_pour_without_room_is_reported() -> None:
     writer = PourWriter()
-    assert all(writer.end(ENDED) for _ in range(UNWRITTEN_LIMIT))
-    assert not writer.end(ENDED)
+    assert all(writer.end(PIN, ENDED) for _ in range(UNWRITTEN_LIMIT))
+    assert not writer.end(PIN, ENDED)
     assert writer.unwritten == UNWRITTEN_LIMIT == 1000

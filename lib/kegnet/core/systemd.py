@@ -1,11 +1,14 @@
-"""The service manager: sd_notify(3), and the watchdog of sd_watchdog_enabled(3)."""
+"""The service manager: sd_notify(3), its store of descriptors, sd_listen_fds(3), and the watchdog of sd_watchdog_enabled(3)."""
 
 from __future__ import annotations
 
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+FIRST_DESCRIPTOR = 3
+"""SD_LISTEN_FDS_START: the number of the first descriptor that is passed."""
 
 
 class ServiceManager:
@@ -42,16 +45,41 @@ class ServiceManager:
             self.watchdog_due = now + self._watchdog_s / 2
             self._notify("WATCHDOG=1")
 
-    def _notify(self, text: str) -> None:
+    def store(self, name: str, descriptor: int) -> None:
+        """Keeps a copy of the descriptor for the next start of this service, whatever happens to it (`FDPOLL=0`)."""
+        self._notify(f"FDSTORE=1\nFDNAME={name}\nFDPOLL=0", [descriptor])
+
+    def remove(self, name: str) -> None:
+        """Closes the stored descriptors of this name."""
+        self._notify(f"FDSTOREREMOVE=1\nFDNAME={name}")
+
+    def _notify(self, text: str, descriptors: Sequence[int] = ()) -> None:
         if not self._address:
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
             try:
-                sock.sendto(text.encode("utf-8", "replace"), address)
+                message = text.encode("utf-8", "replace")
+                if descriptors:
+                    socket.send_fds(sock, [message], descriptors, 0, address)
+                else:
+                    sock.sendto(message, address)
             except OSError:
                 # The service manager is gone or restarting. Continue without it.
                 return
+
+
+def received_descriptors(environment: Mapping[str, str] | None = None) -> list[tuple[str, int]]:
+    """The descriptors that the service manager passed to this process, with their names, see sd_listen_fds(3)."""
+    env = os.environ if environment is None else environment
+    count = env.get("LISTEN_FDS", "")
+    if env.get("LISTEN_PID") != str(os.getpid()) or not count.isdecimal():
+        return []
+    names = env.get("LISTEN_FDNAMES", "").split(":")
+    received = [(name, FIRST_DESCRIPTOR + index) for index, name in zip(range(int(count)), names, strict=False)]
+    for _, descriptor in received:
+        os.set_inheritable(descriptor, False)
+    return received
 
 
 def _watchdog_s(env: Mapping[str, str]) -> float | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Collection
 from itertools import count
 
 TEMPORARY = ".tmp"
@@ -42,10 +43,12 @@ def read(directory: int, name: str, limit_bytes: int) -> bytes:
     return content if len(content) <= limit_bytes else b""
 
 
-def free_name(directory: int, stem: str, ending: str) -> str:
-    """`stem` with `ending`; if that exists, with `.2` in between, and so on. Raises OSError."""
+def free_name(directory: int, stem: str, ending: str, taken: Collection[str] = ()) -> str:
+    """`stem` with `ending`; if that exists or is `taken`, with `.2` in between, and so on. Raises OSError."""
     for number in count(1):
         name = f"{stem}{'' if number == 1 else f'.{number}'}{ending}"
+        if name in taken:
+            continue
         try:
             os.stat(name, dir_fd=directory, follow_symlinks=False)
         except FileNotFoundError:

@@ -76,12 +76,14 @@ class Ended:
 class Snapshot:
     """What a session must remember over a restart: the last sequence number, and the flow that runs, if any.
 
-    A request that has not reported an edge yet has `seqno` 0: the kernel counts from 1.
+    A request that has not reported an edge yet has `seqno` 0: the kernel counts from 1. `seqno` is None if what was counted
+    before is unknown: then the first edge is one pulse. `pour_end_ns` is the end of the last pour that had enough by itself.
     """
 
-    seqno: int = 0
+    seqno: int | None = 0
     kind: Kind = Kind.POUR
     flow: Flow | None = None
+    pour_end_ns: int | None = None
 
 
 Event = Detected | Ended

@@ -21,7 +21,10 @@ SEQNO_RANGE = 2**32
 
 
 class PourSession:
-    """The edges of one pin, in their order. `noise` counts the edges that were too close to the one before."""
+    """The edges of one pin, in their order.
+
+    `pulses` counts those that were accepted, and `noise` those that were too close to the one before.
+    """
 
     def __init__(self, pin: PinConfig, snapshot: Snapshot | None = None) -> None:
         """`snapshot` continues the session that it was taken from."""
@@ -32,7 +35,8 @@ class PourSession:
         self._kind = snapshot.kind
         self._flow = snapshot.flow
         self._accepted_ns: int | None = None
-        self._last_pour_end_ns: int | None = None
+        self._last_pour_end_ns = snapshot.pour_end_ns
+        self.pulses = 0
         self.noise = 0
         # Where the flow began to be faster than `highestRate`, and what was counted before the minute that is being judged.
         self._slow = self._before_minute = Flow(0, 0, 0, 0)
@@ -44,7 +48,16 @@ class PourSession:
     @property
     def snapshot(self) -> Snapshot:
         """The state now: what a running pour has counted so far, and what a checkpoint needs."""
-        return Snapshot(self._seqno, self._kind, self._flow)
+        return Snapshot(self._seqno, self._kind, self._flow, self._last_pour_end_ns)
+
+    def configure(self, pin: PinConfig) -> None:
+        """Other rules from now on, also for the flow that runs."""
+        self._pin = pin
+        self._idle_ns = pin.idle_ms * 10**6
+
+    def renumber(self) -> None:
+        """The line was requested again: its numbers start at 1. What was counted for the request before is forgotten."""
+        self._seqno = self.pulses = self.noise = 0
 
     def edge(self, edge_ns: int, seqno: int) -> list[Event]:
         """Counts the edge with the stamp `edge_ns`, and those that were lost before it. Returns what this ended or showed."""
@@ -53,6 +66,7 @@ class PourSession:
         if pulses == 0 or (pulses == 1 and self._is_noise(edge_ns)):
             self.noise += pulses
             return []
+        self.pulses += pulses
         self._accepted_ns = edge_ns
         events = self.pass_time(edge_ns)
         if self._flow is None:
@@ -69,12 +83,18 @@ class PourSession:
         """Ends the flow if the last edge was `idle` before `now_ns`. The edges before `now_ns` must have been given."""
         if self._flow is None or now_ns - self._flow.end_ns < self._idle_ns:
             return []
+        return self.finish()
+
+    def finish(self) -> list[Event]:
+        """Ends the flow, if there is one, as if it had been idle long enough: no more edges will come."""
+        if self._flow is None:
+            return []
         flow, self._flow = self._flow, None
         return [self._ended(self._kind, Cause.IDLE, flow)]
 
     def _counted(self, seqno: int) -> int:
         """How many edges the event with `seqno` stands for; 0 if it is the last one again."""
-        edges = (seqno - self._seqno) % SEQNO_RANGE
+        edges = 1 if self._seqno is None else (seqno - self._seqno) % SEQNO_RANGE
         self._seqno = seqno
         # A number that went back is the counter of another request.
         return edges if edges < SEQNO_RANGE // 2 else 1
