@@ -2,8 +2,8 @@
 
 PYTHONPATH=lib:tests python3 -B -m system.pulse_maker CHIP PIN OUT [--pours N,N...] [--hertz H] [--pause S] [--console] [--at UNIX_S]
 
-OUT.progress always has the number of pulses made so far. OUT is written at the end: the pulses of each pour, when it began
-and ended (CLOCK_REALTIME, seconds), and the rate of the last one, as JSON.
+OUT.progress always has the number of pulses made so far. A file OUT.stop ends the pour that runs, and is its last. OUT is written at the
+end: the pulses of each pour, when each began (CLOCK_MONOTONIC, seconds), and the rate of the last one, as JSON.
 """
 
 from __future__ import annotations
@@ -18,22 +18,28 @@ from pathlib import Path
 from system.lab.gpio_sim import SimulatedLine, line_of
 
 PROGRESS_EVERY = 10
+CLOSEST_S = 0.001
+"""Twice the meter's `debounce`."""
+SHORTEST_SLEEP_S = 0.002
+"""The guest sleeps longer than it is told."""
 ABOVE_ALL_PROCESSES = 10
 """A real-time priority: the rate is kept while the guest is busy. The kernel's threads that count are above it."""
 
 
-def pour(line: SimulatedLine, pulses: int, hertz: float, report: Callable[[int], None]) -> None:
-    """So many pulses on a schedule; two are never closer than half a period."""
-    period_s = 1 / hertz
+def pour(line: SimulatedLine, pulses: int, hertz: float, report: Callable[[int], bool]) -> int:
+    """So many pulses on a schedule, unless `report()` says that it is enough. Those that are late follow each other faster."""
     due_s = time.monotonic()
     for number in range(1, pulses + 1):
         line.pulse()
-        if number % PROGRESS_EVERY == 0 or number == pulses:
-            report(number)
-        now_s = time.monotonic()
-        # A delay is made up for only as long as it is short.
-        due_s = due_s + period_s if due_s + 3 * period_s > now_s else now_s
-        time.sleep(max(due_s - now_s, period_s / 2))
+        earliest_s = time.monotonic() + CLOSEST_S
+        if (number % PROGRESS_EVERY == 0 or number == pulses) and report(number):
+            return number
+        due_s += 1 / hertz
+        if (rest_s := due_s - time.monotonic()) > SHORTEST_SLEEP_S:
+            time.sleep(rest_s)
+        while time.monotonic() < earliest_s:
+            pass
+    return pulses
 
 
 def main() -> None:
@@ -50,31 +56,34 @@ def main() -> None:
     options = parser.parse_args()
     line = line_of(options.chip, options.pin)
     line.prepare()
+    stop = options.out.with_name(options.out.name + ".stop")
     progress = options.out.with_name(options.out.name + ".progress").open("w", buffering=1)
     console = os.open("/dev/ttyS0", os.O_WRONLY | os.O_NOCTTY) if options.console else None
     made: list[int] = []
-    times_s: list[tuple[float, float]] = []
+    began_s: list[float] = []
     hertz = 0.0
 
-    def report(pulses: int) -> None:
+    def report(pulses: int) -> bool:
+        """Writes the progress. Returns whether to stop."""
         progress.seek(0)
         progress.write(f"{sum(made) + pulses}\n")
         if console is not None:
             os.write(console, f"\nmade {options.pin} {sum(made) + pulses}\n".encode())
+        return stop.exists()
 
     os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(ABOVE_ALL_PROCESSES))
     for index, pulses in enumerate(map(int, options.pours.split(","))):
         time.sleep(options.pause if index else 0.0)
+        if stop.exists():
+            break
         if options.at is not None:
             time.clock_settime(time.CLOCK_REALTIME, options.at)
-        began_s, began = time.time(), time.monotonic()
-        pour(line, pulses, options.hertz, report)
-        hertz = pulses / (time.monotonic() - began)
-        made.append(pulses)
-        times_s.append((began_s, time.time()))
+        began_s.append(time.monotonic())
+        made.append(pour(line, pulses, options.hertz, report))
+        hertz = made[-1] / (time.monotonic() - began_s[-1])
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     new = options.out.with_name(options.out.name + ".new")
-    new.write_text(json.dumps({"pours": made, "times_s": times_s, "hertz": round(hertz)}))
+    new.write_text(json.dumps({"pours": made, "began_s": began_s, "hertz": round(hertz)}))
     new.rename(options.out)
 
 
