@@ -60,10 +60,9 @@ class ServiceManager:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
             try:
                 message = text.encode("utf-8", "replace")
-                if descriptors:
-                    socket.send_fds(sock, [message], descriptors, 0, address)
-                else:
-                    sock.sendto(message, address)
+                # send_fds() ignores its argument for the address, so the socket is connected.
+                sock.connect(address)
+                socket.send_fds(sock, [message], descriptors) if descriptors else sock.send(message)
             except OSError:
                 # The service manager is gone or restarting. Continue without it.
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -81,12 +82,16 @@ def _read_again() -> None:
 def _problem(pin: int) -> str:
     """Why kegnet-meter does not count the pin; empty if it does."""
     service = system.service(METER)
+    status = service.get("StatusText", "")
     if service.get("ActiveState") != "active":
         return f"it is {service.get('ActiveState', 'unknown')}, {service.get('Result', 'unknown')}"
+    if not re.search(rf"\bpin {pin}: ", status):
+        return f"its status does not name pin {pin}: {status or 'none'}"
     try:
         consumer = gpio.find_line(pin).line.consumer
     except GpioError as error:
-        return error.problem
+        # Without such a line it can have a stream of events instead. If it needs the line, it has the same problem.
+        return error.problem if error.problem in status else ""
     return "" if consumer == gpio.CONSUMER else f"the line is used by {consumer or 'nobody'!r}"
 
 
