@@ -29,7 +29,7 @@ LAYERS = (
     ("meter.report",),
     ("meter.recorder",),
     ("meter.tap", "meter.state_files"),
-    ("meter.writer",),
+    ("meter.writer", "meter.leftovers"),
     ("meter.lines", "meter.pour_session", "meter.state", "meter.wall_clock", "meter.files"),
     ("meter.gpio", "meter.checkpoint"),
     ("meter.config", "meter.flow", "meter.gpio_line"),
