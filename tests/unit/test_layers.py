@@ -23,6 +23,7 @@ LAYERS = (
     ("client.rest_api", "client.spool", "client.thermometer"),
     ("client.retry", "client.http_result", "client.commands.arguments"),
     ("client.refusals", "client.outcome", "client.deadline", "client.config", "client.commands.one_wire"),
+    ("meter.pourd",),
     ("meter.commands.modes",),
     ("meter.commands.setup", "meter.commands.watch", "meter.commands.calibrate", "meter.commands.check"),
     ("meter.commands.checks",),
