@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import select
 import shutil
-import signal
 import sys
 import time
 from collections import deque
 from collections.abc import Sequence
 
 from ...core.command_line import complain
+from ...core.signals import Signals
 from ..config import MeterConfig, PinConfig
 from ..gpio_line import GpioError
 from .arguments import PROGRAM
@@ -56,15 +56,14 @@ def watch(conf: MeterConfig) -> int:
     watched = _open(conf.pins)
     if not watched:
         return 1
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A signal must not interrupt a drawing: then it could not be removed.
+    signals = Signals()
     display = Drawing() if sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb" else Lines()
     try:
         display.start(_explanation(watched))
-        while True:
+        while not signals.read():
             display.show([one.refresh() for one in watched])
-            _sleep(watched)
-    except KeyboardInterrupt:
-        pass
+            _sleep(watched, signals)
     finally:
         display.end()
         for one in watched:
@@ -90,21 +89,20 @@ def _explanation(watched: Sequence[Watched]) -> str:
     return "The service does not run: these pulses are shown and not sent. Ctrl-C ends it."
 
 
-def _sleep(watched: Sequence[Watched]) -> None:
+def _sleep(watched: Sequence[Watched], signals: Signals) -> None:
     """Sleeps until there is something new: a refresh later while a wheel turns, else until an edge or a change of a state file.
 
-    Raises BrokenPipeError if nobody reads the output any more.
+    A signal ends it. Raises BrokenPipeError if nobody reads the output any more.
     """
-    if any(one.moves for one in watched):
-        time.sleep(REFRESH_S)
-        return
+    moves = any(one.moves for one in watched)
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
+    poll.register(signals.fileno(), select.POLLIN)
     for one in watched:
-        if one.source.descriptor is not None:
+        if one.source.descriptor is not None and not moves:
             poll.register(one.source.descriptor, select.POLLIN)
     by_service = any(one.source.by_service for one in watched)
-    ready = poll.poll(REFRESH_S * 1000 if by_service else None)
+    ready = poll.poll(REFRESH_S * 1000 if moves or by_service else None)
     if any(descriptor == sys.stdout.fileno() for descriptor, _ in ready):
         raise BrokenPipeError
 
