@@ -131,13 +131,17 @@ def test_every_pour_is_in_the_database_once_though_meter_client_and_server_are_k
         messages = sorted(chain.server.messages("pour", chain.keg), key=lambda message: int(str(message["ts"])))
         return {pin: [int(str(message["pulses"])) for message in messages if message["pin"] == pin] for pin in PINS}
 
-    def complete() -> bool:
+    def complete() -> int:
         if chain.keg.waiting():
             # It forgets the backoff that the last kill of the server has left.
             chain.keg.signal(signal.SIGHUP)
-        return sum(map(len, arrived().values())) >= rounds * len(PINS)
+        number = sum(map(len, arrived().values()))
+        return number if number >= rounds * len(PINS) else 0
 
     wait_for(complete, 90, every_s=1)
+    # For the table of tests/system.
+    numbers = {"pulses made": sum(map(sum, made.values())), "pulses counted": sum(map(sum, arrived().values())), "pours": complete()}
+    request.node.user_properties.extend(numbers.items())
     assert arrived() == made
     print(f"{rounds * len(PINS)} pours with {sum(map(sum, made.values()))} pulses; kills: {dict(chain.kills)}")
     assert chain.keg.waiting() == chain.keg.failed() == []
