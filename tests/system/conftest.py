@@ -13,6 +13,7 @@ from support.keg import REPOSITORY
 from support.kegnet_server import KegnetServer
 from support.pki import Certificate
 from system.container import CLIENT_PACKAGES, Machine, copy_source, root_file_system
+from system.flow_meters import FlowMeters
 from system.kegerator import Site
 
 HERE = Path(__file__).parent
@@ -28,9 +29,9 @@ class PulseCounts:
     counted: int = 0
     pours: int = 0
 
-    def add(self, made: Sequence[int], counted: Sequence[int]) -> None:
-        """The pulses of each pour, as they were made, and as they arrived."""
-        self.made += sum(made)
+    def add(self, made: int, counted: Sequence[int]) -> None:
+        """The pulses that were made, and those of each pour that arrived."""
+        self.made += made
         self.counted += sum(counted)
         self.pours += len(counted)
 
@@ -76,6 +77,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         parameters = getattr(item, "callspec", None)
         suite = parameters.params.get("suite", "") if parameters else ""
         item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{suite}"))
+
+
+@pytest.fixture(scope="session")
+def flow_meters(tmp_path_factory: pytest.TempPathFactory, ca: Certificate) -> Iterator[FlowMeters]:
+    """The guest for flow meters. It boots slowly, so all tests share one."""
+    made = FlowMeters(tmp_path_factory.mktemp("meters"), ca)
+    yield made
+    made.guest.close()
 
 
 @pytest.fixture

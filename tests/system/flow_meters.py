@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,14 +31,31 @@ ExecStart=/usr/bin/python3 -B -m system.lab.gpio_sim /etc/gpio-chips.json
 [Install]
 WantedBy=multi-user.target
 """
+CHECKPOINTS = """
+import pathlib, time
+lacks, end = 0, time.monotonic() + {for_s}
+while time.monotonic() < end:
+    files = list(pathlib.Path("{spool}").glob("*.running"))
+    try:
+        counted = int(files[0].read_text().split(",")[6])
+    except (IndexError, OSError):
+        continue
+    lacks = max(lacks, int(pathlib.Path("{out}").read_text().split()[0]) - counted)
+    time.sleep(0.02)
+print(lacks)
+"""
 
 
 @dataclass(frozen=True)
 class Pulses:
-    """What a wheel has done: the pulses of each pour, and when each began, in seconds of the guest's CLOCK_MONOTONIC."""
+    """What a wheel has done: the pulses of each pour, and when each began, in seconds of the guest's CLOCK_MONOTONIC.
+
+    `longest_gap_s` is the longest time between two pulses of a pour: a busy machine can hold the wheel up.
+    """
 
     pours: list[int]
     began_s: list[float]
+    longest_gap_s: float
     hertz: int
 
 
@@ -77,26 +94,35 @@ class Wheel:
 
     def wait(self, limit_s: float = 90) -> Pulses:
         """Waits until everything is made."""
-        text = wait_for(lambda: self.guest.sh(f"cat {self.out} 2>/dev/null || systemctl is-failed -q wheel-{self.pin}", check=False), limit_s, 0.2)
+        text = wait_for(lambda: self.guest.sh(f"cat {self.out} 2>/dev/null || true"), limit_s, 0.2)
         made = Pulses(**json.loads(text))
-        print(f"pin {self.pin}: {made.pours} pulses, at last at {made.hertz} Hz")
+        print(f"pin {self.pin}: {made.pours} pulses, at last at {made.hertz} Hz, with {made.longest_gap_s:.1f} s between two of them")
         return made
 
 
 class FlowMeters:
-    """The guest with a chip of 54 lines. Its client is off, its clock is not set, and no pin is configured."""
+    """The guest with the simulator of chips. Its client is off, its clock is not set, and no pin is configured."""
 
     def __init__(self, folder: Path, ca: Certificate) -> None:
         self.guest = Guest(folder, ca.certificate)
-        self.chips(HEADER)
         off = "/etc/systemd/system/kegnet-client.service.d"
         self.guest.sh(f"mkdir {off}; printf '[Unit]\\nConditionPathExists=/run/client-on\\n' > {off}/off.conf")
         self.guest.sh(f"echo '{CHIPS}' > /etc/systemd/system/gpio-chips.service; systemctl daemon-reload")
-        self.guest.sh("systemctl stop kegnet-client; systemctl enable --quiet --now gpio-chips")
+        self.guest.sh("systemctl stop kegnet-client; modprobe gpio-sim")
+        self.guest.sh("mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config")
+
+    def make_header(self) -> None:
+        """The chip of the header, now and at each boot."""
+        self.chips(HEADER)
+        self.guest.sh("systemctl enable --quiet --now gpio-chips")
 
     def chips(self, *chips: tuple[str, str, int]) -> None:
         """The chips that each boot makes, in this order."""
         self.guest.sh(f"echo '{json.dumps(chips)}' > /etc/gpio-chips.json && sync")
+
+    def chip_number(self) -> str:
+        """The name of the header's chip in /dev."""
+        return self.guest.sh("cat /sys/kernel/config/gpio-sim/header/bank/chip_name")
 
     def configure(self, *pins: int, idle_s: float = IDLE_S) -> None:
         """Writes meter.conf, and starts the meter with it, or lets it read it."""
@@ -121,11 +147,22 @@ class FlowMeters:
         """The names of the files in the spool with that ending."""
         return sorted(name for name in self.guest.sh(f"ls {SPOOL}").split() if name.endswith(ending))
 
-    def pours(self, number: int, limit_s: float = 30) -> list[Pour]:
-        """The content of the `.pour` files, which are removed, once there are so many and nothing else; in the order of their starts."""
-        wait_for(lambda: len(self.names(".pour")) >= number and not self.names(".running"), limit_s, 0.3)
-        lines = self.guest.sh(f"cd {SPOOL} && cat *.pour && rm *.pour").splitlines()
+    def read_pours(self) -> list[Pour]:
+        """The content of the `.pour` files, in the order of their starts."""
+        lines = self.guest.sh(f"cd {SPOOL} && ! ls *.pour >/dev/null 2>&1 || cat *.pour").splitlines()
         return sorted((Pour.parse(line.encode()) for line in lines), key=lambda pour: (pour.ts, pour.pin))
+
+    def pours(self, pulses: int, limit_s: float = 60) -> list[Pour]:
+        """The same once they have so many pulses, and no pour runs; then they are removed."""
+        wait_for(lambda: sum(pour.pulses for pour in self.read_pours()) >= pulses and not self.names(".running"), limit_s, 0.3)
+        pours = self.read_pours()
+        self.guest.sh(f"rm {SPOOL}/*.pour")
+        return pours
+
+    def oldest_checkpoint(self, pin: int, for_s: float) -> int:
+        """How many pulses of the running pour its `.running` file lacks at most, while it is compared for some time."""
+        program = CHECKPOINTS.format(spool=SPOOL, out=f"/run/made-{pin}.progress", for_s=for_s)
+        return int(self.guest.sh(f"python3 -c '{program}'"))
 
     def set_clock(self, unix_s: float) -> None:
         """Sets the clock, as systemd-timesyncd does."""
@@ -139,3 +176,11 @@ class FlowMeters:
 def pulses_of(pours: Sequence[Pour], pin: int) -> list[int]:
     """The pulses of each pour of a pin."""
     return [pour.pulses for pour in pours if pour.pin == pin]
+
+
+def compare(made: Mapping[int, Pulses], counted: Mapping[int, list[int]]) -> None:
+    """Fails unless every pulse of each pin was counted in its pour, once."""
+    assert {pin: sum(pours) for pin, pours in counted.items()} == {pin: sum(pulses.pours) for pin, pulses in made.items()}
+    for pin, pulses in made.items():
+        # A wheel that was held up for longer than `idle` has made two pours of one.
+        assert counted[pin] == pulses.pours or pulses.longest_gap_s > 0.9 * IDLE_S

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.pki import Certificate
 from support.wait import wait_for
+from system.flow_meters import FlowMeters
 from system.guest import ONE_AT_A_TIME, Guest
 
 pytestmark = ONE_AT_A_TIME
@@ -17,13 +16,9 @@ INPUT, FALLING, RISING, PULL_UP, USED = 1 << 2, 1 << 5, 1 << 4, 1 << 8, 1 << 0
 
 
 @pytest.fixture(scope="module")
-def guest(tmp_path_factory: pytest.TempPathFactory, ca: Certificate) -> Iterator[Guest]:
-    """The guest with the simulator loaded; the client's service is off."""
-    machine = Guest(tmp_path_factory.mktemp("gpio"), ca.certificate)
-    machine.sh("systemctl stop kegnet-client; modprobe gpio-sim")
-    machine.sh("mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config")
-    yield machine
-    machine.close()
+def guest(flow_meters: FlowMeters) -> Guest:
+    """The guest with the simulator loaded; no meter runs."""
+    return flow_meters.guest
 
 
 def run(guest: Guest, scenario: str) -> Any:
