@@ -23,8 +23,9 @@ time.sleep(10**6)
 
 @pytest.fixture(scope="module")
 def meters(tmp_path_factory: pytest.TempPathFactory, ca: Certificate) -> Iterator[FlowMeters]:
-    """Two flow meters; another program holds the line of a third pin. The service is off."""
+    """A fresh guest: its meter.conf is the installed template, with three pins. Another program holds the line of one."""
     made = FlowMeters(tmp_path_factory.mktemp("modes"), ca)
+    made.make_header()
     made.guest.sh(f"cat > /run/doorbell.py <<'end'\n{HOLDER}end")
     made.guest.sh("systemd-run --quiet --unit=doorbell -E PYTHONPATH=/share/source/lib python3 -B /run/doorbell.py")
     wait_for(lambda: "anon_inode" in made.guest.sh("ls -l /proc/$(systemctl show --value -p MainPID doorbell)/fd", check=False), 20, 0.2)
