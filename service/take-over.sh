@@ -46,21 +46,61 @@ close_its_key() {
 }
 
 # A unit in /etc has priority over a unit of the same name elsewhere. A masked unit stays masked.
-move_its_unit_away() {
-    unit=/etc/systemd/system/kegnet-client.service
-    case $(readlink "$unit" || true) in
-    "$home/service/kegnet-client.service" | /dev/null) return 0 ;;
-    esac
-    if [ -e "$unit" ] || [ -L "$unit" ]; then
-        mv --backup=numbered "$unit" "$unit.before"
-        echo "Renamed: the old unit, to $unit.before"
-    fi
+move_its_units_away() {
+    for name in kegnet-client.service kegnet-meter.service; do
+        unit=/etc/systemd/system/$name
+        case $(readlink "$unit" || true) in
+        "$home/service/$name" | /dev/null) continue ;;
+        esac
+        if [ -e "$unit" ] || [ -L "$unit" ]; then
+            mv --backup=numbered "$unit" "$unit.before"
+            echo "Renamed: the old unit, to $unit.before"
+        fi
+    done
+}
+
+# What service/install copies or links outside $home, except for units.
+remove_its_files_elsewhere() {
+    rm -f /usr/share/kegnet/stop-kegnet-client /usr/local/lib/udev/rules.d/60-kegnet-meter.rules
+    for program in kegnet-client kegnet-meter; do
+        rm -f "/usr/local/sbin/$program" "/usr/local/lib/sysusers.d/$program.conf" "/usr/local/share/man/man8/$program.8" \
+            "/usr/local/share/bash-completion/completions/$program"
+    done
+    rm -f /usr/local/share/man/man5/client.conf.5 /usr/local/share/man/man5/meter.conf.5
+}
+
+# Gives the GPIO chips to their group now: udev has done so at boot, without the rule.
+open_its_gpio_chips() {
+    if ! [ -e /run/udev/control ] || ! command -v udevadm >/dev/null; then return 0; fi
+    udevadm control --reload || true
+    udevadm trigger --action=change --subsystem-match=gpio || true
+}
+
+# pourd is not taken over without its owner.
+offer_to_take_over_pourd() {
+    for unit in /etc/systemd/system/*.wants/pourd@*.service; do
+        [ -L "$unit" ] || continue
+        echo "The flow-meter daemon pourd counts as before. kegnet-meter can take its place: sudo $home/service/take-over-pourd"
+        return 0
+    done
+}
+
+# After kegnet-meter has taken over from pourd and is removed, nothing counts.
+explain_how_pourd_starts_again() {
+    for file in "$conf"/pourd*.conf.taken-over; do
+        [ -e "$file" ] || continue
+        pin=${file##*/pourd}
+        pin=${pin%.conf.taken-over}
+        echo "Pin $pin is not counted any more. To let pourd do it: mv $file ${file%.taken-over} && systemctl enable --now $home/service/pourd@$pin.service"
+    done
 }
 
 # Debian's helper records which links it made for the service, and removes them with the package, even if they are ours by then.
 forget_debians_links() {
-    rm -f /var/lib/systemd/deb-systemd-helper-enabled/kegnet-client.service.dsh-also \
-        /var/lib/systemd/deb-systemd-helper-enabled/multi-user.target.wants/kegnet-client.service
+    for name in kegnet-client.service kegnet-meter.service; do
+        rm -f "/var/lib/systemd/deb-systemd-helper-enabled/$name.dsh-also" \
+            "/var/lib/systemd/deb-systemd-helper-enabled/multi-user.target.wants/$name"
+    done
 }
 
 # Removes the program of any version. The flow-meter daemon of 2013, pourd, is in the same folders, with a script for the GPIO
@@ -93,8 +133,13 @@ is_template() {
 
 # The configuration of one client must not become the template of others.
 require_template() {
-    if is_template "$1/conf/client.conf"; then return 0; fi
-    echo "$1/conf/client.conf contains the configuration of a client, and must be the template here." >&2
+    if ! is_template "$1/conf/client.conf"; then
+        echo "$1/conf/client.conf contains the configuration of a client, and must be the template here." >&2
+    elif grep -Eqi '^[[:space:]]*[[][[:space:]]*pin' "$1/conf/meter.conf"; then
+        echo "$1/conf/meter.conf contains the pins of a flow meter, and must be the template here." >&2
+    else
+        return 0
+    fi
     if [ -e "$1/.git" ]; then
         echo "Move it away, and get the template back with: git -C $1 checkout conf" >&2
     else

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from support.keg import REPOSITORY
 from support.wait import wait_for
 from system.kegerator import CONF, SPOOL, Site, with_another_python3_in_path
@@ -74,10 +75,12 @@ def test_the_next_installation_completes_an_interrupted_one(site: Site) -> None:
 
 def test_the_command_its_manuals_and_its_completion_are_found(site: Site) -> None:
     machine = site.machine
-    assert machine.run("kegnet-client", "--version").startswith("kegnet-client 0.")
-    for page in ("man8/kegnet-client.8", "man5/client.conf.5"):
-        assert machine.sh(f"head -c 4 /usr/local/share/man/{page}") == ".TH "
-    assert "complete -F" in machine.sh("cat /usr/local/share/bash-completion/completions/kegnet-client")
+    for program in ("kegnet-client", "kegnet-meter"):
+        assert machine.run(program, "--version").startswith(f"{program} 0.")
+        assert machine.sh(f"head -c 4 /usr/local/share/man/man8/{program}.8") == ".TH "
+        assert "complete -" in machine.sh(f"cat /usr/local/share/bash-completion/completions/{program}")
+    for page in ("client.conf.5", "meter.conf.5"):
+        assert machine.sh(f"head -c 4 /usr/local/share/man/man5/{page}") == ".TH "
 
 
 def test_another_user_than_root_gets_an_error(site: Site) -> None:
@@ -104,6 +107,9 @@ def test_a_source_with_a_clients_configuration_is_refused_with_advice_that_fits(
     assert "must be the template here" in output
     assert "git" not in output
     assert "git -C /root/source checkout conf" in machine.sh("mkdir /root/source/.git && /root/source/service/install", check=False)
+    machine.sh("cp /share/source/conf/client.conf /root/source/conf/ && echo '[Pin 17]' >> /root/source/conf/meter.conf")
+    output = machine.sh("/root/source/service/install", check=False)
+    assert "/root/source/conf/meter.conf contains the pins of a flow meter, and must be the template here" in output
     machine.sh("rm -r /root/source")
 
 
@@ -141,7 +147,8 @@ def test_uninstall_removes_the_users_who_own_no_file(site: Site) -> None:
     machine.run("systemctl", "start", "kegnet-client")
 
 
-def test_the_unit_is_what_is_in_the_repository(site: Site) -> None:
-    unit = Path(REPOSITORY / "service/kegnet-client.service").read_text()
-    assert site.machine.sh(f"cat {HOME}/service/kegnet-client.service") == unit
-    assert site.machine.run("systemd-analyze", "verify", "--man=no", f"{HOME}/service/kegnet-client.service") == ""
+@pytest.mark.parametrize("name", ["kegnet-client.service", "kegnet-meter.service"])
+def test_the_unit_is_what_is_in_the_repository(site: Site, name: str) -> None:
+    unit = Path(REPOSITORY / "service" / name).read_text()
+    assert site.machine.sh(f"cat {HOME}/service/{name}") == unit
+    assert site.machine.run("systemd-analyze", "verify", "--man=no", f"{HOME}/service/{name}") == ""

@@ -33,7 +33,8 @@ def test_it_is_installed_and_enabled_and_starts_after_the_set_up(ready: Site, pa
     assert machine.property("ActiveState") == "inactive"
     assert machine.property("FragmentPath").endswith("/lib/systemd/system/kegnet-client.service")
     assert machine.run("stat", "-c", "%U:%G %a", SPOOL).strip() == "root:kegnet 2775"
-    assert machine.run("dpkg-query", "--show", "--showformat=${Conffiles}", "kegnet-client").split()[0] == f"{ETC}/client.conf"
+    conffiles = machine.run("dpkg-query", "--show", "--showformat=${Conffiles}", "kegnet-client").split()[::2]
+    assert conffiles == [f"{ETC}/client.conf", f"{ETC}/meter.conf"]
     assert machine.run("readlink", "-f", CONF).strip() == f"{ETC}/client.conf"
     assert [line for line in machine.run("dpkg", "--verify", "kegnet-client").splitlines() if "/usr/share/man" not in line] == []
     ready.set_up()
@@ -92,7 +93,7 @@ def test_removal_keeps_the_identity_and_the_pours_and_purging_keeps_the_pours(re
     machine.sh(f"echo 0,2,2,2 > {SPOOL}/aside.pour.fail")
     assert machine.property("ActiveState") == "inactive"
     assert machine.property("LoadState") in ("not-found", "masked")
-    assert sorted(machine.sh(f"ls {ETC}").split()) == ["client.conf", "privkey.pem"]
+    assert sorted(machine.sh(f"ls {ETC}").split()) == ["client.conf", "meter.conf", "privkey.pem"]
     ready.install_package(package)
     assert machine.property("UnitFileState") == "enabled"
     ready.edit_two_lines()
@@ -130,17 +131,19 @@ def test_the_package_takes_over_from_service_install(ready: Site, package: Path)
     ready.install()
     output = ready.set_up()
     machine.run("sed", "-i", "$ a pingInterval = 7", CONF)
+    machine.run("sed", "-i", "$ a [Pin 17]", CONF.replace("client", "meter"))
     machine.run("systemctl", "start", "kegnet-client")
     pings = len(ready.wait_for_messages("ping"))
     key = machine.sh(f"sha256sum < {CONF.replace('client.conf', 'privkey.pem')}")
     assert f"Moved: /usr/share/kegnet-client/conf to {ETC}" in ready.install_package(package)
     assert machine.sh(f"sha256sum < {ETC}/privkey.pem") == key
     assert "pingInterval = 7" in machine.sh(f"cat {ETC}/client.conf")
+    assert "[Pin 17]" in machine.sh(f"cat {ETC}/meter.conf").splitlines()
     assert ready.set_up() == output
     assert machine.property("FragmentPath").endswith("/lib/systemd/system/kegnet-client.service")
     assert machine.property("ActiveState") == "active"
     ready.wait_for_messages("ping", pings + 1)
     left = machine.sh("find /usr/local /etc/systemd -name '*kegnet*'").split()
-    assert left == ["/etc/systemd/system/multi-user.target.wants/kegnet-client.service"]
+    assert sorted(left) == [f"/etc/systemd/system/multi-user.target.wants/{name}.service" for name in ("kegnet-client", "kegnet-meter")]
     assert re.search("installed as a package.*apt remove kegnet-client", machine.sh("/share/source/service/install", check=False))
     assert re.search("installed as a package: apt remove kegnet-client", machine.sh("/share/source/service/uninstall", check=False))

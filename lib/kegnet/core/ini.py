@@ -40,10 +40,10 @@ def looks_commented(value: str) -> bool:
 class IniFile:
     """The sections of one INI file, which is read once. Names of sections are case-sensitive."""
 
-    def __init__(self, path: Path, section: str, setup: str) -> None:
+    def __init__(self, path: Path, section: str, setup: str, text: str | None = None) -> None:
         """Reads the file `path`. `section` is its first section and `setup` the shell command that makes it, for messages.
 
-        Raises ConfigError.
+        `text` is what the file is going to contain, if that is examined before it is written. Raises ConfigError.
         """
         self._path = path
         self._setup = setup
@@ -51,7 +51,7 @@ class IniFile:
         self._parser = configparser.ConfigParser(interpolation=None)
         self._parser.optionxform = self._lower  # type: ignore[assignment,method-assign]
         try:
-            self._parser.read_string(_text(path, setup), source=str(path))
+            self._parser.read_string(_text(path, setup) if text is None else text, source=str(path))
         except configparser.Error as error:
             raise ConfigError(f"{path}: {_syntax_problem(error)}", _syntax_fix(error, section)) from error
 

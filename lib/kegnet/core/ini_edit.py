@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 
 def with_parameter(text: str, section: str, name: str, value: str) -> str:
@@ -23,7 +24,7 @@ def with_parameter(text: str, section: str, name: str, value: str) -> str:
     return text[: head.end()] + content + text[end:]
 
 
-def with_section(text: str, section: str, parameters: dict[str, str]) -> str:
+def with_section(text: str, section: str, parameters: Mapping[str, str]) -> str:
     """`text` with a new section at its end."""
     newline = "\r\n" if "\r\n" in text else "\n"
     lines = [f"[{section}]", *(f"{name} = {value}" for name, value in parameters.items())]

@@ -36,7 +36,7 @@ def replace(path: Path, content: bytes) -> None:
         os.unlink(temporary)
         raise
     _sync(path.parent)
-    print(f"filled in {path}", file=sys.stderr)
+    print(f"changed {path}", file=sys.stderr)
 
 
 @contextlib.contextmanager

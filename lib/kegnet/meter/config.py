@@ -13,6 +13,11 @@ from ..core.ini import ConfigError, IniFile, Section, value_error
 from .gpio_uapi import Bias, EdgeDirection
 
 SECTION = "Meter"
+UNIT = "kegnet-meter.service"
+USER = "kegnet-meter"
+"""The user of the service."""
+SPOOL_GROUP = "kegnet"
+"""The group that shares the spool."""
 HIGHEST_PIN = 27
 """The GPIO lines of the header are GPIO 0 to GPIO 27."""
 DEFAULT_IDLE_MS = 1200
@@ -69,10 +74,10 @@ def command(path: Path, mode: str) -> str:
     return f"sudo kegnet-meter{option} {mode}"
 
 
-def load(path: Path) -> MeterConfig:
-    """The configuration in the file `path`. Raises ConfigError."""
+def load(path: Path, text: str | None = None) -> MeterConfig:
+    """The configuration in the file `path`, or in `text`, which the file is going to contain. Raises ConfigError."""
     path = path.absolute()
-    file = IniFile(path, SECTION, command(path, "--setup"))
+    file = IniFile(path, SECTION, command(path, "--setup"), text)
     meter = file.section(SECTION)
     spool = meter.path("spool", "the path of the spool directory") or path.parent.parent / "spool"
     defaults = _common(meter, PinConfig(pin=0, report_as=0))
@@ -87,6 +92,13 @@ def load(path: Path) -> MeterConfig:
             warnings.append(f"{path}: the section [{name}] is unknown and ignored; is it misspelt?")
     _check_pins(path, pins)
     return MeterConfig(path, spool, tuple(pins.values()), tuple(warnings))
+
+
+def pin_sections(path: Path) -> dict[int, str]:
+    """The sections of pins in the file `path`, as they are spelled, by pin. Raises ConfigError if it is not an INI file."""
+    path = path.absolute()
+    names = IniFile(path, SECTION, command(path, "--setup")).names()
+    return {int(match[1]): name for name in names if (match := _PIN_SECTION.fullmatch(name))}
 
 
 def _pin(path: Path, name: str, section: Section, defaults: PinConfig) -> PinConfig:

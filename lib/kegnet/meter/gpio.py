@@ -78,9 +78,12 @@ def line_info(path: Path, offset: int) -> LineInfo:
     return gpio_uapi.unpack_line_info(answer)
 
 
-def request_line(place: Place, settings: LineSettings) -> Line:
-    """Requests the line for counting; its numbers start at 1. Raises GpioError, which names who uses a line that is in use."""
-    answer = gpio_uapi.pack_line_request(place.line.offset, settings, CONSUMER)
+def request_line(place: Place, settings: LineSettings, consumer: str = CONSUMER) -> Line:
+    """Requests the line for counting; its numbers start at 1. The kernel lists `consumer` as its user.
+
+    Raises GpioError, which names who uses a line that is in use.
+    """
+    answer = gpio_uapi.pack_line_request(place.line.offset, settings, consumer)
     with _open_chip(place.path) as chip:
         try:
             fcntl.ioctl(chip, gpio_uapi.GET_LINE, answer)

@@ -1,1 +1,1 @@
-"""The command line of the flow-meter daemon, and its modes."""
+"""The modes of the command line. The daemon imports only the argument parser."""

@@ -1,0 +1,1 @@
+"""The examinations of --check, one module for each subject."""
