@@ -10,7 +10,7 @@ import socket
 import ssl
 import time
 from pathlib import Path
-from urllib.parse import quote_plus, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -41,6 +41,8 @@ as `read` or, if TLS notices it first, as `other`."""
 _NEVER_RESEND = ConnectionRetry(0, read=False)
 _FAILURES = (requests.RequestException, HTTPError, OSError, ValueError)
 """Everything that a request can raise, except DeadlineExceeded."""
+_QUOTED = str.maketrans({"+": "%2B", "/": "%2F", "=": "%3D"})
+"""The characters of base64 that a form quotes."""
 
 _interrupted: list[tuple[requests.Session, BaseException | None]] = []
 """Interrupted sessions, with the exception that references their frames. They may contain a locked lock, and a finalizer
@@ -75,7 +77,7 @@ class RestApi:
         if self._key is None:
             raise ValueError("a message needs a key")
         fields = message.fields(self._client_id)
-        fields["sig"] = quote_plus(self._key.sign(canonical_text(fields)))  # The other values contain nothing to quote.
+        fields["sig"] = self._key.sign(canonical_text(fields)).translate(_QUOTED)  # The other values have no such characters.
         form = "&".join(f"{name}={value}" for name, value in fields.items())
         answer = self._request("POST", f"{self._base_url}/{message.endpoint}", form)
         if isinstance(answer, Result):
