@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import math
 import os
 import select
 import signal
@@ -27,6 +26,7 @@ from kegnet.client.status import PINGS, POURS, Status, describe_waiting
 from kegnet.client.thermometer import Thermometer
 from kegnet.client.uploader import Uploader
 from kegnet.core import syslog_handler
+from kegnet.core.clock import poll_timeout_ms
 from kegnet.core.command_line import complain, repair_streams
 from kegnet.core.ini import ConfigError
 from kegnet.core.signals import Signals
@@ -149,7 +149,7 @@ class Client:
         for descriptor, events in spool.descriptors().items():
             poll.register(descriptor, events)
         due = min(self._service.watchdog_due, *(self._due(now) if self._components.status.check_clock(now) else [now + CLOCK_NOT_SET_S]))
-        for descriptor, _ in poll.poll(_milliseconds(due - now)):
+        for descriptor, _ in poll.poll(poll_timeout_ms(due - now)):
             if descriptor != self._signals.fileno():
                 spool.read_events(descriptor, time.monotonic())
 
@@ -175,11 +175,6 @@ class Client:
         waiting = describe_waiting(self._components.spool)
         log.info("%s: version %s, client %s, server %s; %s", event, __version__, conf.uuid, conf.base_url, waiting)
         syslog_handler.flush()
-
-
-def _milliseconds(seconds: float) -> int:
-    """The time-out for poll(2), rounded up, at most one day."""
-    return math.ceil(max(0.0, min(seconds, 86_400.0)) * 1000)
 
 
 def run_daemon(path: Path) -> int:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import select
 import signal
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from kegnet import __version__
 from kegnet.core import command_line, syslog_handler
+from kegnet.core.clock import poll_timeout_ms
 from kegnet.core.ini import ConfigError
 from kegnet.core.signals import Signals
 from kegnet.core.systemd import ServiceManager, received_descriptors
@@ -46,9 +46,9 @@ class Meter:
         self._report = Report()
         self._taps: dict[int, Tap] = {}
         self._rest_until = 0.0
-        runtime = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
+        self._runtime = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
         self._boot_id = clock.boot_id
-        self._recorder = Recorder(conf.spool, Path(runtime) if runtime else None, clock)
+        self._recorder = Recorder(conf.spool, Path(self._runtime) if self._runtime else None, clock)
         self._start()
 
     def _start(self) -> None:
@@ -64,6 +64,10 @@ class Meter:
         unknown = {tap.config.report_as: pin for pin, tap in self._taps.items() if tap.line and not tap.knows_its_numbers}
         for pin, checkpoint in self._recorder.resume(unknown).items():
             self._taps[pin].resume(checkpoint)
+        for pin, tap in self._taps.items():
+            if self._runtime and self._lines.is_stream(pin) and not tap.knows_its_numbers:
+                tap.begin()
+                self._recorder.save(tap)
         self._log_configuration("started")
         for pin, tap in self._taps.items():
             if tap.flow:
@@ -79,7 +83,9 @@ class Meter:
             self._sleep()
         self._service.stopping()
         self._turn(is_last=True)
-        self._service.status(self._report.summary(self._taps, self._recorder))
+        self._report.end_day(self._taps, is_last=True)
+        for pin, pour in self._recorder.writer.unwritten_pours:
+            log.error("pin %d: a pour is not in the spool; only a restart before the next boot can write it: %s", pin, pour.line().decode())
         log.info("stopped")
         return os.EX_OK
 
@@ -128,7 +134,7 @@ class Meter:
                     poll.register(tap.line.descriptor, select.POLLIN)
         elif any(tap.line is not None for tap in self._taps.values()):
             due = self._rest_until
-        poll.poll(_milliseconds(due - now))
+        poll.poll(poll_timeout_ms(due - now))
 
     def _due(self, now: float) -> float:
         """When the next thing is to be done without an edge, in monotonic seconds."""
@@ -174,11 +180,6 @@ class Meter:
         log.info("%s: version %s, pins %s, spool %s", event, __version__, pins, self._config.spool)
 
 
-def _milliseconds(seconds: float) -> int:
-    """The time-out for poll(2), rounded up, at most one day."""
-    return math.ceil(max(0.0, min(seconds, 86_400.0)) * 1000)
-
-
 def run_daemon(path: Path) -> int:
     """Runs the daemon with the configuration at `path`. Returns the exit status."""
     syslog_handler.start(arguments.PROGRAM)
@@ -208,7 +209,8 @@ def main() -> None:
         status = modes.run(parsed)
     else:
         status = run_daemon(parsed.config)
-    sys.exit(status)
+    # Not sys.exit(): it would write again what could not be written before, and fail with a traceback.
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,56 @@ from system.kegerator import Site
 
 HERE = Path(__file__).parent
 SUITES = ("bookworm", "trixie")
+MADE, COUNTED, POURS = "pulses made", "pulses counted", "pours"
+
+
+@dataclass
+class PulseCounts:
+    """What one test adds to the table of pulses: what flow meters made, what arrived, and in how many pours."""
+
+    made: int = 0
+    counted: int = 0
+    pours: int = 0
+
+    def add(self, made: Sequence[int], counted: Sequence[int]) -> None:
+        """The pulses of each pour, as they were made, and as they arrived."""
+        self.made += sum(made)
+        self.counted += sum(counted)
+        self.pours += len(counted)
+
+
+@dataclass
+class PulseTable:
+    """A row for each test that counts pulses."""
+
+    rows: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def add(self, report: pytest.TestReport) -> None:
+        """Adds the numbers in a test's last report."""
+        numbers = {str(name): int(str(value)) for name, value in report.user_properties if name in (MADE, COUNTED, POURS)}
+        if report.when == "teardown" and numbers:
+            self.rows[report.nodeid.partition("::")[2].removeprefix("test_").replace("_", " ")] = numbers
+
+
+TABLE = PulseTable()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pulses", type=int, default=10_000, help="how many pulses two flow meters make at once (%(default)s)")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    TABLE.add(report)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not TABLE.rows:
+        return
+    terminalreporter.section("pulses")
+    width = max(map(len, TABLE.rows))
+    terminalreporter.write_line(" " * width + "".join(f"{head:>16}" for head in (MADE, COUNTED, POURS)))
+    for what, row in TABLE.rows.items():
+        terminalreporter.write_line(f"{what:{width}}" + "".join(f"{row[head]:>16}" for head in (MADE, COUNTED, POURS)))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -25,6 +76,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         parameters = getattr(item, "callspec", None)
         suite = parameters.params.get("suite", "") if parameters else ""
         item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{suite}"))
+
+
+@pytest.fixture
+def pulses(request: pytest.FixtureRequest) -> Iterator[PulseCounts]:
+    """This test's row of the table of pulses."""
+    row = PulseCounts()
+    yield row
+    request.node.user_properties.extend([(MADE, row.made), (COUNTED, row.counted), (POURS, row.pours)])
 
 
 def build_package(source: Path, folder: Path) -> Path:

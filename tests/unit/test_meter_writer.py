@@ -15,15 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kegnet.client.spool import Spool
 from kegnet.core.messages import Pour
+from kegnet.meter import leftovers
 from kegnet.meter.checkpoint import LIMIT_BYTES, Checkpoint, CheckpointError, Clock
 from kegnet.meter.flow import Flow
+from kegnet.meter.leftovers import Completed
 from kegnet.meter.state import Unwritten
-from kegnet.meter.writer import UNWRITTEN_LIMIT, Completed, PourWriter
+from kegnet.meter.writer import UNWRITTEN_LIMIT, PourWriter
 
 S = 10**9
 PIN = 17
-PINS = {0: PIN}
-"""The line of the flow meter 0."""
 BOOT, OTHER_BOOT = "0e7e1a4c-5d1f-4a3e-9d2c-111111111111", "0e7e1a4c-5d1f-4a3e-9d2c-222222222222"
 CLOCK = Clock(BOOT, 1_800_000_000_000)
 RUNNING = Checkpoint(pin=0, flow=Flow(50 * S, 54 * S, 400, 3), seqno=1400, boot_id=BOOT, ts=1_800_000_050_000)
@@ -61,7 +61,7 @@ def write(writer: PourWriter, directory: int, clock: Clock | None = CLOCK) -> st
 def complete(directory: int, clock: Clock | None = CLOCK, writer: PourWriter | None = None) -> Completed:
     """What the next start does, or a writer that is given."""
     completed = Completed()
-    (writer or PourWriter()).complete(directory, clock, completed)
+    leftovers.complete(directory, clock, writer.names if writer else (), completed)
     return completed
 
 
@@ -148,7 +148,7 @@ def test_a_pour_that_ends_before_the_clock_is_set_stays_a_running_file(tmp_path:
     assert written(directory, timeless, clock=None) == [None]
     assert contents(tmp_path) == {"050000.running": replace(timeless, has_ended=True).line().decode()}
     assert names(complete(directory, None)) == []
-    assert PourWriter().resume(directory, BOOT, PINS) == {}
+    assert leftovers.running(directory, BOOT) == {}
 
 
 def test_a_finished_running_file_becomes_a_pour_when_the_clock_is_set(tmp_path: Path, directory: int) -> None:
@@ -196,7 +196,8 @@ def test_a_pour_that_still_runs_is_not_completed(directory: int) -> None:
 def test_a_pour_that_runs_over_a_restart_goes_on_in_the_same_file(tmp_path: Path, directory: int) -> None:
     checkpoint(PourWriter(), directory, RUNNING)
     writer = PourWriter()
-    assert writer.resume(directory, BOOT, PINS) == {PIN: RUNNING}
+    assert leftovers.running(directory, BOOT) == {f"{NAME}.running": RUNNING}
+    writer.restore(PIN, f"{NAME}.running", ())
     assert names(complete(directory, writer=writer)) == []
     writer.end(PIN, ENDED)
     write(writer, directory)
@@ -205,7 +206,7 @@ def test_a_pour_that_runs_over_a_restart_goes_on_in_the_same_file(tmp_path: Path
 
 def test_a_pour_of_another_boot_does_not_go_on(directory: int) -> None:
     checkpoint(PourWriter(), directory, RUNNING)
-    assert PourWriter().resume(directory, OTHER_BOOT, PINS) == {}
+    assert leftovers.running(directory, OTHER_BOOT) == {}
 
 
 def test_a_running_file_that_is_damaged_is_kept_and_reported(tmp_path: Path, directory: int) -> None:

@@ -28,7 +28,7 @@ def train(start_ns: int, count: int, interval_ns: int) -> Edges:
 def fed(session: PourSession, edges: Edges) -> list[Event]:
     events: list[Event] = []
     for ns, pulses in edges:
-        events += session.edge(ns, (session.snapshot.seqno + pulses) % 2**32)
+        events += session.edge(ns, ((session.snapshot.seqno or 0) + pulses) % 2**32)
     return events
 
 
@@ -438,3 +438,45 @@ def test_a_restart_at_any_moment_loses_no_edge(pin: PinConfig, edges: Edges, dat
     session = PourSession(pin, before.snapshot)
     events += fed(session, edges[after:]) + session.pass_time(edges[-1][0] + 100 * S)
     assert sum(pulses for _, _, pulses in summary(events)) + before.noise + session.noise == total(edges)
+
+
+# What a restart and a reload need.
+
+
+def test_topping_up_counts_across_a_restart() -> None:
+    session = PourSession(PIN)
+    fed(session, train(T0, 20, 3 * MS))
+    session.pass_time(T0 + 2 * S)
+    after = PourSession(PIN, session.snapshot)
+    fed(after, train(T0 + 9 * S, 3, 3 * MS))
+    assert summary(after.finish()) == [(Kind.POUR, Cause.IDLE, 3)]
+
+
+def test_a_first_edge_whose_number_means_nothing_is_one_pulse() -> None:
+    session = PourSession(PIN, Snapshot(None))
+    session.edge(T0, 5000)
+    session.edge(T0 + MS, 5003)
+    assert (session.pulses, session.snapshot.flow) == (4, Flow(T0, T0 + MS, 4, 2))
+
+
+def test_a_line_that_is_requested_again_counts_from_1() -> None:
+    session = PourSession(PIN)
+    fed(session, train(T0, 20, 3 * MS))
+    session.renumber()
+    session.edge(T0 + 100 * MS, 2)
+    assert (session.pulses, session.noise, session.snapshot.seqno) == (2, 0, 2)
+    assert summary(session.finish()) == [(Kind.POUR, Cause.IDLE, 22)]
+
+
+def test_accepted_pulses_and_noise_are_all_edges() -> None:
+    session = PourSession(PIN)
+    fed(session, [(T0, 1), (T0 + 1000, 1), (T0 + MS, 5), (T0 + 20 * S, 1)])
+    assert (session.pulses, session.noise) == (7, 1)
+
+
+def test_other_rules_apply_at_once() -> None:
+    session = PourSession(PIN)
+    fed(session, train(T0, 20, 3 * MS))
+    session.configure(replace(PIN, idle_ms=300, minimum_pulses=21))
+    assert summary(session.pass_time(T0 + 57 * MS + 300 * MS)) == [(Kind.DRIP, Cause.IDLE, 20)]
+    assert session.finish() == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from array import array
 from collections.abc import Mapping, Sequence
 
 FIRST_DESCRIPTOR = 3
@@ -59,10 +60,9 @@ class ServiceManager:
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
             try:
-                message = text.encode("utf-8", "replace")
-                # send_fds() ignores its argument for the address, so the socket is connected.
-                sock.connect(address)
-                socket.send_fds(sock, [message], descriptors) if descriptors else sock.send(message)
+                # Not socket.send_fds(): Python 3.11 ignores its address.
+                rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))] if descriptors else []
+                sock.sendmsg([text.encode("utf-8", "replace")], rights, 0, address)
             except OSError:
                 # The service manager is gone or restarting. Continue without it.
                 return

@@ -11,6 +11,8 @@ import os
 from collections.abc import Collection
 from itertools import count
 
+RUNNING = ".running"
+"""The file of a pour that runs, or is not published yet."""
 TEMPORARY = ".tmp"
 _FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -54,6 +56,16 @@ def free_name(directory: int, stem: str, ending: str, taken: Collection[str] = (
         except FileNotFoundError:
             return name
     raise AssertionError("count() does not end")
+
+
+def publish(directory: int, name: str, stem: str) -> str:
+    """Renames `name` to `stem` with `.pour`, or to a free name like it. Returns that. Raises OSError.
+
+    Not link(2) and unlink(2): a crash between them would make two pours.
+    """
+    free = free_name(directory, stem, ".pour")
+    os.rename(name, free, src_dir_fd=directory, dst_dir_fd=directory)
+    return free
 
 
 def _write(directory: int, name: str, content: bytes) -> None:

@@ -20,7 +20,12 @@ def settings(config: PinConfig) -> LineSettings:
 
 
 class Lines:
-    """The lines of this process. A stored descriptor is named `gpio-<pin>`; `edges-<pin>` is a stream of event records instead."""
+    """The lines of this process.
+
+    A stored descriptor is named `gpio-<pin>`; `edges-<pin>` is a stream of event records instead. A process that is killed goes on with
+    the number in its state file; without one, a stream begins with number 1. Whoever writes it writes whole records at a time, so that
+    no kill leaves half of one.
+    """
 
     def __init__(self, service: ServiceManager, received: list[tuple[str, int]], devices: Path = Path("/dev")) -> None:
         """`received` are the descriptors with their names. Those with other names are closed."""
@@ -55,9 +60,13 @@ class Lines:
                 os.close(descriptor)
         return gpio.request_line(place, settings(config)), False
 
+    def is_stream(self, pin: int) -> bool:
+        """Whether the pin has a stream of records instead of a line."""
+        return pin in self._streams
+
     def configure(self, config: PinConfig, line: Line) -> None:
         """Other settings for a line that stays; nothing waits, nothing is lost. Raises GpioError."""
-        if config.pin not in self._streams:
+        if not self.is_stream(config.pin):
             line.configure(settings(config))
 
     def store(self, pin: int, line: Line) -> None:
@@ -66,7 +75,7 @@ class Lines:
 
     def release(self, pin: int, line: Line) -> None:
         """Gives the line back to the kernel."""
-        if pin not in self._streams:
+        if not self.is_stream(pin):
             self._service.remove(f"gpio-{pin}")
         line.close()
 

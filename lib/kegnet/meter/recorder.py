@@ -13,19 +13,22 @@ the state files (RUNTIME_DIRECTORY) the latter is all there is: a kill then coun
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from . import leftovers
 from .checkpoint import Checkpoint
 from .flow import Ended, Event, Flow, Kind
+from .leftovers import Completed
 from .state_files import StateFiles
 from .tap import Tap
 from .wall_clock import WallClock
-from .writer import Completed, PourWriter, Written
+from .writer import PourWriter, Written
 
 CHECKPOINT_S = 2.0
 """Interval at which a pour that runs is written."""
@@ -34,6 +37,8 @@ CLOCK_RETRY_S = 5.0
 """Interval at which a clock that is not set is read again while a pour waits for it."""
 ROUND_S = 1.0
 """After this time the taps are read again, even if more pours are to be written."""
+LAST_ROUND_S = 8.0
+"""Limit for what is written after SIGTERM."""
 
 _FIXES = {
     errno.ENOENT: "create it, or correct spool in meter.conf",
@@ -101,14 +106,12 @@ class Recorder:
         """Writes what is due. Returns the pours that are in the spool now. What fails is tried again later, or in the next process."""
         if is_last:
             self._checkpoint_s = 0.0
+            now_s += LAST_ROUND_S - ROUND_S
         written: list[Written] = []
         completed = Completed()
         try:
-            directory = os.open(self.spool, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
+            with self._open() as directory:
                 self._write(directory, taps, now_s, written, completed)
-            finally:
-                os.close(directory)
         except OSError as error:
             self._failed(error, now_s)
         else:
@@ -116,28 +119,26 @@ class Recorder:
         return written, completed
 
     def resume(self, pins: dict[int, int]) -> dict[int, Checkpoint]:
-        """The pours of this boot that go on although the state files of their `pins` are missing, see `PourWriter.resume()`."""
-        try:
-            directory = os.open(self.spool, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError:
-            return {}
-        try:
-            return self.writer.resume(directory, self._clock.boot_id, pins)
-        except OSError:
-            return {}
-        finally:
-            os.close(directory)
+        """The pours of this boot that go on although there is no state of their pins, by pin.
+
+        `pins` has the GPIO numbers of those, by the flow meter's number on the server.
+        """
+        resumed: dict[int, Checkpoint] = {}
+        with contextlib.suppress(OSError), self._open() as directory:
+            for name, found in leftovers.running(directory, self._clock.boot_id).items() if pins else ():
+                pin = pins.get(found.pin)
+                if pin is not None and pin not in resumed:
+                    resumed[pin] = found
+                    self.writer.restore(pin, name, ())
+        return resumed
 
     def move(self, spool: Path) -> None:
         """Another spool from now on. What is not a pour yet goes there."""
         if spool == self.spool:
             return
         try:
-            directory = os.open(self.spool, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
+            with self._open() as directory:
                 self.writer.leave(directory)
-            finally:
-                os.close(directory)
         except OSError as error:
             log.warning(
                 "%s: the unfinished pours in it cannot be removed (%s); they are sent twice if it is used again", self.spool, error.strerror
@@ -146,6 +147,15 @@ class Recorder:
         self.spool, self.problem, self._to_complete = spool, "", True
         self._try_s = self._checkpoint_s = 0.0
         self._checkpointed.clear()
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[int]:
+        """The spool as it is now: it may be another directory than before. Raises OSError."""
+        directory = os.open(self.spool, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield directory
+        finally:
+            os.close(directory)
 
     def _write(self, directory: int, taps: list[Tap], now_s: float, written: list[Written], completed: Completed) -> None:
         clock = self._clock.read()
@@ -165,7 +175,7 @@ class Recorder:
             self._checkpoint(directory, tap)
             self._checkpoint_s = now_s + CHECKPOINT_S
         if self._to_complete or (self.timeless and clock):
-            self.writer.complete(directory, clock, completed)
+            leftovers.complete(directory, clock, self.writer.names, completed)
             self._to_complete, self.timeless = False, completed.timeless
         self._clock_s = now_s + CLOCK_RETRY_S
 

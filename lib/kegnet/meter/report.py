@@ -7,10 +7,12 @@ import time
 
 from ..core.syslog_handler import HourlyLimit
 from .config import PinConfig
+from .files import RUNNING
 from .flow import Cause, Detected, Ended, Event, Flow, Kind
+from .leftovers import Completed
 from .recorder import Recorder
 from .tap import Tap, Today
-from .writer import RUNNING, Completed, Written
+from .writer import Written
 
 DAY_S = 86_400
 _NOISE_EDGES = 20
@@ -83,7 +85,7 @@ class Report:
                 else:
                     log.info("pin %d: counts again", pin)
                 self._problems[pin] = problem
-            new = tap.noise - self._noise.get(pin, 0)
+            new = tap.noise - self._noise.setdefault(pin, tap.noise)
             if new < 0:
                 self._noise[pin] = tap.noise
             elif new >= _NOISE_EDGES and self._noise_limits.setdefault(pin, HourlyLimit()).allows("noise", now_s):
@@ -102,9 +104,9 @@ class Report:
         local = time.localtime()
         return now_s + DAY_S - (local.tm_hour * 60 + local.tm_min) * 60 - local.tm_sec
 
-    def end_day(self, taps: dict[int, Tap]) -> None:
-        """Once the date has changed: logs the drips of the day that has ended, and begins to count the next."""
-        if _date() == self._date:
+    def end_day(self, taps: dict[int, Tap], is_last: bool = False) -> None:
+        """Once the date has changed, or at the end of the process: logs the drips since midnight, and begins to count the next day."""
+        if _date() == self._date and not is_last:
             return
         self._date = _date()
         for pin, tap in taps.items():

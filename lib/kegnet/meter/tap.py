@@ -87,8 +87,12 @@ class Tap:
             return False
         self.problem = None
         if not is_adopted:
-            self._session.renumber()
+            self.begin()
         return not is_adopted
+
+    def begin(self) -> None:
+        """The line's numbers begin at 1."""
+        self._session.renumber()
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Goes on with a checkpoint of this boot, for a line that was adopted and has no state."""

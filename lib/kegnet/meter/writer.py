@@ -25,7 +25,7 @@ that file again, so that at every moment a pour is either in the state file or i
 | the pour ends: `end()`, save | has the pour | nothing, or a checkpoint | the next process does the following steps |
 | `name_next()`, save | has the pour, with its name | as before | likewise, with the same name |
 | `write_next()` | as before | `X.running`, final | likewise: the file is written again |
-| save | has the pour no more | as before | `complete()` publishes the file |
+| save | has the pour no more | as before | `leftovers` publishes the file |
 | `publish_next()` | as before | `X.pour` | nothing is left to do |
 """
 
@@ -33,20 +33,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from ..core.messages import Pour, PourError
+from ..core.messages import Pour
 from . import files
-from .checkpoint import LIMIT_BYTES, Checkpoint, CheckpointError, Clock
+from .checkpoint import Checkpoint, Clock
+from .files import RUNNING
 from .state import Unwritten
 
 UNWRITTEN_LIMIT = 1000
 """Upper bound on ended pours in memory that could not be written."""
-RUNNING = ".running"
-_OURS = re.compile(r"[0-9]+(\.[0-9]+)?\.running(\.tmp)?")
 
 
 @dataclass(frozen=True)
@@ -56,18 +53,6 @@ class Written:
     name: str
     pin: int
     checkpoint: Checkpoint
-
-
-@dataclass
-class Completed:
-    """What a search for `.running` files found.
-
-    `pours` are the `.pour` files made of them, `unreadable` are names, and `timeless` is how many wait for the clock.
-    """
-
-    pours: list[tuple[str, Pour]] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
-    timeless: int = 0
 
 
 class PourWriter:
@@ -85,6 +70,17 @@ class PourWriter:
     def pending(self) -> bool:
         """Whether anything is to be written, removed or renamed."""
         return bool(self._unwritten or self._final)
+
+    @property
+    def names(self) -> set[str]:
+        """The names of the `.running` files that this process holds."""
+        names = {*self._running.values(), *(entry.name for _, entry in self._unwritten), *(written.name for written, _ in self._final)}
+        return names - {""}
+
+    @property
+    def unwritten_pours(self) -> list[tuple[int, Checkpoint]]:
+        """The ended pours that are in memory only, with their pins."""
+        return [(pin, entry.checkpoint) for pin, entry in self._unwritten if entry.checkpoint is not None]
 
     @property
     def unwritten(self) -> int:
@@ -105,7 +101,7 @@ class PourWriter:
         """Chooses the name of the running pour's file. Returns whether `held()` has changed by that. Raises OSError."""
         if pin in self._running:
             return False
-        self._running[pin] = files.free_name(directory, checkpoint.stem, RUNNING, self._used())
+        self._running[pin] = files.free_name(directory, checkpoint.stem, RUNNING, self.names)
         return True
 
     def checkpoint(self, directory: int, pin: int, checkpoint: Checkpoint) -> None:
@@ -131,7 +127,7 @@ class PourWriter:
         return self._unwritten[0][0]
 
     def release(self, pin: int) -> None:
-        """The running pour of a pin is left to `complete()`: the pin is not in the configuration any more."""
+        """The running pour of a pin is left to `leftovers`: the pin is not in the configuration any more."""
         self._running.pop(pin, None)
 
     def name_next(self, directory: int) -> bool:
@@ -139,14 +135,14 @@ class PourWriter:
         pin, entry = self._unwritten[0]
         if entry.name or entry.checkpoint is None:
             return False
-        name = files.free_name(directory, entry.checkpoint.stem, RUNNING, self._used())
+        name = files.free_name(directory, entry.checkpoint.stem, RUNNING, self.names)
         self._unwritten[0] = (pin, replace(entry, name=name))
         return True
 
     def write_next(self, directory: int, clock: Clock | None) -> Written | None:
         """Writes the oldest pour that is in memory only into its `.running` file, or removes the file if it is not to be sent.
 
-        The pour is for `publish_next()`. Without a clock it is for `complete()`, and returned. Raises OSError: it stays in memory.
+        The pour is for `publish_next()`. Without a clock it is for `leftovers`, and returned. Raises OSError: it stays in memory.
         """
         pin, entry = self._unwritten[0]
         timeless = None
@@ -170,11 +166,11 @@ class PourWriter:
             return None
         written, pour = self._final[0]
         try:
-            name = _publish(directory, written.name, pour)
+            name = files.publish(directory, written.name, f"{pour.pin}{pour.ts}")
         except FileNotFoundError:
             # The spool was replaced by another directory in between.
             files.replace(directory, written.name, pour.line())
-            name = _publish(directory, written.name, pour)
+            name = files.publish(directory, written.name, f"{pour.pin}{pour.ts}")
         self._final.popleft()
         # If this fails, the pour has its name all the same: a second try would make another one.
         os.fsync(directory)
@@ -187,71 +183,9 @@ class PourWriter:
         """
         while self._final:
             self.publish_next(directory)
-        for name in self._used():
+        for name in self.names:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=directory)
         self._running.clear()
         kept = [(pin, replace(entry, name="")) for pin, entry in self._unwritten if entry.checkpoint is not None]
         self._unwritten = deque(kept)
-
-    def resume(self, directory: int, boot_id: str, pins: Mapping[int, int]) -> dict[int, Checkpoint]:
-        """The pours that ran in this boot when the last process ended, by pin: they go on. Raises OSError.
-
-        `pins` has the GPIO numbers of the lines whose state file is missing, by the flow meter's number on the server.
-        """
-        resumed = {}
-        for name in self._left(directory):
-            with contextlib.suppress(CheckpointError):
-                found = Checkpoint.parse(files.read(directory, name, LIMIT_BYTES))
-                pin = pins.get(found.pin)
-                if found.boot_id == boot_id and not found.has_ended and pin is not None and pin not in self._running:
-                    self._running[pin] = name
-                    resumed[pin] = found
-        return resumed
-
-    def complete(self, directory: int, clock: Clock | None, completed: Completed) -> None:
-        """Makes a `.pour` of each `.running` file that is not in use, as far as its time is known. Raises OSError.
-
-        Adds what was done to `completed`. This is for the start, and for the moment when the clock has been set.
-        """
-        for name in self._left(directory):
-            try:
-                pour = _pour_in(files.read(directory, name, LIMIT_BYTES), clock)
-            except CheckpointError:
-                completed.unreadable.append(name)
-                continue
-            if pour is None:
-                completed.timeless += 1
-                continue
-            files.replace(directory, name, pour.line())
-            completed.pours.append((_publish(directory, name, pour), pour))
-            os.fsync(directory)
-
-    def _used(self) -> set[str]:
-        """The names of the `.running` files that this process holds."""
-        names = {*self._running.values(), *(entry.name for _, entry in self._unwritten), *(written.name for written, _ in self._final)}
-        return names - {""}
-
-    def _left(self, directory: int) -> list[str]:
-        """The `.running` files of earlier processes, and of pours that have ended. Removes temporary files: nothing is being written."""
-        used = self._used()
-        names = sorted(name for name in os.listdir(directory) if _OURS.fullmatch(name))
-        for name in names:
-            if name.endswith(files.TEMPORARY):
-                os.unlink(name, dir_fd=directory)
-        return [name for name in names if not name.endswith(files.TEMPORARY) and name not in used]
-
-
-def _pour_in(content: bytes, clock: Clock | None) -> Pour | None:
-    """The pour in a `.running` file; None if its time is not known yet. Raises CheckpointError."""
-    try:
-        return Pour.parse(content)
-    except PourError:
-        return Checkpoint.parse(content).pour(clock)
-
-
-def _publish(directory: int, name: str, pour: Pour) -> str:
-    """Renames `name` to a free `.pour` name and returns that. Not link(2) and unlink(2): a crash between them would make two pours."""
-    free = files.free_name(directory, f"{pour.pin}{pour.ts}", ".pour")
-    os.rename(name, free, src_dir_fd=directory, dst_dir_fd=directory)
-    return free

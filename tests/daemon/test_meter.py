@@ -1,0 +1,553 @@
+"""The running flow-meter daemon: pulses made are pulses sent, whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.flow_meter import MS, FlowMeter, S
+from support.wait import stays, wait_for
+
+Maker = Callable[..., FlowMeter]
+CALIBRATED = "pulsesPerLitre = 1000"
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Maker]:
+    """Makes a daemon with these pins."""
+    made: list[FlowMeter] = []
+
+    def maker(*pins: int) -> FlowMeter:
+        made.append(FlowMeter(tmp_path / f"meter{len(made)}", *pins))
+        return made[-1]
+
+    yield maker
+    for meter in made:
+        meter.close()
+
+
+@pytest.fixture
+def meter(make: Maker) -> FlowMeter:
+    """A daemon with a flow meter at pin 17 that is not started yet."""
+    return make(17)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, with 64 KiB."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+# Pours.
+
+
+def test_a_pour_is_a_file_with_its_pulses_its_duration_and_its_start(meter: FlowMeter) -> None:
+    meter.write_config(pins={17: "reportAs = 3\npulsesPerLitre = 1000"})
+    meter.start()
+    end_ns = time.monotonic_ns()
+    end_ms = time.time_ns() // MS
+    meter.wheels[17].turn(1001, end_ns, 10 * MS)
+    meter.wait_for_all()
+    [(pin, pulses, et, ts)] = meter.pours()
+    assert (pin, pulses, et) == (3, 1001, 10_000)
+    assert abs(ts - (end_ms - 10_000)) < 100
+    assert meter.names("") == [f"3{ts}.pour"]
+    assert f"pin 17: 1001 pulses (1.001 l) in 10.0 s: 3{ts}.pour" in meter.syslog.wait("1001 pulses")
+    assert meter.wait_for_status("idle") == "pin 17: idle; today 1 pour, 0 drips"
+
+
+def test_the_status_shows_a_running_pour(make: Maker) -> None:
+    meter = make(17, 18)
+    meter.write_config("idle = 2000", {17: "", 18: CALIBRATED})
+    meter.start()
+    meter.wheels[17].turn(176)
+    meter.wheels[18].turn(210, interval_ns=20 * MS)
+    meter.wait_for_status("pin 17: pouring, 176 pulses so far; pin 18: pouring, 0.210 l so far; today 0 pours, 0 drips")
+
+
+def test_records_that_come_in_pieces_count(meter: FlowMeter) -> None:
+    meter.start()
+    records = meter.wheels[17].records(200)
+    for start in range(0, len(records), 100):
+        os.write(meter.wheels[17].write_end, records[start : start + 100])
+    meter.wait_for_all()
+    assert len(meter.pours()) == 1
+
+
+def test_edges_that_the_queue_has_lost_count_and_are_reported(meter: FlowMeter) -> None:
+    meter.start()
+    meter.wheels[17].turn(100)
+    meter.wheels[17].lose(1234)
+    meter.wheels[17].turn(100)
+    meter.wait_for_all()
+    assert "1434 pulses in 0.6 s, 1234 of them lost" in meter.syslog.wait("1434 pulses") or len(meter.pours()) == 1
+    meter.wait_for_status("1234 pulses lost from the kernel's queue but counted")
+
+
+def test_the_sequence_number_wraps(meter: FlowMeter) -> None:
+    meter.wheels[17].seqno = 2**32 - 200
+    meter.start(env={"RUNTIME_DIRECTORY": ""})
+    meter.wheels[17].turn(170)
+    meter.wait_for_all()
+    meter.wheels[17].turn(170)
+    meter.wait_for_all()
+
+
+def test_two_pins_at_once(make: Maker) -> None:
+    meter = make(17, 18)
+    meter.start()
+    for _ in range(10):
+        for wheel in meter.wheels.values():
+            wheel.turn(30)
+        time.sleep(0.09)
+    meter.wait_for_all()
+    assert [(pin, pulses) for pin, pulses, _, _ in meter.pours()] == [(17, 300), (18, 300)]
+
+
+def test_drips_are_not_sent_but_counted(meter: FlowMeter) -> None:
+    meter.start()
+    meter.wheels[17].turn(5)
+    meter.wait_for_status("pin 17: idle; today 0 pours, 1 drip")
+    assert meter.names("") == []
+
+
+def test_a_stopped_process_counts_when_it_goes_on(meter: FlowMeter) -> None:
+    meter.start()
+    meter.wheels[17].turn(50)
+    meter.signal(signal.SIGSTOP)
+    meter.wheels[17].spin(1.5)
+    meter.signal(signal.SIGCONT)
+    meter.wait_for_all()
+    assert len(meter.pours()) == 1
+
+
+def test_the_gas_of_an_empty_keg_is_reported_and_not_sent(meter: FlowMeter) -> None:
+    meter.write_config(pins={17: CALIBRATED})
+    meter.start()
+    now = time.monotonic_ns()
+    meter.wheels[17].turn(200, now - 2 * S, 20 * MS)
+    meter.wheels[17].made += 1  # The edge that is both the end of the beer and the beginning of the gas.
+    meter.wheels[17].turn(1000, now, 2 * MS)
+    meter.wait_for_status("pin 17: idle, keg probably empty; today 1 pour, 0 drips")
+    meter.syslog.wait("keg is probably empty")
+    assert len(meter.pours()) == 1
+    assert 200 <= meter.sent() <= 202
+    meter.wheels[17].turn(200, interval_ns=20 * MS)
+    meter.wait_for_status("pin 17: idle; today 2 pours")
+
+
+def test_a_leak_is_reported_at_once_and_not_sent(meter: FlowMeter) -> None:
+    meter.write_config("idle = 30000\nminimumPulses = 5", {17: CALIBRATED})
+    meter.start()
+    meter.wheels[17].turn(10, time.monotonic_ns() - 10 * S, 5 * S)
+    wait_for(lambda: meter.names(".running"))
+    meter.wheels[17].turn(2, time.monotonic_ns(), 5 * S)
+    meter.wheels[17].turn(8, time.monotonic_ns() + 40 * S, 5 * S)
+    meter.wait_for_status("pin 17: leaking, ")
+    meter.syslog.wait("a leak: ")
+    wait_for(lambda: not meter.names(""))
+
+
+def test_noise_is_reported_once_an_hour(meter: FlowMeter) -> None:
+    meter.start()
+    for _ in range(3):
+        meter.wheels[17].turn(60, interval_ns=100_000)
+        time.sleep(0.4)
+    meter.wait_for_status("today 0 pours, ")
+    assert len(meter.syslog.lines("are noise")) == 1
+
+
+def test_the_drips_of_a_day_are_logged_at_its_end(meter: FlowMeter) -> None:
+    to_midnight_s = 86_400 - int(time.time() + 5) % 86_400
+    offset = f"{to_midnight_s // 3600}:{to_midnight_s % 3600 // 60:02}:{to_midnight_s % 60:02}"
+    # A time zone in which it is midnight in about 5 seconds: UTC plus the offset.
+    meter.start(env={"TZ": f"TST-{offset}"})
+    meter.wheels[17].turn(5)
+    meter.wait_for_status("1 drip")
+    meter.syslog.wait("pin 17: 1 drip of 5 pulses in all since midnight")
+    meter.wait_for_status("today 0 pours, 0 drips")
+
+
+# Restarts.
+
+
+def test_a_pour_goes_on_after_a_kill(meter: FlowMeter) -> None:
+    meter.write_config("idle = 5000")
+    meter.start()
+    meter.wheels[17].turn(200)
+    wait_for(lambda: meter.names(".running"))
+    meter.kill()
+    meter.wheels[17].turn(200)
+    meter.start(until="goes on with 200 pulses")
+    meter.wheels[17].turn(200)
+    meter.wait_for_all()
+    assert len(meter.pours()) == 1
+
+
+def test_a_pour_goes_on_after_sigterm(meter: FlowMeter) -> None:
+    meter.write_config("idle = 5000")
+    meter.start()
+    meter.wheels[17].turn(300)
+    assert meter.stop() == 0
+    [running] = meter.names("")
+    assert ",300,0," in (meter.spool / running).read_text()
+    meter.start(until="goes on with 300 pulses")
+    meter.wheels[17].turn(200)
+    meter.wait_for_all()
+    assert len(meter.pours()) == 1
+
+
+def test_a_pour_that_ended_while_nothing_ran_is_written_at_the_start(meter: FlowMeter) -> None:
+    meter.start()
+    meter.wheels[17].turn(200)
+    wait_for(lambda: meter.names(".running"))
+    meter.kill()
+    meter.wheels[17].turn(100)
+    time.sleep(0.4)
+    meter.start()
+    meter.wait_for_all()
+
+
+def test_topping_up_counts_across_a_restart(meter: FlowMeter) -> None:
+    meter.start()
+    meter.wheels[17].turn(200)
+    meter.wait_for_all()
+    meter.kill()
+    meter.wheels[17].turn(20)
+    meter.start()
+    meter.wait_for_all()
+    assert len(meter.pours()) == 2
+
+
+def test_a_pour_goes_on_without_a_state_file(meter: FlowMeter) -> None:
+    meter.write_config("idle = 5000")
+    meter.start()
+    meter.wheels[17].turn(200)
+    wait_for(lambda: meter.names(".running"))
+    meter.kill()
+    (meter.runtime / "pin-17").unlink()
+    meter.wheels[17].turn(200)
+    meter.start(until="goes on with 200 pulses")
+    meter.wait_for_all()
+    assert len(meter.pours()) == 1
+
+
+def test_what_was_counted_before_is_not_counted_again_if_nothing_is_known_of_it(meter: FlowMeter) -> None:
+    meter.wheels[17].seqno = 5000
+    meter.start(env={"RUNTIME_DIRECTORY": ""})
+    meter.wheels[17].turn(200)
+    meter.wait_for_all()
+
+
+def test_after_a_reboot_the_checkpoint_is_completed(meter: FlowMeter) -> None:
+    meter.write_config("idle = 30000")
+    meter.start()
+    meter.wheels[17].turn(200)
+    wait_for(lambda: meter.names(".running"))
+    meter.kill()
+    (meter.runtime / "pin-17").unlink()
+    [name] = meter.names(".running")
+    text = (meter.spool / name).read_text()
+    (meter.spool / name).write_text(re.sub("^pouring,[0-9a-f-]*,", "pouring,00000000-0000-0000-0000-000000000000,", text))
+    meter.start()
+    meter.wait_for_all()
+    meter.syslog.wait("completed a pour of an earlier start or boot: 200 pulses")
+
+
+def scenario(meter: FlowMeter) -> None:
+    """Edges in the queue of a daemon that starts: two pours, one of them without a checkpoint, a drip, and one that runs."""
+    now = time.monotonic_ns()
+    meter.wheels[17].turn(200, now - 30 * S)
+    meter.wheels[17].turn(170, now - 28 * S)
+    meter.wheels[17].turn(2, now - 26 * S)  # Topping up.
+    meter.wheels[17].turn(300, now)
+
+
+def system_calls(make: Maker) -> int:
+    """How many system calls a daemon makes in the scenario."""
+    meter = make(17)
+    count = meter.folder / "count"
+    scenario(meter)
+    meter.start(f"count={count}")
+    meter.wait_for_all()
+    assert stays(lambda: len(meter.pours()) == 4, 0.3)
+    return int(count.read_text())
+
+
+PARTS = 4
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_kill_at_any_system_call_loses_no_pulse_and_counts_none_twice(make: Maker, part: int) -> None:
+    for call in range(part, system_calls(make), PARTS):
+        meter = make(17)
+        scenario(meter)
+        meter.start(f"kill={call}", until=None)
+        # The number of calls varies a little: the last ones may not happen.
+        wait_for(lambda: meter.ended() or len(meter.pours()) == 4)  # noqa: B023
+        meter.kill()
+        meter.start(until=None)
+        # A kill between a read of the queue and the next save leaves the count to the next edge.
+        meter.wheels[17].turn(200)
+        try:
+            meter.wait_for_all()
+        except AssertionError as error:
+            raise AssertionError(f"a kill at call {call}: {meter.sent()} of {meter.made()}; {meter.names('')}") from error
+        meter.kill()
+
+
+def test_kills_at_any_moment_of_many_pours(make: Maker) -> None:
+    meter = make(17, 18)
+    meter.start()
+    for number in range(10):
+        for wheel in meter.wheels.values():
+            wheel.turn(200 + number)
+        time.sleep(0.05 * number)
+        meter.kill()
+        for wheel in meter.wheels.values():
+            wheel.turn(10)
+        meter.start(until=None)
+    time.sleep(1)
+    for wheel in meter.wheels.values():
+        wheel.turn(200)
+    meter.wait_for_all()
+
+
+# The spool.
+
+
+def test_a_spool_that_is_missing_is_waited_for(meter: FlowMeter) -> None:
+    meter.spool.rmdir()
+    meter.start()
+    meter.wheels[17].turn(200)
+    meter.wait_for_status("No such file or directory; 1 pour not written yet")
+    assert "fix: create it" in meter.syslog.wait("cannot be written")
+    meter.spool.mkdir()
+    meter.wait_for_all()
+    meter.wait_for_status("pin 17: idle; today 1 pour")
+    assert len(meter.syslog.lines("cannot be written")) == 1
+    meter.syslog.wait("can be written again")
+
+
+def test_a_spool_that_was_replaced_has_the_next_pour(meter: FlowMeter) -> None:
+    meter.start()
+    meter.wheels[17].turn(200)
+    meter.wait_for_all()
+    meter.spool.rename(meter.folder / "old")
+    meter.spool.mkdir()
+    meter.wheels[17].turn(210)
+    assert wait_for(meter.pours)[0][1] == 210
+
+
+def test_a_full_disk_keeps_the_pours_also_across_a_kill(meter: FlowMeter, disk: Path) -> None:
+    meter.write_config(f"idle = 300\nspool = {disk}")
+    meter.spool = disk
+    with contextlib.suppress(OSError):
+        (disk / "filler").write_bytes(bytes(1 << 20))
+    meter.start()
+    meter.wheels[17].turn(200)
+    meter.wait_for_status("No space left on device; 1 pour not written yet")
+    meter.kill()
+    meter.wheels[17].turn(201)
+    meter.start()
+    meter.wait_for_status("2 pours not written yet")
+    assert meter.names("e") == []
+    (disk / "filler").unlink()
+    meter.wait_for_all(70)
+    assert len(meter.pours()) == 2
+
+
+def test_a_read_only_spool_keeps_the_pours(meter: FlowMeter, disk: Path) -> None:
+    meter.write_config(f"idle = 300\nspool = {disk}")
+    meter.spool = disk
+    meter.start()
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    for count in (200, 201, 202):
+        meter.wheels[17].turn(count)
+        meter.wait_for_status(f"{count - 199} pour")
+    subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+    meter.wait_for_all(70)
+    assert len(meter.syslog.lines("Read-only file system")) == 1
+
+
+# The clock.
+
+
+def test_before_the_clock_is_set_pours_wait_and_then_get_their_times(meter: FlowMeter) -> None:
+    flag = meter.folder / "synchronised"
+    altered = ("settled=1000000000", f"synchronised={flag}")
+    meter.start(*altered)
+    started_ms = time.time_ns() // MS
+    meter.wheels[17].turn(200)
+    meter.wait_for_status("the clock is not set, 1 pour waiting for it")
+    assert len(meter.names(".running")) == 1
+    meter.kill()
+    meter.start(*altered)
+    meter.wait_for_status("the clock is not set, 1 pour waiting for it")
+    flag.touch()
+    meter.wait_for_all()
+    [(_, _, et, ts)] = meter.pours()
+    assert abs(ts + et - started_ms) < 500
+    meter.wait_for_status("pin 17: idle")
+
+
+def test_a_clock_before_the_release_is_not_believed(meter: FlowMeter) -> None:
+    meter.start(f"release={int(time.time()) + 6}", "settled=0")
+    meter.wheels[17].turn(200)
+    meter.wait_for_status("the clock is not set")
+    assert meter.names(".pour") == []
+    meter.wait_for_all()
+
+
+# Reloads.
+
+
+def test_a_reload_loses_no_edge_of_a_line_that_stays(meter: FlowMeter) -> None:
+    meter.write_config("idle = 1000")
+    meter.start()
+    meter.wheels[17].turn(200)
+    meter.write_config("idle = 900", {17: "pulsesPerLitre = 5600\nedge = rising\nreportAs = 5"})
+    meter.signal(signal.SIGHUP)
+    meter.wheels[17].turn(100)
+    meter.syslog.wait("reloaded: ")
+    meter.wheels[17].turn(100)
+    meter.wait_for_all()
+    assert len(meter.pours()) == 1
+    assert any(text.startswith("RELOADING=1") for text in meter.notifications) or "pin 17" in meter.status
+
+
+def test_a_pin_that_leaves_the_configuration_ends_its_pour(make: Maker) -> None:
+    meter = make(17, 18)
+    meter.write_config("idle = 30000")
+    meter.start()
+    meter.wheels[17].turn(200)
+    meter.wheels[18].turn(200)
+    meter.wait_for_status("pin 18: pouring")
+    meter.write_config("idle = 30000", {17: ""})
+    meter.signal(signal.SIGHUP)
+    wait_for(lambda: [pulses for _, pulses, _, _ in meter.pours()] == [200])
+    assert wait_for(lambda: sorted(os.listdir(meter.runtime)) == ["pin-17"])
+    meter.write_config("idle = 30000", {17: "", 19: ""})
+    meter.signal(signal.SIGHUP)
+    meter.wait_for_status("pin 19: no GPIO chip in /dev")
+
+
+def test_a_bad_configuration_is_reported_and_the_old_one_stays(meter: FlowMeter) -> None:
+    meter.start()
+    meter.write_config("idle = 5")
+    meter.signal(signal.SIGHUP)
+    assert "idle" in meter.syslog.wait("not reloaded, the old configuration stays")
+    meter.wheels[17].turn(200)
+    meter.wait_for_all()
+
+
+def test_another_spool_has_the_pour_that_runs(meter: FlowMeter) -> None:
+    meter.write_config("idle = 1500")
+    meter.start()
+    meter.wheels[17].turn(200)
+    wait_for(lambda: meter.names(".running"))
+    old = meter.spool
+    meter.spool = meter.folder / "other"
+    meter.spool.mkdir()
+    meter.write_config(f"idle = 1500\nspool = {meter.spool}")
+    meter.signal(signal.SIGHUP)
+    meter.wait_for_all()
+    assert os.listdir(old) == []
+
+
+# Lines and errors.
+
+
+def test_a_line_that_cannot_be_had_does_not_stop_the_others(meter: FlowMeter) -> None:
+    meter.write_config(pins={18: "", 17: ""})
+    meter.start()
+    meter.wheels[17].turn(200)
+    meter.wait_for_all()
+    assert "fix: run it on a Raspberry Pi" in meter.syslog.wait("pin 18: no GPIO chip")
+    assert "pin 18: no GPIO chip in /dev; fix: " in meter.status
+
+
+def test_a_line_that_breaks_ends_its_pour_and_is_reported(make: Maker) -> None:
+    meter = make(17, 18)
+    meter.start()
+    meter.wheels[17].turn(200)
+    meter.wheels[17].end()
+    meter.syslog.wait("pin 17: the line no longer counts")
+    meter.wheels[18].turn(200)
+    meter.wait_for_all()
+
+
+def test_a_configuration_that_cannot_be_used_ends_the_start(meter: FlowMeter) -> None:
+    meter.write_config(pins={})
+    meter.start(until=None)
+    assert meter.wait_for_end() == 78
+    assert "there is no flow meter to read" in meter.stderr()
+
+
+def test_the_log_begins_and_ends(meter: FlowMeter) -> None:
+    meter.start()
+    assert meter.stop() == 0
+    assert f"pins 17, spool {meter.spool}" in meter.syslog.wait("started: version ")
+    meter.syslog.wait("stopped")
+
+
+# What it costs.
+
+
+def switches(pid: int) -> int:
+    text = Path(f"/proc/{pid}/status").read_text()
+    return sum(int(number) for number in re.findall(r"ctxt_switches:\t(\d+)", text))
+
+
+def test_it_sleeps_while_nobody_pours(make: Maker) -> None:
+    meter = make(17, 18)
+    meter.start()
+    meter.wheels[17].turn(200)
+    meter.wait_for_all()
+    meter.wait_for_status("idle")
+    time.sleep(0.5)
+    before = switches(meter.pid)
+    time.sleep(3)
+    assert switches(meter.pid) == before
+
+
+def test_it_wakes_four_times_a_second_while_somebody_pours(make: Maker, disk: Path) -> None:
+    meter = make(17, 18)
+    meter.runtime = disk  # In memory, as the service's.
+    meter.write_config("idle = 300\nminimumPulses = 800")  # A checkpoint waits for the disk, which would count, too.
+    meter.start()
+    meter.wheels[17].turn(2)
+    meter.wait_for_status("pouring")
+    before = Path(f"/proc/{meter.pid}/status").read_text()
+    for wheel in meter.wheels.values():
+        wheel.turn(2)
+    for _ in range(150):
+        for wheel in meter.wheels.values():
+            wheel.turn(3, interval_ns=5 * MS)
+        time.sleep(0.02)
+    after = Path(f"/proc/{meter.pid}/status").read_text()
+    voluntary = [int(re.search(r"^voluntary_ctxt_switches:\t(\d+)", text, re.MULTILINE)[1]) for text in (before, after)]  # type: ignore[index]
+    assert 10 <= voluntary[1] - voluntary[0] <= 16
+
+
+def test_it_takes_little_memory(make: Maker) -> None:
+    meter = make(17, 18)
+    meter.start()
+    meter.wheels[17].turn(200)
+    meter.wait_for_all()
+    match = re.search(r"^Pss: +(\d+) kB", Path(f"/proc/{meter.pid}/smaps_rollup").read_text(), re.MULTILINE)
+    assert match is not None
+    assert int(match[1]) <= 16 * 1024

@@ -1,0 +1,207 @@
+"""A flow-meter daemon's files in a folder, its lines as pipes, and the real daemon."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from .keg import PYTHON, REPOSITORY
+from .syslog_socket import SyslogSocket
+from .wait import wait_for
+
+METER = REPOSITORY / "lib" / "meter.py"
+SUPPORT = Path(__file__).parent
+RECORD = struct.Struct("=QIIII24x")
+MS, S = 10**6, 10**9
+
+
+class Wheel:
+    """The wheel of one flow meter: writes event records into the pipe that the daemon reads. `made` counts its pulses."""
+
+    def __init__(self, pin: int) -> None:
+        self.pin = pin
+        self.made = 0
+        self.seqno = 0
+        self._last_ns = 0
+        self.read_end, self.write_end = os.pipe()
+
+    def records(self, count: int, last_ns: int | None = None, interval_ns: int = 3 * MS) -> bytes:
+        """`count` edges, the last one at `last_ns`, or now; later if the edges before leave no time for them."""
+        last_ns = time.monotonic_ns() if last_ns is None else last_ns
+        self._last_ns = last_ns = max(last_ns, self._last_ns + count * interval_ns)
+        self.made += count
+        content = b""
+        for number in range(count):
+            self.seqno += 1
+            content += RECORD.pack(last_ns - (count - 1 - number) * interval_ns, 2, self.pin, self.seqno % 2**32, self.seqno % 2**32)
+        return content
+
+    def turn(self, count: int, last_ns: int | None = None, interval_ns: int = 3 * MS) -> None:
+        """Edges that end at `last_ns`, or now, in one piece."""
+        content = self.records(count, last_ns, interval_ns)
+        assert os.write(self.write_end, content) == len(content)
+
+    def lose(self, count: int) -> None:
+        """Edges that the kernel counts and does not report, because its queue is full."""
+        self.made += count
+        self.seqno += count
+
+    def spin(self, for_s: float, hertz: float = 300.0) -> None:
+        """Edges at their times."""
+        end = time.monotonic() + for_s
+        while time.monotonic() < end:
+            self.turn(1)
+            time.sleep(1 / hertz)
+
+    def end(self) -> None:
+        """The chip is removed: there will be no more edges."""
+        os.close(self.write_end)
+        self.write_end = -1
+
+    def close(self) -> None:
+        """Closes what is open."""
+        os.close(self.read_end)
+        if self.write_end >= 0:
+            os.close(self.write_end)
+
+
+class FlowMeter:
+    """What the daemon needs, in `folder`. `start()` starts it."""
+
+    def __init__(self, folder: Path, *pins: int) -> None:
+        self.folder = folder
+        self.spool = folder / "spool"
+        self.runtime = folder / "run"
+        self.config = folder / "conf" / "meter.conf"
+        for directory in (self.spool, self.runtime, self.config.parent):
+            directory.mkdir(parents=True)
+        self.wheels = {pin: Wheel(pin) for pin in pins}
+        self.syslog = SyslogSocket(folder / "log")
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._notify.bind(str(folder / "notify"))
+        self._notify.setblocking(False)
+        self.notifications: list[str] = []
+        self.process: subprocess.Popen[str] | None = None
+        self.write_config()
+
+    def write_config(self, meter: str = "idle = 300", pins: Mapping[int, str] | None = None) -> None:
+        """Writes meter.conf with these lines, in [Meter] and in the section of each pin."""
+        pins = dict.fromkeys(self.wheels, "") if pins is None else pins
+        sections = [f"[Pin {pin}]\n{lines}\n" for pin, lines in pins.items()]
+        self.config.write_text(f"[Meter]\n{meter}\n" + "".join(sections))
+
+    def start(self, *altered: str, until: str | None = "started: ", env: Mapping[str, str] | None = None) -> None:
+        """Starts the daemon, see `altered_meter` for `altered`, and waits until it has logged `until`."""
+        before = len(self.syslog.datagrams)
+        if self.process is not None and self.process.stderr is not None:
+            self.process.stderr.close()
+        namespace = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
+        passed = [f"edges-{pin}={wheel.read_end}" for pin, wheel in self.wheels.items()]
+        program = [SUPPORT / "altered_meter.py", *altered, "--"] if altered else [METER]
+        self.process = subprocess.Popen(
+            [*namespace, SUPPORT / "with_private_log", self.syslog.path, self.folder / "dev", self.folder / "none",
+             PYTHON, SUPPORT / "activate.py", *passed, "--", PYTHON, "-B", *program, "--config", self.config],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            pass_fds=[wheel.read_end for wheel in self.wheels.values()],
+            env={"PATH": os.environ["PATH"], "HOME": str(self.folder), "NOTIFY_SOCKET": str(self.folder / "notify"),
+                 "RUNTIME_DIRECTORY": str(self.runtime), **(env or {})},
+        )  # fmt: skip
+        if until:
+            wait_for(lambda: any(until in line for line in self.syslog.datagrams[before:]) or self._dead())
+
+    def _dead(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, f"the daemon ended: {self.stderr()}"
+        return False
+
+    def stderr(self) -> str:
+        """What the daemon wrote on stderr; waits for its end."""
+        assert self.process is not None
+        assert self.process.stderr is not None
+        return self.process.stderr.read()
+
+    @property
+    def pid(self) -> int:
+        """The daemon's process number."""
+        assert self.process is not None
+        return self.process.pid
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends the daemon a signal."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def ended(self) -> bool:
+        """Whether the daemon has ended."""
+        assert self.process is not None
+        return self.process.poll() is not None
+
+    def kill(self) -> None:
+        """SIGKILL, and the end."""
+        self.signal(signal.SIGKILL)
+        self.wait_for_end()
+
+    def stop(self) -> int:
+        """SIGTERM; the exit status."""
+        self.signal(signal.SIGTERM)
+        return self.wait_for_end()
+
+    def wait_for_end(self, limit_s: float = 15.0) -> int:
+        """Waits for the end. The exit status, negative for a signal."""
+        assert self.process is not None
+        return self.process.wait(limit_s)
+
+    def names(self, ending: str) -> list[str]:
+        """The names in the spool with this ending."""
+        return sorted(name for name in os.listdir(self.spool) if name.endswith(ending))
+
+    def pours(self) -> list[tuple[int, int, int, int]]:
+        """What the `.pour` files contain, in the order of their names: pin, pulses, et, ts."""
+        lines = [(self.spool / name).read_text() for name in self.names(".pour")]
+        return [tuple(map(int, line.split(","))) for line in lines]  # type: ignore[misc]
+
+    def sent(self) -> int:
+        """The pulses in all `.pour` files."""
+        return sum(pulses for _, pulses, _, _ in self.pours())
+
+    def made(self) -> int:
+        """The pulses of all wheels."""
+        return sum(wheel.made for wheel in self.wheels.values())
+
+    def wait_for_all(self, limit_s: float = 15.0) -> None:
+        """Waits until the `.pour` files have every pulse, and nothing is left to do; fails if they have more."""
+        wait_for(lambda: self.sent() >= self.made() and not self.names(".running"), limit_s)
+        assert self.sent() == self.made()
+
+    @property
+    def status(self) -> str:
+        """The last status that the daemon reported."""
+        while True:
+            try:
+                self.notifications.append(self._notify.recv(65536).decode())
+            except BlockingIOError:
+                break
+        return next((text.removeprefix("STATUS=") for text in reversed(self.notifications) if text.startswith("STATUS=")), "")
+
+    def wait_for_status(self, text: str, limit_s: float = 15.0) -> str:
+        """Waits until the status contains `text`."""
+        wait_for(lambda: text in self.status, limit_s)
+        return self.status
+
+    def close(self) -> None:
+        """Kills the daemon, and closes everything."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            assert self.process.stderr is not None
+            self.process.stderr.close()
+        self.syslog.close()
+        self._notify.close()
+        for wheel in self.wheels.values():
+            wheel.close()

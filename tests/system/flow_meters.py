@@ -1,0 +1,141 @@
+"""A keg with flow meters in the guest: the installed kegnet-meter, on a simulated chip of the header."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kegnet.core.messages import Pour
+from support.pki import Certificate
+from support.wait import wait_for
+from system.guest import Guest
+
+HOME = "/usr/share/kegnet-client"
+SPOOL = f"{HOME}/spool"
+LABEL = "pinctrl-bcm2711"
+HEADER = ("header", LABEL, 54)
+IDLE_S = 2.0
+"""Longer than the guest ever waits for its processor, so that no pour is divided by the test itself."""
+CHIPS = """
+[Unit]
+DefaultDependencies=no
+Before=kegnet-meter.service
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+WorkingDirectory=/share/source
+Environment=PYTHONPATH=lib:tests
+ExecStart=/usr/bin/python3 -B -m system.lab.gpio_sim /etc/gpio-chips.json
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+@dataclass(frozen=True)
+class Pulses:
+    """What a wheel has done: the pulses of each pour, and when each began, in seconds of the guest's CLOCK_MONOTONIC."""
+
+    pours: list[int]
+    began_s: list[float]
+    hertz: int
+
+
+@dataclass
+class Wheel:
+    """The wheel of a flow meter, while it turns."""
+
+    guest: Guest
+    pin: int
+    out: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.out = f"/run/made-{self.pin}"
+
+    def turn(self, pours: Sequence[int], *options: str) -> Wheel:
+        """Starts to make these pours, see pulse_maker."""
+        self.guest.sh(f"rm -f {self.out}*")
+        words = f"--pours {','.join(map(str, pours))} {' '.join(options)}"
+        run = "systemd-run --quiet --collect -p WorkingDirectory=/share/source -E PYTHONPATH=lib:tests"
+        self.guest.sh(f"{run} --unit=wheel-{self.pin} python3 -B -m system.pulse_maker header {self.pin} {self.out} {words}")
+        return self
+
+    def progress(self) -> int:
+        """The pulses made so far."""
+        return int(self.guest.sh(f"cat {self.out}.progress 2>/dev/null || true") or 0)
+
+    def wait_for(self, pulses: int) -> Wheel:
+        """Waits until it has made so many."""
+        wait_for(lambda: self.progress() >= pulses, 60, every_s=0.1)
+        return self
+
+    def stop(self) -> Pulses:
+        """Ends the pour that runs."""
+        self.guest.sh(f"touch {self.out}.stop")
+        return self.wait()
+
+    def wait(self, limit_s: float = 90) -> Pulses:
+        """Waits until everything is made."""
+        text = wait_for(lambda: self.guest.sh(f"cat {self.out} 2>/dev/null || systemctl is-failed -q wheel-{self.pin}", check=False), limit_s, 0.2)
+        made = Pulses(**json.loads(text))
+        print(f"pin {self.pin}: {made.pours} pulses, at last at {made.hertz} Hz")
+        return made
+
+
+class FlowMeters:
+    """The guest with a chip of 54 lines. Its client is off, its clock is not set, and no pin is configured."""
+
+    def __init__(self, folder: Path, ca: Certificate) -> None:
+        self.guest = Guest(folder, ca.certificate)
+        self.chips(HEADER)
+        off = "/etc/systemd/system/kegnet-client.service.d"
+        self.guest.sh(f"mkdir {off}; printf '[Unit]\\nConditionPathExists=/run/client-on\\n' > {off}/off.conf")
+        self.guest.sh(f"echo '{CHIPS}' > /etc/systemd/system/gpio-chips.service; systemctl daemon-reload")
+        self.guest.sh("systemctl stop kegnet-client; systemctl enable --quiet --now gpio-chips")
+
+    def chips(self, *chips: tuple[str, str, int]) -> None:
+        """The chips that each boot makes, in this order."""
+        self.guest.sh(f"echo '{json.dumps(chips)}' > /etc/gpio-chips.json && sync")
+
+    def configure(self, *pins: int, idle_s: float = IDLE_S) -> None:
+        """Writes meter.conf, and starts the meter with it, or lets it read it."""
+        lines = ["[Meter]", f"idle = {idle_s * 1000:.0f}", "minimumPulses = 10", *(f"[Pin {pin}]" for pin in pins)]
+        self.guest.sh(f"echo '{chr(10).join(lines)}' > {HOME}/conf/meter.conf; sync; systemctl reload-or-restart kegnet-meter")
+        wait_for(lambda: self.pid(), 30, 0.2)
+
+    def pid(self) -> int:
+        """The process number of the meter."""
+        return int(self.guest.property("MainPID", "kegnet-meter"))
+
+    def turn(self, pin: int, pours: Sequence[int], *options: str) -> Wheel:
+        """Turns the wheel on a pin that the meter has requested."""
+        self.wait_for_line(pin)
+        return Wheel(self.guest, pin).turn(pours, *options)
+
+    def wait_for_line(self, pin: int, limit_s: float = 30) -> None:
+        """Waits until the meter has requested the line of a pin."""
+        wait_for(lambda: self.guest.sh(f"ls /run/kegnet-meter/pin-{pin} 2>/dev/null || true"), limit_s, 0.2)
+
+    def names(self, ending: str) -> list[str]:
+        """The names of the files in the spool with that ending."""
+        return sorted(name for name in self.guest.sh(f"ls {SPOOL}").split() if name.endswith(ending))
+
+    def pours(self, number: int, limit_s: float = 30) -> list[Pour]:
+        """The content of the `.pour` files, which are removed, once there are so many and nothing else; in the order of their starts."""
+        wait_for(lambda: len(self.names(".pour")) >= number and not self.names(".running"), limit_s, 0.3)
+        lines = self.guest.sh(f"cd {SPOOL} && cat *.pour && rm *.pour").splitlines()
+        return sorted((Pour.parse(line.encode()) for line in lines), key=lambda pour: (pour.ts, pour.pin))
+
+    def set_clock(self, unix_s: float) -> None:
+        """Sets the clock, as systemd-timesyncd does."""
+        self.guest.sh(f"date --set=@{unix_s:.3f}; mkdir -p /run/systemd/timesync; touch /run/systemd/timesync/synchronized")
+
+    def boot_unix_s(self) -> float:
+        """The Unix time at which the guest's CLOCK_MONOTONIC was 0."""
+        return float(self.guest.sh("python3 -c 'import time; print(time.time() - time.monotonic())'"))
+
+
+def pulses_of(pours: Sequence[Pour], pin: int) -> list[int]:
+    """The pulses of each pour of a pin."""
+    return [pour.pulses for pour in pours if pour.pin == pin]
