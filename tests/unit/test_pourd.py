@@ -131,10 +131,19 @@ def counting(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     process.stdout.close()
 
 
+def settled(proc: Path) -> frozenset[tuple[int, int]]:
+    """What is seen once the thread has started, and sleeps."""
+    before: frozenset[tuple[int, int]] = frozenset()
+    while (now := pulses.wakeups(UNIT, proc)) != before:
+        before = now
+        time.sleep(0.3)
+    return now
+
+
 def test_each_pulse_shows_and_without_pulses_nothing_does(counting: tuple[subprocess.Popen[bytes], Path]) -> None:
     process, proc = counting
     assert process.stdin is not None
-    before = pulses.wakeups(UNIT, proc)
+    before = settled(proc)
     assert len(before) == 1
     time.sleep(0.3)
     assert pulses.wakeups(UNIT, proc) == before
