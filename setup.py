@@ -1,6 +1,6 @@
-"""Packaging: `pip install .` gives the commands kegnet-client and kegnet-server.
+"""Packaging: `pip install .` gives the commands kegnet-client, kegnet-meter and kegnet-server.
 
-The two executables in lib/ become modules of the package kegnet.commands, so that site-packages
+The three executables in lib/ become modules of the package kegnet.commands, so that site-packages
 gets no module with a name as common as `client`.
 """
 
@@ -46,6 +46,7 @@ setup(
     entry_points={
         "console_scripts": [
             "kegnet-client = kegnet.commands.client:main",
+            "kegnet-meter = kegnet.commands.meter:main",
             "kegnet-server = kegnet.commands.server:main [server]",
         ]
     },

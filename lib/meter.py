@@ -209,7 +209,8 @@ def main() -> None:
         status = modes.run(parsed)
     else:
         status = run_daemon(parsed.config)
-    sys.exit(status)
+    # Not sys.exit(): it would write again what could not be written before, and fail with a traceback.
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from kegnet.client.config import load
+from kegnet.meter.config import load as load_meter
 from support.keg import PYTHON, REPOSITORY, Keg
 from support.kegnet_server import KegnetServer
 from support.pki import openssl
@@ -198,9 +199,35 @@ def test_on_a_terminal_it_asks_until_the_address_is_one(keg: Keg) -> None:
     owner.hears("; use the REST API's address")
     owner.hears("serviceBaseURL = ")
     owner.types(f"{SERVER}\n")
+    owner.hears("Is a flow meter connected to this computer? [y/N] ")
+    owner.types("\n")
     assert owner.wait_for_end() == 0
     assert "BEGIN PUBLIC KEY" in owner.out
     assert load(keg.config).base_url == SERVER
+    assert set(files(keg.config.parent)) == {"client.conf", "privkey.pem"}
+
+
+def test_it_runs_the_set_up_of_the_flow_meter(keg: Keg) -> None:
+    assert keg.run_mode("--setup", "--server", SERVER).returncode == 0
+    owner = AtATerminal(keg)
+    owner.hears("Is a flow meter connected to this computer? [y/N] ")
+    owner.types("y\n")
+    owner.hears("pins = ")
+    owner.types("17\n")
+    assert owner.wait_for_end() == 0
+    assert "GPIO 17: number 17 on the server" in owner.out
+    assert [pin.pin for pin in load_meter(keg.config.with_name("meter.conf")).pins] == [17]
+
+
+def test_its_status_is_that_of_the_set_up_of_the_flow_meter(keg: Keg) -> None:
+    assert keg.run_mode("--setup", "--server", SERVER).returncode == 0
+    owner = AtATerminal(keg)
+    owner.hears("[y/N] ")
+    owner.types("yes\n")
+    owner.hears("pins = ")
+    owner.types("\x04")
+    assert owner.wait_for_end() == EX_CONFIG
+    assert not keg.config.with_name("meter.conf").exists()
 
 
 def test_what_is_typed_may_be_anything(keg: Keg) -> None:

@@ -22,9 +22,9 @@ def command(fragment: str) -> str:
     return next(line for line in lines if fragment in line)
 
 
-def program(language: str) -> str:
-    """The program in that language that writes a pour."""
-    programs = re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def program() -> str:
+    """The program that writes a pour."""
+    programs = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
     return str(next(text for text in programs if ".pour" in text))
 
 
@@ -56,14 +56,13 @@ def test_from_the_package_to_a_pour_that_arrives_by_the_readmes_commands(fresh: 
     wait_for(lambda: not fresh.waiting())
     machine.wait_for_log("pour accepted: ")
     assert "pour accepted: " in paste(command("tail -n"))
-    (machine.share / "meter.py").write_text(program("python"))
-    (machine.share / "meter.sh").write_text(program("sh"))
-    paste("python3 /share/meter.py && sh /share/meter.sh")
-    fresh.wait_for_messages("pour", 3)
+    (machine.share / "meter.py").write_text(program())
+    paste("python3 /share/meter.py")
+    fresh.wait_for_messages("pour", 2)
     wait_for(lambda: machine.sh(f"ls {SPOOL}") == "")
 
 
-@pytest.mark.parametrize("page", ["kegnet-client.8", "client.conf.5"])
+@pytest.mark.parametrize("page", ["kegnet-client.8", "client.conf.5", "kegnet-meter.8", "meter.conf.5"])
 def test_the_manual_pages_have_no_formatting_error_and_the_right_version(page: str) -> None:
     done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z", MAN / page], capture_output=True, text=True, check=True)
     assert done.stderr == ""
@@ -72,25 +71,37 @@ def test_the_manual_pages_have_no_formatting_error_and_the_right_version(page: s
     assert f'"{version.strip()}"' in head
 
 
-def test_the_manual_and_the_completion_have_every_option_and_every_parameter() -> None:
-    output = subprocess.run([PYTHON, "-B", REPOSITORY / "lib/client.py", "--help"], capture_output=True, text=True, check=True).stdout
-    options = set(re.findall("--[a-z]+", output))
-    assert {"--setup", "--check", "--requeue", "--config", "--server", "--json", "--version", "--help"} <= options
-    manual = (MAN / "kegnet-client.8").read_text().replace("\\-", "-")
-    completion = (REPOSITORY / "service/completion/kegnet-client").read_text()
+@pytest.mark.parametrize(
+    ("name", "expected", "parameters"),
+    [
+        ("client", {"--setup", "--check", "--requeue", "--config", "--server", "--json", "--version", "--help"}, 8),
+        (
+            "meter",
+            {"--setup", "--watch", "--calibrate", "--check", "--config", "--pin", "--spool", "--report-as", "--pulses-per-litre"},
+            10,
+        ),
+    ],
+)
+def test_the_manual_and_the_completion_have_every_option_and_every_parameter(name: str, expected: set[str], parameters: int) -> None:
+    output = subprocess.run([PYTHON, "-B", REPOSITORY / f"lib/{name}.py", "--help"], capture_output=True, text=True, check=True).stdout
+    options = set(re.findall("--[a-z]+(?:-[a-z]+)*", output))
+    assert expected <= options
+    manual = (MAN / f"kegnet-{name}.8").read_text().replace("\\-", "-")
+    completion = (REPOSITORY / f"service/completion/kegnet-{name}").read_text()
     assert [option for option in options if option not in manual] == []
-    assert [option for option in options if option not in completion] == []
-    parameters = re.findall(r"^#?(\w+) =", (REPOSITORY / "conf/client.conf").read_text(), re.MULTILINE)
-    manual = (MAN / "client.conf.5").read_text()
-    assert [name for name in parameters if f".B {name}\n" not in manual] == []
-    assert len(parameters) == 8
+    assert [option for option in options - {"--now"} if option not in completion] == []
+    found = re.findall(r"^#?(\w+) =", (REPOSITORY / f"conf/{name}.conf").read_text(), re.MULTILINE)
+    manual = (MAN / f"{name}.conf.5").read_text()
+    assert [parameter for parameter in found if f".B {parameter}\n" not in manual] == []
+    assert len(found) == parameters
 
 
 def completed(line: str) -> list[str]:
     """The words that bash offers at the end of `line`."""
+    name = line.split()[0]
     script = (
-        f"source {REPOSITORY}/service/completion/kegnet-client; COMP_WORDS=({line} ''); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); "
-        '_kegnet_client kegnet-client "" "${COMP_WORDS[COMP_CWORD - 1]}"; printf "%s\\n" "${COMPREPLY[@]}"'
+        f"source {REPOSITORY}/service/completion/{name}; COMP_WORDS=({line} ''); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); "
+        f'_{name.replace("-", "_")} {name} "" "${{COMP_WORDS[COMP_CWORD - 1]}}"; printf "%s\\n" "${{COMPREPLY[@]}}"'
     )
     return subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.split()
 
@@ -99,3 +110,6 @@ def test_the_completion_offers_the_options_of_each_mode() -> None:
     assert "--check" in completed("kegnet-client")
     assert completed("kegnet-client --check") == ["--config", "--json"]
     assert completed("kegnet-client --setup") == ["--config", "--server"]
+    assert "--watch" in completed("kegnet-meter")
+    assert completed("kegnet-meter --check") == ["--config", "--json"]
+    assert completed("kegnet-meter --calibrate 17") == ["--config"]

@@ -1,4 +1,4 @@
-"""The manual pages and --help contain what the program does."""
+"""The manual pages and --help contain what the programs do."""
 
 from __future__ import annotations
 
@@ -6,34 +6,70 @@ import re
 from pathlib import Path
 
 import pytest
-from kegnet.client.commands import arguments
+from kegnet.client.commands import arguments as client
+from kegnet.meter.commands import arguments as meter
 
 ROOT = Path(__file__).resolve().parents[2]
-MANUAL = (ROOT / "service/man/kegnet-client.8").read_text().replace("\\-", "-")
-REFERENCE = (ROOT / "service/man/client.conf.5").read_text().replace("\\-", "-")
-STATUSES = {"0", "1", "2", "70", "74", "75", "78", "130", "141"}
+STATUSES = {
+    "client": {"0", "1", "2", "70", "74", "75", "78", "130", "141"},
+    "meter": {"0", "1", "2", "70", "74", "78", "130", "141"},
+}
+HELP = {"client": client.HELP, "meter": meter.HELP}
+PARAMETERS = [
+    (name, parameter)
+    for name in ("client", "meter")
+    for parameter in re.findall(r"^#?(\w+) =", (ROOT / f"conf/{name}.conf").read_text(), re.MULTILINE)
+]
 
 
-def test_each_exit_status_is_in_the_manual_and_in_help() -> None:
-    section = MANUAL.split(".SH EXIT STATUS\n")[1].split("\n.SH ")[0]
-    assert set(re.findall(r"^\.B ([0-9]+)$", section, re.MULTILINE)) == STATUSES
-    epilog = arguments.HELP.split("Exit status: ")[1]
-    assert set(re.findall(r"(?:^|[;\n]) ?([0-9]+) ", epilog)) == STATUSES
+def page(name: str) -> str:
+    """A manual page."""
+    return (ROOT / "service/man" / name).read_text().replace("\\-", "-")
 
 
-@pytest.mark.parametrize("parameter", re.findall(r"^#?(\w+) =", (ROOT / "conf/client.conf").read_text(), re.MULTILINE))
-def test_each_parameter_of_the_template_is_in_the_reference(parameter: str) -> None:
-    assert f".TP\n.B {parameter}\n" in REFERENCE
-
-
-def test_the_log_lines_of_the_manual_are_those_of_the_program() -> None:
-    section = MANUAL.split(".SH LOG\n")[1].split("\n.SH ")[0]
+def log_phrases(name: str) -> set[str]:
+    """The fixed parts of the log lines in the manual page of a program."""
+    section = page(f"kegnet-{name}.8").split(".SH LOG\n")[1].split("\n.SH ")[0]
     heads = re.findall(r"^\.TP\n(\..*)$", section, re.MULTILINE)
     texts = {text.strip(" :;()") for head in heads for text in re.split(r'\.\.\.|"|\\f.|\b[A-Z]{3,}\b|X\.pour\S*|^\.[A-Z]+', head)}
-    phrases = {text for text in texts if len(text) > 11}
-    source = " ".join(path.read_text() for path in [ROOT / "lib/client.py", *(ROOT / "lib/kegnet/client").rglob("*.py")])
-    source = source.replace("{kind}", "pings").replace("%s is to be %s", "%s is to be deleted") + "pours are not accepted"
+    return {text for text in texts if len(text) > 11}
+
+
+def source(name: str) -> str:
+    """The source of a program."""
+    return " ".join(path.read_text() for path in [ROOT / f"lib/{name}.py", *(ROOT / "lib/kegnet" / name).rglob("*.py")])
+
+
+@pytest.mark.parametrize("name", ["client", "meter"])
+def test_each_exit_status_is_in_the_manual_and_in_help(name: str) -> None:
+    section = page(f"kegnet-{name}.8").split(".SH EXIT STATUS\n")[1].split("\n.SH ")[0]
+    assert set(re.findall(r"^\.B ([0-9]+)$", section, re.MULTILINE)) == STATUSES[name]
+    epilog = HELP[name].split("Exit status: ")[1]
+    assert set(re.findall(r"(?:^|[;\n]) ?([0-9]+) ", epilog)) == STATUSES[name]
+
+
+@pytest.mark.parametrize(("name", "parameter"), PARAMETERS)
+def test_each_parameter_of_the_template_is_in_the_reference(name: str, parameter: str) -> None:
+    assert f".TP\n.B {parameter}\n" in page(f"{name}.conf.5")
+
+
+def test_the_log_lines_of_the_clients_manual_are_those_of_the_program() -> None:
+    phrases = log_phrases("client")
+    text = source("client").replace("{kind}", "pings").replace("%s is to be %s", "%s is to be deleted") + "pours are not accepted"
     again = {"server available again after", "authorised again after", "pings are accepted again after"}
     assert len(phrases) > 15
-    assert [text for text in phrases - again if text not in source] == []
-    assert [text for text in again if text.removesuffix(" after") not in source] == []
+    assert [phrase for phrase in phrases - again if phrase not in text] == []
+    assert [phrase for phrase in again if phrase.removesuffix(" after") not in text] == []
+
+
+def test_the_log_lines_of_the_meters_manual_are_those_of_the_program() -> None:
+    phrases = log_phrases("meter")
+    assert len(phrases) > 15
+    assert [phrase for phrase in phrases if phrase not in source("meter")] == []
+
+
+def test_the_states_of_the_meters_manual_are_those_of_the_program() -> None:
+    section = page("kegnet-meter.8").split(".SH STATES\n")[1].split("\n.SH ")[0]
+    states = re.findall(r"^\.TP\n\.B (.*)$", section, re.MULTILINE)
+    assert len(states) > 5
+    assert [part for state in states for part in state.split("...") if part.strip() not in source("meter")] == []

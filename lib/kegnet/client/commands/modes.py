@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 from ...core.command_line import run_mode
 from .. import config
@@ -18,10 +17,11 @@ def run(parsed: argparse.Namespace) -> int:
 def _dispatch(parsed: argparse.Namespace) -> int:
     # Each mode imports only what it needs: the modules for signing and HTTP take seconds on a small machine.
     if parsed.setup:
+        from .flow_meter import offer_meter_setup
         from .setup import set_up
 
-        print(set_up(parsed.config, parsed.server), end="")
-        return os.EX_OK
+        print(set_up(parsed.config, parsed.server), end="", flush=True)
+        return offer_meter_setup(parsed.config)
     if parsed.check:
         from .check import check
 

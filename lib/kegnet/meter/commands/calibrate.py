@@ -95,9 +95,9 @@ class _Dialogue:
 
     def wait_for_pour(self, number: int) -> int | None:
         """The pulses of the next pour, once it has ended; None if the user ends the calibration."""
+        before = self.source.read().pulses
         end = "Enter ends it." if number > 1 else "Enter ends it without a result."
         print(f"\nPour {number}: open the tap now. {end}", flush=True)
-        before = self.source.read().pulses
         while True:
             count = self.source.read()
             pulses = count.pulses - before

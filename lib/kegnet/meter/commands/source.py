@@ -7,11 +7,12 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ...core.systemd import received_descriptors
 from .. import gpio, state
 from ..config import PinConfig
 from ..flow import Flow
 from ..gpio_line import GpioError, Line
-from ..gpio_uapi import LineSettings
+from ..lines import settings
 from ..pour_session import PourSession
 from ..state import PinState, StateError
 
@@ -45,11 +46,14 @@ class LineSource:
     def read(self) -> Count:
         """Never blocks. Raises GpioError if there will be no more edges."""
         now_ns = time.monotonic_ns()
-        for edge in self._line.read_edges():
-            self._session.edge(edge.timestamp_ns, edge.line_seqno)
+        # All that came before `now_ns`: else a flow that goes on would seem to have ended.
+        while edges := self._line.read_edges():
+            for edge in edges:
+                self._session.edge(edge.timestamp_ns, edge.line_seqno)
+            if edges[-1].timestamp_ns >= now_ns:
+                break
         self._session.pass_time(now_ns)
-        snapshot = self._session.snapshot
-        return Count(snapshot.seqno - self._session.noise, self._session.noise, snapshot.flow)
+        return Count(self._session.pulses, self._session.noise, self._session.snapshot.flow)
 
     def close(self) -> None:
         """Releases the line."""
@@ -108,7 +112,7 @@ def open_source(pin: PinConfig) -> Source:
 
     Raises GpioError, which names who uses a line that is in use.
     """
-    passed = passed_descriptors().get(f"edges-{pin.pin}")
+    passed = passed_stream(pin.pin)
     if passed is not None:
         return LineSource(Line(passed), pin)
     directory = runtime_directory()
@@ -121,17 +125,14 @@ def open_source(pin: PinConfig) -> Source:
         raise
     if place.line.consumer == gpio.CONSUMER and directory.is_dir():
         return StateSource(directory, pin.pin)
-    return LineSource(gpio.request_line(place, LineSettings(pin.edge, pin.bias), CONSUMER), pin)
+    return LineSource(gpio.request_line(place, settings(pin), CONSUMER), pin)
 
 
 def runtime_directory() -> Path:
     """The directory of the state files."""
-    return Path(os.environ.get("RUNTIME_DIRECTORY") or "/run/kegnet-meter")
+    return Path(os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0] or "/run/kegnet-meter")
 
 
-def passed_descriptors() -> dict[str, int]:
-    """The descriptors that were passed to this process by name, see sd_listen_fds(3)."""
-    if os.environ.get("LISTEN_PID") != str(os.getpid()):
-        return {}
-    names = os.environ.get("LISTEN_FDNAMES", "").split(":")
-    return {name: 3 + number for number, name in enumerate(names[: int(os.environ.get("LISTEN_FDS", "0"))])}
+def passed_stream(pin: int) -> int | None:
+    """The descriptor `edges-<pin>`, if it was passed to this process, see sd_listen_fds(3)."""
+    return dict(received_descriptors()).get(f"edges-{pin}")

@@ -21,22 +21,26 @@ _UPDATE = "sudo apt update && sudo apt full-upgrade, then reboot"
 
 def check_kernel() -> Iterator[Finding]:
     """Whether the kernel has the interface that the meter uses."""
-    uname = os.uname()
-    version = kernel_version(uname.release, uname.version)
-    text = f"Linux {uname.release}"
-    if version < OLDEST:
+    text = f"Linux {os.uname().release}"
+    if running_version() < OLDEST:
         yield Finding("kernel", Level.FAILURE, f"{text}: counting needs Linux 5.10 or later", _UPDATE)
     else:
         yield Finding("kernel", Level.OK, text)
 
 
-def loses_close_edges(label: str, pins: int) -> Finding | None:
-    """A warning if the chip with this label and this kernel lose edges of several pins."""
-    uname = os.uname()
-    if label not in AFFECTED_CHIPS or pins < 2 or kernel_version(uname.release, uname.version) >= CLOSE_EDGES:
+def loses_close_edges(label: str, pins: int, version: Version) -> Finding | None:
+    """A warning if the chip with this label and a kernel of this version lose edges of several pins."""
+    if label not in AFFECTED_CHIPS or pins < 2 or version >= CLOSE_EDGES:
         return None
-    text = f"Linux {uname.release} loses edges of this chip if two pins have one at nearly the same time (raspberrypi/linux #5457)"
+    name = ".".join(map(str, version))
+    text = f"Linux {name} loses edges of this chip if two pins have one at nearly the same time (raspberrypi/linux #5457)"
     return Finding("kernel", Level.WARNING, text, _UPDATE)
+
+
+def running_version() -> Version:
+    """The version of the kernel that runs."""
+    uname = os.uname()
+    return kernel_version(uname.release, uname.version)
 
 
 def kernel_version(release: str, version: str) -> Version:

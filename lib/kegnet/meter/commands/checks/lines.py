@@ -14,8 +14,8 @@ from ...config import USER, MeterConfig, PinConfig
 from ...gpio import Place
 from ...gpio_line import GpioError
 from ...gpio_uapi import LineFlag
-from ..source import passed_descriptors
-from .kernel import loses_close_edges
+from ..source import passed_stream
+from .kernel import loses_close_edges, running_version
 
 GROUP = "gpio"
 
@@ -24,7 +24,7 @@ def check_lines(conf: MeterConfig, service: Mapping[str, str]) -> tuple[list[Pin
     """The pins whose edges can be watched, and the findings about chips and lines."""
     usable, places, findings = [], [], []
     for pin in conf.pins:
-        if f"edges-{pin.pin}" in passed_descriptors():
+        if passed_stream(pin.pin) is not None:
             findings.append(Finding(f"pin {pin.pin}", Level.OK, "a descriptor was passed for it: no GPIO line is used"))
             usable.append(pin)
             continue
@@ -67,7 +67,7 @@ def _check_chip(path: Path, places: list[Place], service: Mapping[str, str]) -> 
         yield Finding("chip", Level.FAILURE, f"{text}; {user} cannot open it", _permit(path, user, status.st_gid))
     else:
         yield Finding("chip", Level.OK, text)
-    if finding := loses_close_edges(label, len(here)):
+    if finding := loses_close_edges(label, len(here), running_version()):
         yield finding
 
 

@@ -16,7 +16,7 @@ from ....core.syslog_handler import escape_name
 from ... import files
 from ...checkpoint import LIMIT_BYTES, Checkpoint, CheckpointError
 from ...config import SPOOL_GROUP, UNIT, USER, MeterConfig
-from ...writer import RUNNING
+from ...files import RUNNING
 
 LEAST_FREE_BYTES = 10 * 2**20
 LEAST_FREE_FILES = 1000
@@ -30,9 +30,10 @@ _RUNNING_FILE = re.compile(r"[0-9]+(\.[0-9]+)?" + re.escape(RUNNING))
 def check_spool(conf: MeterConfig, service: Mapping[str, str]) -> Iterator[Finding]:
     """Whether the service can write pours, and those that it could not finish."""
     try:
+        files_found = _check_files(conf.spool)
         yield check_spool_permissions(conf.spool, UNIT, service, service.get("User") or USER, SPOOL_GROUP)
         yield from _check_space(conf.spool)
-        yield from _check_files(conf.spool)
+        yield from files_found
     except FileNotFoundError:
         fix = f"install -d -g {SPOOL_GROUP} -m 2775 {shlex.quote(str(conf.spool))}"
         yield Finding("spool", Level.FAILURE, f"{conf.spool}: does not exist", fix)
@@ -55,16 +56,17 @@ def _check_space(spool: Path) -> Iterator[Finding]:
         yield Finding("space", Level.OK, text if status.f_files else f"{free_bytes // 2**20} MiB are free")
 
 
-def _check_files(spool: Path) -> Iterator[Finding]:
+def _check_files(spool: Path) -> list[Finding]:
+    """Warnings about files. Raises OSError if the directory cannot be read."""
     descriptor = os.open(spool, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         names = sorted(name for name in os.listdir(descriptor) if _RUNNING_FILE.fullmatch(name))
         findings = [finding for name in names if (finding := _judge_file(descriptor, name)) is not None]
     finally:
         os.close(descriptor)
-    yield from findings[:LISTED]
     if len(findings) > LISTED:
-        yield Finding("unfinished", Level.WARNING, f"and {len(findings) - LISTED} more", findings[0].fix)
+        findings[LISTED:] = [Finding("unfinished", Level.WARNING, f"and {len(findings) - LISTED} more", findings[0].fix)]
+    return findings
 
 
 def _judge_file(directory: int, name: str) -> Finding | None:
