@@ -91,7 +91,7 @@ explain_how_pourd_starts_again() {
         [ -e "$file" ] || continue
         pin=${file##*/pourd}
         pin=${pin%.conf.taken-over}
-        echo "Pin $pin is not counted any more. To let pourd do it: mv $file ${file%.taken-over} && systemctl enable --now $home/service/pourd@$pin.service"
+        echo "Pin $pin is not counted any more. To let pourd do it: mv $file ${file%.taken-over} && systemctl enable --now pourd@$pin"
     done
 }
 

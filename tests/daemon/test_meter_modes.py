@@ -508,8 +508,8 @@ def test_pourd_of_2013_is_a_warning(bench: Bench, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=env, pass_fds=[bench.wheels[0].read_end])
     found = of(json.loads(done.stdout)["findings"], "pourd")
     assert found["level"] == "warning"
-    assert found["text"] == "pourd@0.service still runs: it counts the same flow meter a second time"
-    assert found["fix"] == "systemctl disable --now pourd@0.service"
+    assert found["text"] == "pourd@0.service still runs, and kegnet-meter can count in its place"
+    assert found["fix"] == "sudo /usr/share/kegnet-client/service/take-over-pourd 0"
 
 
 # --setup.

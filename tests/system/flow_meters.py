@@ -33,15 +33,14 @@ WantedBy=multi-user.target
 """
 CHECKPOINTS = """
 import pathlib, time
+def counted():
+    words = [path.read_text().split(",") for end in ("running", "pour") for path in pathlib.Path("{spool}").glob("{pin}*." + end)]
+    return sum(int(line[1] if len(line) == 4 else line[6]) for line in words)
 lacks, end = 0, time.monotonic() + {for_s}
 while time.monotonic() < end:
-    files = list(pathlib.Path("{spool}").glob("*.running"))
-    try:
-        counted = int(files[0].read_text().split(",")[6])
-    except (IndexError, OSError):
-        continue
-    lacks = max(lacks, int(pathlib.Path("{out}").read_text().split()[0]) - counted)
-    time.sleep(0.02)
+    now = counted()
+    lacks = max(lacks, int(pathlib.Path("{progress}").read_text().split()[0]) - now)
+    time.sleep(0.05)
 print(lacks)
 """
 
@@ -160,8 +159,8 @@ class FlowMeters:
         return pours
 
     def oldest_checkpoint(self, pin: int, for_s: float) -> int:
-        """How many pulses of the running pour its `.running` file lacks at most, while it is compared for some time."""
-        program = CHECKPOINTS.format(spool=SPOOL, out=f"/run/made-{pin}.progress", for_s=for_s)
+        """How many pulses of the pour that runs its `.running` file lacks at most, while they are compared for some time."""
+        program = CHECKPOINTS.format(spool=SPOOL, pin=pin, progress=f"/run/made-{pin}.progress", for_s=for_s)
         return int(self.guest.sh(f"python3 -c '{program}'"))
 
     def set_clock(self, unix_s: float) -> None:

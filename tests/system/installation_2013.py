@@ -59,6 +59,39 @@ while sleep 1; do
     mv {SPOOL}/$1$now.tmp {SPOOL}/$1$now.pour
 done
 """
+COUNTING_POURD = f"""\
+#!/usr/bin/python3
+# In the place of the program in C: a thread counts bytes in a pipe, where wiringPi's thread counts edges; a pour ends as in pourd.
+import configparser, os, sys, threading, time
+
+pin = sys.argv[1]
+conf = configparser.ConfigParser()
+conf.read(f"{HOME}/conf/pourd{{pin}}.conf")
+delay_ms, minimum = (conf.getint("pourd", name) for name in ("pour_delay_ms", "min_pour_pulses"))
+line = os.open(f"/run/line-{{pin}}", os.O_RDWR)
+count = 0
+
+def interrupt():
+    global count
+    while os.read(line, 1):
+        count += 1
+
+threading.Thread(target=interrupt, daemon=True).start()
+while True:
+    while count == 0:
+        time.sleep(0.2)
+    start, pulses, quiet = time.time_ns() // 10**6, count, 0
+    while count > pulses or quiet * 50 < delay_ms:
+        quiet = 0 if count > pulses else quiet + 1
+        pulses = count
+        time.sleep(0.05)
+    count = 0
+    if pulses >= minimum:
+        name = f"{SPOOL}/{{pin}}{{start}}"
+        with open(f"{{name}}.tmp", "w") as file:
+            file.write(f"{{pin}},{{pulses}},{{time.time_ns() // 10**6 - start}},{{start}}")
+        os.rename(f"{{name}}.tmp", f"{{name}}.pour")
+"""
 PINS = (0, 3)
 POURDS_FILES = ("lib/pourd", "bin/pourd.sh", "service/pourd@.service", *(f"conf/pourd{pin}.conf" for pin in PINS))
 
@@ -86,14 +119,16 @@ def lay_out(site: Site) -> None:
     assert machine.property("ActiveState") == "active"
 
 
-def lay_out_pourd(site: Site) -> None:
+def lay_out_pourd(site: Site, program: str = POURD) -> None:
     """Running instances of pourd for two pins."""
     machine, share = site.machine, site.machine.share
-    (share / "pourd").write_text(POURD)
+    (share / "pourd").write_text(program)
     (share / "pourd.sh").write_text(f"#!/bin/bash\nexec {HOME}/lib/pourd $1\n")
     (share / "pourd@.service").write_text(POURD_UNIT)
     (share / "pourd.conf").write_text(POURD_CONF)
+    machine.sh(f"mkdir -p {HOME}/bin")
     machine.sh(f"install -m 755 /share/pourd {HOME}/lib/ && install -m 755 /share/pourd.sh {HOME}/bin/")
     machine.sh(f"install -m 644 '/share/pourd@.service' {HOME}/service/ && systemctl -q link '{HOME}/service/pourd@.service'")
     for pin in PINS:
+        machine.sh(f"mkfifo -m 600 /run/line-{pin}")
         machine.sh(f"install -m 644 /share/pourd.conf {HOME}/conf/pourd{pin}.conf && systemctl -q enable --now pourd@{pin}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 from kegnet.meter import gpio_uapi
 from support.wait import wait_for
 from system.kegerator import CONF, Site
@@ -29,6 +31,33 @@ with open(f"/run/edges-{{pin}}", "wb", buffering=0) as line:
 open(number_file, "w").write(str(number))
 """
 
+_POUR = f"""
+import os, struct, sys, time
+number, gpio, pours, pulses, pause_s = map(int, sys.argv[1:])
+events = os.open(f"/run/edges-{{gpio}}", os.O_RDWR)
+line, sequence = -1, 0
+
+def pulse():
+    global line, sequence
+    try:
+        if line < 0:
+            line = os.open(f"/run/line-{{number}}", os.O_WRONLY | os.O_NONBLOCK)
+        os.write(line, b"p")
+    except OSError:
+        if line >= 0:
+            os.close(line)
+        line, sequence = -1, sequence + 1
+        os.write(events, struct.pack("{gpio_uapi.LINE_EVENT.format}", time.monotonic_ns(), sequence))
+
+for _ in range(pours):
+    open(f"/run/pours-{{number}}", "w").close()
+    for _ in range(pulses):
+        pulse()
+        time.sleep(0.002)
+    time.sleep(pause_s)
+"""
+"""Pours into the pipe of pourd if that runs, else into the one of kegnet-meter: the kernel gives a line to one of them only."""
+
 
 def connect_wheel(site: Site, pin: int) -> None:
     """Connects a flow meter to a pin, so that the service is started with it."""
@@ -54,3 +83,10 @@ def configure(site: Site, text: str) -> None:
 def wait_for_status(site: Site, text: str) -> None:
     """Waits until the status of the service contains `text`."""
     wait_for(lambda: text in site.machine.property("StatusText", METER), limit_s=20)
+
+
+def pour_again_and_again(site: Site, number: int, pin: int, pours: int, pulses: int, pause_s: int) -> subprocess.Popen[bytes]:
+    """Pours in the background, into whatever counts: pourd with its `number`, or kegnet-meter with its `pin`."""
+    (site.machine.share / "pour.py").write_text(_POUR)
+    words = map(str, (number, pin, pours, pulses, pause_s))
+    return subprocess.Popen(site.machine.command("python3", "/share/pour.py", *words))

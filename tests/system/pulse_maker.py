@@ -23,8 +23,6 @@ CLOSEST_S = 0.001
 """Twice the meter's `debounce`."""
 SHORTEST_SLEEP_S = 0.002
 """The guest sleeps longer than it is told."""
-ABOVE_ALL_PROCESSES = 10
-"""A real-time priority: the rate is kept while the guest is busy. The kernel's threads that count are above it."""
 
 
 def pour(line: SimulatedLine, pulses: int, hertz: float, report: Callable[[int], bool]) -> tuple[int, float]:
@@ -80,7 +78,6 @@ def main() -> None:
             os.write(console, f"\nmade {options.pin} {sum(made) + pulses}\n".encode())
         return stop.exists()
 
-    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(ABOVE_ALL_PROCESSES))
     for index, pulses in enumerate(map(int, options.pours.split(","))):
         time.sleep(options.pause if index else 0.0)
         if stop.exists():
@@ -92,7 +89,6 @@ def main() -> None:
         made.append(count)
         gaps_s.append(gap_s)
         hertz = made[-1] / (time.monotonic() - began_s[-1])
-    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     new = out.with_name(out.name + ".new")
     new.write_text(json.dumps({"pours": made, "began_s": began_s, "longest_gap_s": max(gaps_s), "hertz": round(hertz)}))
     new.rename(out)

@@ -140,7 +140,7 @@ def test_uninstall_removes_the_users_who_own_no_file(site: Site) -> None:
     machine.sh("rm /var/lib/kegnet-server/kegnet.sqlite")
     output = machine.run(f"{HOME}/service/uninstall")
     assert "stays" not in output
-    for user in ("kegnet", "kegnet-server"):
+    for user in ("kegnet", "kegnet-meter", "kegnet-server"):
         assert "no such user" in machine.sh(f"id {user}", check=False)
     assert "Uninstalled" in machine.run("/share/source/service/uninstall"), "another run is possible"
     site.install()

@@ -22,15 +22,19 @@ _FILE = re.compile(rf"pourd([0-9]{{1,2}})\.conf({re.escape(_KEPT)})?")
 
 @dataclass(frozen=True)
 class Instance:
-    """pourd for one flow meter. `number` is wiringPi's number of its pin, which the server knows, and `gpio` is the pin's."""
+    """pourd for one flow meter.
+
+    `number` is wiringPi's number of its pin, which the server knows, `gpio` is the GPIO number, and `directory` has its file.
+    """
 
     number: int
     gpio: int
+    directory: Path
 
     @classmethod
-    def of(cls, number: int) -> Instance:
+    def of(cls, number: int, directory: Path = CONF) -> Instance:
         """The instance for a wiringPi number. Raises ProblemError."""
-        return cls(number, gpio_number(number))
+        return cls(number, gpio_number(number), directory)
 
     @property
     def unit(self) -> str:
@@ -40,7 +44,7 @@ class Instance:
     @property
     def conf(self) -> Path:
         """Its configuration. Its service starts only where this file exists."""
-        return CONF / f"pourd{self.number}.conf"
+        return self.directory / f"pourd{self.number}.conf"
 
     @property
     def kept(self) -> Path:
@@ -64,9 +68,9 @@ class Instance:
         }
 
 
-def numbers() -> list[int]:
+def numbers(directory: Path = CONF) -> list[int]:
     """The numbers for which there is a configuration of pourd, taken over or not."""
-    found = {int(match[1]) for match in (_FILE.fullmatch(path.name) for path in CONF.glob("pourd*")) if match}
+    found = {int(match[1]) for match in (_FILE.fullmatch(path.name) for path in directory.glob("pourd*")) if match}
     return sorted(found)
 
 

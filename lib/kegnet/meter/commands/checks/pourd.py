@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from ....core import system
 from ....core.finding import Finding, Level
 
+_COMMAND = "/usr/share/kegnet-client/service/take-over-pourd"
+
 
 def check_pourd() -> Iterator[Finding]:
     """Whether `pourd` still runs."""
     for unit in system.active_units("pourd@*"):
-        text = f"{unit} still runs: it counts the same flow meter a second time"
-        yield Finding("pourd", Level.WARNING, text, f"systemctl disable --now {unit}")
+        number = unit.removeprefix("pourd@").removesuffix(".service")
+        text = f"{unit} still runs, and kegnet-meter can count in its place"
+        yield Finding("pourd", Level.WARNING, text, f"sudo {_COMMAND} {number}")
