@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
+from collections.abc import Iterator
 
 from kegnet.meter import gpio_uapi
 from support.wait import wait_for
@@ -85,8 +87,20 @@ def wait_for_status(site: Site, text: str) -> None:
     wait_for(lambda: text in site.machine.property("StatusText", METER), limit_s=20)
 
 
-def pour_again_and_again(site: Site, number: int, pin: int, pours: int, pulses: int, pause_s: int) -> subprocess.Popen[bytes]:
-    """Pours in the background, into whatever counts: pourd with its `number`, or kegnet-meter with its `pin`."""
+@contextlib.contextmanager
+def people_pour(site: Site, pins: dict[int, int], pours: int, pulses: int, pause_s: int) -> Iterator[None]:
+    """While the block runs, people pour at each pin, into what counts: pourd with its number, or kegnet-meter with its pin.
+
+    Returns when the last pour has ended.
+    """
     (site.machine.share / "pour.py").write_text(_POUR)
-    words = map(str, (number, pin, pours, pulses, pause_s))
-    return subprocess.Popen(site.machine.command("python3", "/share/pour.py", *words))
+    words = [[str(word) for word in (number, pin, pours, pulses, pause_s)] for number, pin in pins.items()]
+    people = [subprocess.Popen(site.machine.command("python3", "/share/pour.py", *pour)) for pour in words]
+    try:
+        yield
+        for person in people:
+            assert person.wait(60) == 0
+    finally:
+        for person in people:
+            person.kill()
+            person.wait()

@@ -8,7 +8,7 @@ import pytest
 from support.wait import wait_for
 from system.installation_2013 import COUNTING_POURD, HOME, PINS, lay_out_pourd
 from system.kegerator import SPOOL, Site
-from system.meter_host import METER, METER_CONF, configure, connect_wheel, pour_again_and_again, wait_for_status
+from system.meter_host import METER, METER_CONF, configure, connect_wheel, people_pour, wait_for_status
 
 TAKE_OVER = f"{HOME}/service/take-over-pourd"
 ON_ONE_DEBIAN = pytest.mark.parametrize("suite", ["bookworm"], indirect=True)
@@ -61,10 +61,10 @@ def test_step_by_step_and_back_while_people_pour(tapped: Site) -> None:
     machine = tapped.machine
     before = machine.sh(f"cat {METER_CONF}")
     assert f"sudo {TAKE_OVER}" in tapped.install(), "the installation names the command, and does not run it"
-    people = [pour_again_and_again(tapped, number, pin, pours=4, pulses=400, pause_s=7) for number, pin in GPIO.items()]
-    wait_for(lambda: machine.sh("ls /run/pours-0", check=False) == "/run/pours-0\n")
-    output = machine.run(TAKE_OVER)
-    print(output)
+    with people_pour(tapped, GPIO, pours=4, pulses=400, pause_s=7):
+        wait_for(lambda: machine.sh("ls /run/pours-0", check=False) == "/run/pours-0\n")
+        output = machine.run(TAKE_OVER)
+        print(output)
     steps = [
         "waits until pourd has no pour in progress",
         rf"added \[Pin 17\] to {METER_CONF}, with the settings of pourd0.conf",
@@ -80,8 +80,6 @@ def test_step_by_step_and_back_while_people_pour(tapped: Site) -> None:
         assert re.fullmatch(rf"pin 0 \(GPIO 17\): {step}", line), line
     assert "pin 0 (GPIO 17): somebody pours: it goes on afterwards" in output
     assert machine.sh(f"cat {METER_CONF}").startswith(before + SECTION)
-    for person in people:
-        person.wait()
     for number in PINS:
         assert_meter_counts(tapped, number)
         wait_for(lambda: len(pours(tapped, number)) >= 4)  # noqa: B023  It is called in this turn.
@@ -96,16 +94,15 @@ def test_step_by_step_and_back_while_people_pour(tapped: Site) -> None:
         assert_meter_counts(tapped, number)
 
     # And back, one pin first: the other one stays.
-    people = [pour_again_and_again(tapped, number, pin, pours=4, pulses=400, pause_s=4) for number, pin in GPIO.items()]
-    print(machine.run(TAKE_OVER, "--undo", "0"))
-    assert_pourd_counts(tapped, 0)
-    assert_meter_counts(tapped, 3)
-    print(machine.run(TAKE_OVER, "--undo"))
+    with people_pour(tapped, GPIO, pours=4, pulses=400, pause_s=4):
+        print(machine.run(TAKE_OVER, "--undo", "0"))
+        assert_pourd_counts(tapped, 0)
+        assert_meter_counts(tapped, 3)
+        print(machine.run(TAKE_OVER, "--undo"))
     for number in PINS:
         assert_pourd_counts(tapped, number)
     assert machine.property("ActiveState", METER) == "inactive"
-    for person, number in zip(people, PINS, strict=True):
-        person.wait()
+    for number in PINS:
         wait_for(lambda: len(pours(tapped, number)) >= 8)  # noqa: B023
         assert pours(tapped, number) == [400] * 8
     assert machine.run(TAKE_OVER, "--undo") == "nothing to do\n"
