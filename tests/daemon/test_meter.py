@@ -139,9 +139,8 @@ def test_the_gas_of_an_empty_keg_is_reported_and_not_sent(meter: FlowMeter) -> N
     meter.write_config(pins={17: CALIBRATED})
     meter.start()
     now = time.monotonic_ns()
-    meter.wheels[17].turn(200, now - 2 * S, 20 * MS)
-    meter.wheels[17].made += 1  # The edge that is both the end of the beer and the beginning of the gas.
-    meter.wheels[17].turn(1000, now, 2 * MS)
+    wheel = meter.wheels[17]
+    wheel.write(wheel.records(200, now - 2 * S, 20 * MS) + wheel.records(1000, now, 2 * MS))
     meter.wait_for_status("pin 17: idle, keg probably empty; today 1 pour, 0 drips")
     meter.syslog.wait("keg is probably empty")
     assert len(meter.pours()) == 1

@@ -22,7 +22,7 @@ from support.keg import PYTHON, REPOSITORY
 from support.terminal import Terminal
 from support.wait import stays, wait_for
 
-ACTIVATE = REPOSITORY / "tests" / "support" / "activate.py"
+ACTIVATE = REPOSITORY / "lib/kegnet/server/activate.py"
 EX_CONFIG = 78
 
 

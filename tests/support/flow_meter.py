@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ from .wait import wait_for
 METER = REPOSITORY / "lib" / "meter.py"
 ACTIVATE = REPOSITORY / "lib/kegnet/server/activate.py"
 SUPPORT = Path(__file__).parent
+PIPE_BYTES = 2**20
 RECORD = struct.Struct("=QIIII24x")
 MS, S = 10**6, 10**9
 
@@ -31,6 +33,9 @@ class Wheel:
         self.seqno = 0
         self._last_ns = 0
         self.read_end, self.write_end = os.pipe()
+        # If the daemon has died, a write fails instead of waiting for ever.
+        fcntl.fcntl(self.write_end, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        os.set_blocking(self.write_end, False)
 
     def records(self, count: int, last_ns: int | None = None, interval_ns: int = 3 * MS) -> bytes:
         """`count` edges, the last one at `last_ns`, or now; later if the edges before leave no time for them."""
@@ -45,8 +50,11 @@ class Wheel:
 
     def turn(self, count: int, last_ns: int | None = None, interval_ns: int = 3 * MS) -> None:
         """Edges that end at `last_ns`, or now, in one piece."""
-        content = self.records(count, last_ns, interval_ns)
-        assert os.write(self.write_end, content) == len(content)
+        self.write(self.records(count, last_ns, interval_ns))
+
+    def write(self, records: bytes) -> None:
+        """The daemon finds all of these edges in one reading."""
+        assert os.write(self.write_end, records) == len(records)
 
     def lose(self, count: int) -> None:
         """Edges that the kernel counts and does not report, because its queue is full."""
