@@ -172,6 +172,13 @@ def test_the_next_start_removes_temporary_files(tmp_path: Path, directory: int) 
     assert set(contents(tmp_path)) == {"others.running.tmp"}
 
 
+def test_a_temporary_name_that_cannot_be_removed_holds_nothing_up(tmp_path: Path, directory: int) -> None:
+    (tmp_path / "01.running.tmp").mkdir()
+    checkpoint(PourWriter(), directory, RUNNING)
+    assert list(leftovers.running(directory, BOOT)) == [f"{NAME}.running"]
+    assert names(complete(directory)) == [f"{NAME}.pour"]
+
+
 # What must never happen.
 
 

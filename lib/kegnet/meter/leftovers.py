@@ -62,7 +62,9 @@ def _left(directory: int, held: Collection[str]) -> list[str]:
     names = sorted(name for name in os.listdir(directory) if _OURS.fullmatch(name))
     for name in names:
         if name.endswith(files.TEMPORARY):
-            os.unlink(name, dir_fd=directory)
+            # What cannot be removed, such as a directory of that name, must not keep the others waiting.
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=directory)
     return [name for name in names if not name.endswith(files.TEMPORARY) and name not in held]
 
 
