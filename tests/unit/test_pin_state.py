@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import resource
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,17 @@ def test_the_file_is_replaced_and_removed(tmp_path: Path) -> None:
     state.remove(tmp_path, 17)
     state.remove(tmp_path, 17)
     assert state.read(tmp_path, 17) is None
+
+
+def test_a_state_that_was_written_in_part_is_not_used(tmp_path: Path) -> None:
+    state.write(tmp_path, EXAMPLE)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, limits[1]))
+    try:
+        with pytest.raises(OSError, match="No space left on device") as raised:
+            state.write(tmp_path, EXAMPLE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    # The number keeps the same error from being logged at each save.
+    assert raised.value.errno == errno.ENOSPC
+    assert state.read(tmp_path, 17) == EXAMPLE

@@ -8,6 +8,7 @@ memory: no reboot leaves it, and it needs no fsync.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +105,8 @@ def write(directory: Path, state: PinState) -> None:
     try:
         content = state.line()
         if os.write(descriptor, content) != len(content):
-            raise OSError("the file was written in part")
+            # write(2) writes a part where the file system is full after it.
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(descriptor)
     os.rename(temporary, file)
