@@ -85,7 +85,7 @@ class Meter:
         self._turn(is_last=True)
         self._report.end_day(self._taps, is_last=True)
         for pin, pour in self._recorder.writer.unwritten_pours:
-            log.error("pin %d: a pour is not in the spool; only a restart before the next boot can write it: %s", pin, pour.line().decode())
+            log.error("pin %d: a pour is not in the spool; only a restart before the next boot can write it: %s", pin, pour.text)
         log.info("stopped")
         return os.EX_OK
 

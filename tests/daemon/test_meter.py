@@ -345,6 +345,17 @@ def test_a_spool_that_is_missing_is_waited_for(meter: FlowMeter) -> None:
     meter.syslog.wait("can be written again")
 
 
+def test_a_reload_tries_the_spool_at_once(meter: FlowMeter) -> None:
+    meter.spool.rmdir()
+    meter.start()
+    meter.wheels[17].turn(200)
+    # The tries are 1, 3 and 7 s after the first; the next would be at 15 s.
+    time.sleep(8)
+    meter.spool.mkdir()
+    meter.signal(signal.SIGHUP)
+    meter.wait_for_all(3)
+
+
 def test_a_spool_that_was_replaced_has_the_next_pour(meter: FlowMeter) -> None:
     meter.start()
     meter.wheels[17].turn(200)

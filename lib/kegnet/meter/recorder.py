@@ -87,9 +87,7 @@ class Recorder:
                 continue
             checkpoint = tap.checkpoint(event.flow, self._clock.read())
             if not self.writer.end(pin, checkpoint):
-                log.error(
-                    "pin %d: a pour is lost, because the spool cannot be written and memory is full: %s", pin, checkpoint.line().decode()
-                )
+                log.error("pin %d: a pour is lost, because the spool cannot be written and memory is full: %s", pin, checkpoint.text)
 
     def due_s(self, taps: Iterable[Tap]) -> float:
         """When to call `write()`, in monotonic seconds."""
@@ -133,7 +131,8 @@ class Recorder:
         return resumed
 
     def move(self, spool: Path) -> None:
-        """Another spool from now on. What is not a pour yet goes there."""
+        """The spool of a configuration that was read again. What is not a pour yet goes there, and nothing waits any longer."""
+        self._try_s, self._retry_s = 0.0, FIRST_RETRY_S
         if spool == self.spool:
             return
         try:
@@ -145,7 +144,7 @@ class Recorder:
             )
         self.states.update_all()
         self.spool, self.problem, self._to_complete = spool, "", True
-        self._try_s = self._checkpoint_s = 0.0
+        self._checkpoint_s = 0.0
         self._checkpointed.clear()
 
     @contextlib.contextmanager

@@ -66,7 +66,7 @@ class PinState:
         ]  # fmt: skip
         lines = [" ".join(fields)]
         for entry in self.unwritten:
-            content = NONE if entry.checkpoint is None else entry.checkpoint.line().decode("ascii").rstrip("\n")
+            content = NONE if entry.checkpoint is None else entry.checkpoint.text
             lines.append(f"{entry.name or NONE} {content}")
         return ("\n".join(lines) + "\n").encode("ascii")
 
