@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 from kegnet import __version__
@@ -57,7 +58,8 @@ class Meter:
         pins = {pin.pin for pin in self._config.pins}
         self._lines.release_others(pins)
         for pin in set(states) - pins:
-            self._recorder.states.forget(pin)
+            gone = replace(self._config.pins[0], pin=pin, report_as=states[pin].report_as)
+            self._drop(Tap(gone, self._boot_id, states[pin]))
         for pin_config in self._config.pins:
             self._taps[pin_config.pin] = Tap(pin_config, self._boot_id, states.get(pin_config.pin))
         self._connect(time.monotonic())
@@ -157,21 +159,23 @@ class Meter:
     def _configure(self, conf: config.MeterConfig) -> None:
         """Applies another configuration. The taps that stay keep their lines, and what they have counted."""
         wanted: dict[int, PinConfig] = {pin.pin: pin for pin in conf.pins}
-        now = time.monotonic()
         for pin in set(self._taps) - set(wanted):
-            tap = self._taps.pop(pin)
-            events = tap.finish(self._lines, time.monotonic_ns())
-            self._recorder.record(tap, events)
-            self._recorder.save(tap)
-            self._report.log_events(tap, events)
-            tap.release(self._lines)
-            self._recorder.states.forget(pin)
+            self._drop(self._taps.pop(pin))
         self._config = conf
         self._recorder.move(conf.spool)
         old = self._taps
         self._taps = {pin: old.get(pin) or Tap(wanted[pin], self._boot_id) for pin in wanted}
         for pin, tap in old.items():
-            tap.configure(wanted[pin], self._lines, now)
+            tap.configure(wanted[pin], self._lines, time.monotonic())
+
+    def _drop(self, tap: Tap) -> None:
+        """The pin is not in the configuration any more: ends the flow that runs, and gives the line back."""
+        events = tap.finish(self._lines, time.monotonic_ns())
+        self._recorder.record(tap, events)
+        self._recorder.save(tap)
+        self._report.log_events(tap, events)
+        tap.release(self._lines)
+        self._recorder.states.forget(tap.config.pin)
 
     def _log_configuration(self, event: str) -> None:
         for warning in self._config.warnings:

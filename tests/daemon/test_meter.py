@@ -460,6 +460,26 @@ def test_a_pin_that_leaves_the_configuration_ends_its_pour(make: Maker) -> None:
     meter.wait_for_status("pin 19: no GPIO chip in /dev")
 
 
+@pytest.mark.parametrize("has_file", [True, False], ids=["checkpoint", "no checkpoint"])
+def test_a_pin_that_leaves_the_configuration_while_nothing_runs_loses_nothing(meter: FlowMeter, has_file: bool) -> None:
+    meter.write_config("idle = 30000", {17: "reportAs = 3"})
+    if not has_file:
+        meter.spool.rmdir()
+    meter.start()
+    meter.wheels[17].turn(200)
+    if has_file:
+        wait_for(lambda: meter.names(".running"))
+    meter.wheels[17].turn(100)
+    meter.wait_for_status("300 pulses so far")
+    meter.kill()
+    if not has_file:
+        meter.spool.mkdir()
+    meter.write_config("idle = 30000", {18: "reportAs = 17"})
+    meter.start()
+    wait_for(lambda: [(pin, pulses) for pin, pulses, _, _ in meter.pours()] == [(3, 300)])
+    assert wait_for(lambda: os.listdir(meter.runtime) == [] and not meter.names(".running"))
+
+
 def test_a_bad_configuration_is_reported_and_the_old_one_stays(meter: FlowMeter) -> None:
     meter.start()
     meter.write_config("idle = 5")

@@ -40,8 +40,8 @@ class PinState:
 
     `pulses` and `noise` count from the request of the line, and never go back while it is held. `flow` is the one that
     runs, of the kind `kind`; `last` is the one that ended last. The others are for a restart: `pour_end_ns` is the end of
-    the last pour that can be topped up, `ts` is the Unix time of the start of `flow` in milliseconds, and `file` is the
-    name of its `.running` file.
+    the last pour that can be topped up, `ts` is the Unix time of the start of `flow` in milliseconds, `file` is the
+    name of its `.running` file, and `report_as` is the flow meter's number on the server: the pin may leave the configuration meanwhile.
     """
 
     pin: int
@@ -56,13 +56,14 @@ class PinState:
     ts: int | None = None
     file: str = ""
     unwritten: tuple[Unwritten, ...] = ()
+    report_as: int = 0
 
     def line(self) -> bytes:
         """The content of the file."""
         last = NONE if self.last is None else f"{self.last.kind.name},{self.last.cause.name},{_flow_text(self.last.flow)}"
         fields = [
             *(str(number) for number in (self.pin, self.boot_id, self.seqno, self.pulses, self.noise)),
-            self.kind.name, _flow_text(self.flow), last, _text(self.pour_end_ns), _text(self.ts), self.file or NONE,
+            self.kind.name, _flow_text(self.flow), last, _text(self.pour_end_ns), _text(self.ts), self.file or NONE, str(self.report_as),
         ]  # fmt: skip
         lines = [" ".join(fields)]
         for entry in self.unwritten:
@@ -75,10 +76,11 @@ class PinState:
         """The state that `line()` wrote. Raises StateError."""
         try:
             first, *others = content.decode("ascii").removesuffix("\n").split("\n")
-            pin, boot_id, seqno, pulses, noise, kind, flow, last, pour_end_ns, ts, file = first.split(" ")
+            pin, boot_id, seqno, pulses, noise, kind, flow, last, pour_end_ns, ts, file, report_as = first.split(" ")
             return cls(
                 int(pin), boot_id, int(seqno), int(pulses), int(noise), Kind[kind], _flow(flow), _ended(last),
                 _number(pour_end_ns), _number(ts), "" if file == NONE else file, tuple(_unwritten(line) for line in others),
+                int(report_as),
             )  # fmt: skip
         except (ValueError, KeyError, TypeError, CheckpointError) as error:
             raise StateError("the content is not the state of a pin") from error

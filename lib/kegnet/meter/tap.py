@@ -164,6 +164,7 @@ class Tap:
             self.config.pin, self._boot_id, snapshot.seqno or 0, self._session.pulses, self._session.noise,
             snapshot.kind, snapshot.flow, self.last, snapshot.pour_end_ns,
             ts if snapshot.flow is not None and snapshot.flow.start_ns == start_ns else None,
+            report_as=self.config.report_as,
         )  # fmt: skip
 
     def _count(self, events: list[Event]) -> list[Event]:
