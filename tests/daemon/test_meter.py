@@ -162,6 +162,22 @@ def test_a_leak_is_reported_at_once_and_not_sent(meter: FlowMeter) -> None:
     wait_for(lambda: not meter.names(""))
 
 
+def test_a_leak_that_comes_and_goes_does_not_fill_the_log(meter: FlowMeter) -> None:
+    meter.write_config("idle = 30000\nlongest = 90", {17: CALIBRATED})
+    meter.start()
+    start_ns = time.monotonic_ns() - 3600 * S
+    for minutes in range(0, 40, 2):
+        # A minute of 0.8 ml/s, and one of 1.1 ml/s.
+        meter.wheels[17].turn(50, start_ns + minutes * 60 * S, 1200 * MS)
+        meter.wheels[17].turn(75, start_ns + (minutes + 1) * 60 * S, 900 * MS)
+    meter.syslog.wait("a leak: ")
+    meter.wait_for_status("pin 17: idle")
+    assert stays(lambda: "pin 17: idle" in meter.status, 0.5)
+    assert 1 <= len(meter.syslog.lines("a leak: ")) <= 10
+    assert len(meter.syslog.lines("the leak of ")) <= 10
+    assert 1 <= len(meter.syslog.lines("a pour ran for 90 s")) <= 10
+
+
 def test_noise_is_reported_once_an_hour(meter: FlowMeter) -> None:
     meter.start()
     for _ in range(3):
