@@ -361,6 +361,19 @@ def test_a_spool_that_is_missing_is_waited_for(meter: FlowMeter) -> None:
     meter.syslog.wait("can be written again")
 
 
+def test_many_pours_of_an_earlier_start_on_a_slow_card_do_not_hold_the_others_up(meter: FlowMeter) -> None:
+    for ts in range(1793500000000, 1793500000000 + 250):
+        (meter.spool / f"17{ts}.running").write_text(f"17,200,300,{ts}\n")
+    (meter.spool / "1.running").write_text("")
+    meter.start("slow=0.02")
+    meter.wheels[17].turn(200)
+    meter.wait_for_status("pin 17: idle; today 1 pour", 5)
+    assert meter.names(".running")
+    wait_for(lambda: not meter.names("0.running"), 60)
+    wait_for(lambda: len(meter.pours()) == 251)
+    assert len(meter.syslog.lines("1.running in the spool is damaged")) == 1
+
+
 def test_a_reload_tries_the_spool_at_once(meter: FlowMeter) -> None:
     meter.spool.rmdir()
     meter.start()

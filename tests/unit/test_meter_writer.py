@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
@@ -177,6 +178,16 @@ def test_a_temporary_name_that_cannot_be_removed_holds_nothing_up(tmp_path: Path
     checkpoint(PourWriter(), directory, RUNNING)
     assert list(leftovers.running(directory, BOOT)) == [f"{NAME}.running"]
     assert names(complete(directory)) == [f"{NAME}.pour"]
+
+
+def test_completing_stops_in_time_and_goes_on_later(tmp_path: Path, directory: int) -> None:
+    for pin in range(3):
+        checkpoint(PourWriter(), directory, replace(RUNNING, pin=pin))
+    completed = Completed()
+    leftovers.complete(directory, CLOCK, (), completed, time.monotonic())
+    assert (completed.pours, completed.is_all, len(contents(tmp_path))) == ([], False, 3)
+    completed = complete(directory)
+    assert (len(completed.pours), completed.is_all) == (3, True)
 
 
 # What must never happen.

@@ -36,7 +36,7 @@ FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 60.0
 CLOCK_RETRY_S = 5.0
 """Interval at which a clock that is not set is read again while a pour waits for it."""
 ROUND_S = 1.0
-"""After this time the taps are read again, even if more pours are to be written."""
+"""After this time the taps and the signals are read again, even if more pours are to be written."""
 LAST_ROUND_S = 8.0
 """Limit for what is written after SIGTERM."""
 
@@ -65,6 +65,7 @@ class Recorder:
         self.states = StateFiles(runtime, self.writer)
         self._clock = clock
         self._to_complete = True
+        self._unreadable: set[str] = set()
         self.timeless = 0
         self._error = 0
         self._retry_s = FIRST_RETRY_S
@@ -144,6 +145,7 @@ class Recorder:
             )
         self.states.update_all()
         self.spool, self.problem, self._to_complete = spool, "", True
+        self._unreadable.clear()
         self._checkpoint_s = 0.0
         self._checkpointed.clear()
 
@@ -174,8 +176,10 @@ class Recorder:
             self._checkpoint(directory, tap)
             self._checkpoint_s = now_s + CHECKPOINT_S
         if self._to_complete or (self.timeless and clock):
-            leftovers.complete(directory, clock, self.writer.names, completed)
-            self._to_complete, self.timeless = False, completed.timeless
+            leftovers.complete(directory, clock, self.writer.names, completed, now_s + ROUND_S)
+            self._to_complete, self.timeless = not completed.is_all, completed.timeless
+            completed.unreadable = [name for name in completed.unreadable if name not in self._unreadable]
+            self._unreadable.update(completed.unreadable)
         self._clock_s = now_s + CLOCK_RETRY_S
 
     def _changed(self, taps: Iterable[Tap]) -> list[Tap]:
