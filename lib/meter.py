@@ -19,12 +19,12 @@ from kegnet.core.clock import poll_timeout_ms
 from kegnet.core.ini import ConfigError
 from kegnet.core.signals import Signals
 from kegnet.core.systemd import ServiceManager, received_descriptors
-from kegnet.meter import config, wall_clock
+from kegnet.meter import config, single, wall_clock
 from kegnet.meter.commands import arguments
 from kegnet.meter.config import PinConfig
 from kegnet.meter.lines import Lines
 from kegnet.meter.recorder import Recorder
-from kegnet.meter.report import Report, amount
+from kegnet.meter.report import Report
 from kegnet.meter.tap import Tap
 from kegnet.meter.wall_clock import WallClock
 
@@ -71,9 +71,7 @@ class Meter:
                 tap.begin()
                 self._recorder.save(tap)
         self._log_configuration("started")
-        for pin, tap in self._taps.items():
-            if tap.flow:
-                log.info("pin %d: goes on with %s of the %s that ran", pin, amount(tap.flow.pulses, tap.config), tap.kind.value)
+        self._report.log_resumed(self._taps)
 
     def run(self) -> int:
         """Works until SIGTERM or SIGINT. Returns the exit status."""
@@ -188,7 +186,9 @@ def run_daemon(path: Path) -> int:
     """Runs the daemon with the configuration at `path`. Returns the exit status."""
     syslog_handler.start(arguments.PROGRAM)
     try:
-        return Meter(path, Signals(), ServiceManager(), received_descriptors(), WallClock(wall_clock.boot_id())).run()
+        signals, service = Signals(), ServiceManager()
+        is_alone = single.wait(path, signals, service)
+        return Meter(path, signals, service, received_descriptors(), WallClock(wall_clock.boot_id())).run() if is_alone else os.EX_OK
     except ConfigError as error:
         log.error("%s", error)
         if not sys.stderr.isatty() and "JOURNAL_STREAM" not in os.environ:

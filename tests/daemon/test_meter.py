@@ -426,6 +426,33 @@ def test_a_read_only_spool_keeps_the_pours(meter: FlowMeter, disk: Path) -> None
     assert len(meter.syslog.lines("Read-only file system")) == 1
 
 
+def test_a_second_daemon_waits_for_the_end_of_the_first(make: Maker) -> None:
+    first, second = make(17), make(18)
+    first.write_config("idle = 2000")
+    second.config = first.config.parent / "other.conf"
+    second.write_config(f"idle = 300\nspool = {first.spool}")
+    first.start()
+    first.wheels[17].turn(200)
+    wait_for(lambda: first.names(".running"))
+    second.start(until="another kegnet-meter counts")
+    assert "this one waits" in second.wait_for_status("another kegnet-meter")
+    first.wheels[17].turn(200)
+    first.wait_for_all()
+    assert len(first.pours()) == 1
+    first.kill()
+    second.wheels[18].turn(200)
+    wait_for(lambda: first.sent() == 600)
+    assert second.stop() == 0
+
+
+def test_a_daemon_that_waits_for_another_can_be_stopped(make: Maker) -> None:
+    first, second = make(17), make(18)
+    second.config = first.config
+    first.start()
+    second.start(until="another kegnet-meter counts")
+    assert second.stop() == 0
+
+
 # The clock.
 
 

@@ -43,6 +43,12 @@ class Report:
 
     # The log.
 
+    def log_resumed(self, taps: dict[int, Tap]) -> None:
+        """Logs the flows of an earlier process that go on."""
+        for pin, tap in taps.items():
+            if tap.flow:
+                log.info("pin %d: goes on with %s of the %s that ran", pin, amount(tap.flow.pulses, tap.config), tap.kind.value)
+
     def log_events(self, tap: Tap, events: list[Event]) -> None:
         """Logs what is no pour: leaks, foam and the like, each at most 10 times an hour. Drips are logged once a day."""
         pin, config = tap.config.pin, tap.config
