@@ -54,7 +54,7 @@ class Meter:
 
     def _start(self) -> None:
         """Goes on with what an earlier process has left, and requests the lines."""
-        states = self._recorder.states.load(self._boot_id)
+        states = self._recorder.load()
         pins = {pin.pin for pin in self._config.pins}
         self._lines.release_others(pins)
         for pin in set(states) - pins:

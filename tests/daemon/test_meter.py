@@ -559,6 +559,24 @@ def test_another_spool_has_the_pour_that_runs(meter: FlowMeter) -> None:
     assert os.listdir(old) == []
 
 
+def test_another_spool_at_a_restart_has_the_pour_that_runs(meter: FlowMeter) -> None:
+    meter.write_config("idle = 2000")
+    meter.start()
+    meter.wheels[17].turn(200)
+    wait_for(lambda: meter.names(".running"))
+    meter.stop()
+    old = meter.spool
+    meter.spool = meter.folder / "another spool"
+    meter.spool.mkdir()
+    meter.write_config(f"idle = 2000\nspool = {meter.spool}")
+    meter.start(until="goes on with 200 pulses")
+    meter.wheels[17].turn(200)
+    meter.wait_for_all()
+    assert len(meter.pours()) == 1
+    # A checkpoint there would be sent, too, when that spool is used again.
+    assert os.listdir(old) == []
+
+
 # Lines and errors.
 
 

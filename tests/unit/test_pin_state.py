@@ -23,7 +23,7 @@ CHECKPOINTS = st.builds(Checkpoint, NUMBERS, FLOWS, NUMBERS, st.just(BOOT), NUMB
 STATES = st.builds(
     PinState, st.integers(0, 27), st.just(BOOT), NUMBERS, NUMBERS, NUMBERS, st.sampled_from(Kind), FLOWS | st.none(), ENDED | st.none(),
     NUMBERS | st.none(), NUMBERS | st.none(), NAMES, st.lists(st.builds(Unwritten, NAMES, CHECKPOINTS | st.none()), max_size=3).map(tuple),
-    NUMBERS,
+    NUMBERS, st.sampled_from(["", "/srv/a spool/-"]),
 )  # fmt: skip
 EXAMPLE = PinState(
     17, BOOT, 1586, 1586, 2, Kind.POUR, Flow(5, 9, 3, 0), Ended(Kind.DRIP, Cause.IDLE, Flow(1, 2, 2, 0)), ts=7, file="017.running"

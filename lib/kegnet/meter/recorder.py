@@ -25,6 +25,7 @@ from . import leftovers
 from .checkpoint import Checkpoint
 from .flow import Ended, Event, Flow, Kind
 from .leftovers import Completed
+from .state import PinState
 from .state_files import StateFiles
 from .tap import Tap
 from .wall_clock import WallClock
@@ -62,7 +63,7 @@ class Recorder:
         self.problem = ""
         self.spool = spool
         self.writer = PourWriter()
-        self.states = StateFiles(runtime, self.writer)
+        self.states = StateFiles(runtime, self.writer, spool)
         self._clock = clock
         self._to_complete = True
         self._unreadable: set[str] = set()
@@ -72,6 +73,14 @@ class Recorder:
         self._try_s = 0.0
         self._checkpoint_s = self._clock_s = 0.0
         self._checkpointed: dict[int, Flow] = {}
+
+    def load(self) -> dict[int, PinState]:
+        """The states that an earlier process of this boot has left, by pin. If its spool was another one, nothing of it stays there."""
+        states = self.states.load(self._clock.boot_id)
+        for old in {Path(state.spool) for state in states.values() if state.spool} - {self.spool}:
+            spool, self.spool = self.spool, old
+            self.move(spool)
+        return states
 
     def save(self, tap: Tap) -> None:
         """Writes the state of a tap."""
@@ -143,6 +152,7 @@ class Recorder:
             log.warning(
                 "%s: the unfinished pours in it cannot be removed (%s); they are sent twice if it is used again", self.spool, error.strerror
             )
+        self.states.spool = spool
         self.states.update_all()
         self.spool, self.problem, self._to_complete = spool, "", True
         self._unreadable.clear()

@@ -12,6 +12,7 @@ import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from .checkpoint import Checkpoint, CheckpointError
 from .flow import Cause, Ended, Flow, Kind
@@ -40,8 +41,9 @@ class PinState:
 
     `pulses` and `noise` count from the request of the line, and never go back while it is held. `flow` is the one that
     runs, of the kind `kind`; `last` is the one that ended last. The others are for a restart: `pour_end_ns` is the end of
-    the last pour that can be topped up, `ts` is the Unix time of the start of `flow` in milliseconds, `file` is the
-    name of its `.running` file, and `report_as` is the flow meter's number on the server: the pin may leave the configuration meanwhile.
+    the last pour that can be topped up, `ts` is the Unix time of the start of `flow` in milliseconds, and `file` is the
+    name of its `.running` file. `report_as` is the flow meter's number on the server, and `spool` is the directory of the
+    files: the configuration can have changed until then.
     """
 
     pin: int
@@ -57,13 +59,15 @@ class PinState:
     file: str = ""
     unwritten: tuple[Unwritten, ...] = ()
     report_as: int = 0
+    spool: str = ""
 
     def line(self) -> bytes:
         """The content of the file."""
         last = NONE if self.last is None else f"{self.last.kind.name},{self.last.cause.name},{_flow_text(self.last.flow)}"
         fields = [
             *(str(number) for number in (self.pin, self.boot_id, self.seqno, self.pulses, self.noise)),
-            self.kind.name, _flow_text(self.flow), last, _text(self.pour_end_ns), _text(self.ts), self.file or NONE, str(self.report_as),
+            self.kind.name, _flow_text(self.flow), last, _text(self.pour_end_ns), _text(self.ts), self.file or NONE,
+            str(self.report_as), quote(self.spool) or NONE,
         ]  # fmt: skip
         lines = [" ".join(fields)]
         for entry in self.unwritten:
@@ -76,11 +80,11 @@ class PinState:
         """The state that `line()` wrote. Raises StateError."""
         try:
             first, *others = content.decode("ascii").removesuffix("\n").split("\n")
-            pin, boot_id, seqno, pulses, noise, kind, flow, last, pour_end_ns, ts, file, report_as = first.split(" ")
+            pin, boot_id, seqno, pulses, noise, kind, flow, last, pour_end_ns, ts, file, report_as, spool = first.split(" ")
             return cls(
                 int(pin), boot_id, int(seqno), int(pulses), int(noise), Kind[kind], _flow(flow), _ended(last),
                 _number(pour_end_ns), _number(ts), "" if file == NONE else file, tuple(_unwritten(line) for line in others),
-                int(report_as),
+                int(report_as), "" if spool == NONE else unquote(spool),
             )  # fmt: skip
         except (ValueError, KeyError, TypeError, CheckpointError) as error:
             raise StateError("the content is not the state of a pin") from error

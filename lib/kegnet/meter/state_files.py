@@ -14,11 +14,12 @@ log = logging.getLogger(__name__)
 
 
 class StateFiles:
-    """The state files in `directory`; without a directory there are none."""
+    """The state files in `directory`; without a directory there are none. `spool` is where the writer's files are."""
 
-    def __init__(self, directory: Path | None, writer: PourWriter) -> None:
+    def __init__(self, directory: Path | None, writer: PourWriter, spool: Path) -> None:
         self._directory = directory
         self._writer = writer
+        self.spool = spool
         self._states: dict[int, PinState] = {}
         self._forgotten: set[int] = set()
         self._error = 0
@@ -68,7 +69,7 @@ class StateFiles:
             state.remove(self._directory, pin)
             return
         try:
-            state.write(self._directory, replace(self._states[pin], file=file, unwritten=unwritten))
+            state.write(self._directory, replace(self._states[pin], file=file, unwritten=unwritten, spool=str(self.spool)))
             self._error = 0
         except OSError as error:
             # An old state would count edges twice.
