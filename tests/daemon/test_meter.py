@@ -589,6 +589,16 @@ def test_a_line_that_cannot_be_had_does_not_stop_the_others(meter: FlowMeter) ->
     assert "pin 18: no GPIO chip in /dev; fix: " in meter.status
 
 
+def test_a_stream_that_never_ends_holds_nothing_up(make: Maker) -> None:
+    meter = make(17, 18)
+    with open("/dev/zero", "rb") as endless:
+        os.dup2(endless.fileno(), meter.wheels[18].read_end)
+    meter.start()
+    meter.wheels[17].turn(200)
+    wait_for(lambda: meter.sent() == 200)
+    assert meter.stop() == 0
+
+
 def test_a_line_that_breaks_ends_its_pour_and_is_reported(make: Maker) -> None:
     meter = make(17, 18)
     meter.start()
