@@ -20,7 +20,9 @@ from kegnet.meter import leftovers
 from kegnet.meter.checkpoint import LIMIT_BYTES, Checkpoint, CheckpointError, Clock
 from kegnet.meter.flow import Flow
 from kegnet.meter.leftovers import Completed
+from kegnet.meter.recorder import Recorder
 from kegnet.meter.state import Unwritten
+from kegnet.meter.wall_clock import WallClock
 from kegnet.meter.writer import UNWRITTEN_LIMIT, PourWriter
 
 S = 10**9
@@ -475,3 +477,17 @@ def test_memory_is_bounded_and_a_pour_without_room_is_reported() -> None:
     assert all(writer.end(PIN, ENDED) for _ in range(UNWRITTEN_LIMIT))
     assert not writer.end(PIN, ENDED)
     assert writer.unwritten == UNWRITTEN_LIMIT == 1000
+
+
+def test_a_spool_that_comes_and_goes_does_not_fill_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    spool = tmp_path / "spool"
+    recorder = Recorder(spool, None, WallClock(BOOT))
+    for now_s in range(0, 60, 2):
+        recorder.write([], now_s)
+        assert recorder.problem
+        spool.mkdir()
+        recorder.write([], now_s + 1)
+        assert not recorder.problem
+        spool.rmdir()
+    assert [caplog.text.count("cannot be written"), caplog.text.count("can be written again")] == [10, 10]

@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ..core.syslog_handler import HourlyLimit
 from . import leftovers
 from .checkpoint import Checkpoint
 from .flow import Ended, Event, Flow, Kind
@@ -68,7 +69,7 @@ class Recorder:
         self._to_complete = True
         self._unreadable: set[str] = set()
         self.timeless = 0
-        self._error = 0
+        self._limit = HourlyLimit()
         self._retry_s = FIRST_RETRY_S
         self._try_s = 0.0
         self._checkpoint_s = self._clock_s = 0.0
@@ -209,12 +210,11 @@ class Recorder:
         self.problem = f"spool {self.spool}: {error.strerror}"
         self._try_s = now_s + self._retry_s
         self._retry_s = min(2 * self._retry_s, LONGEST_RETRY_S)
-        if error.errno != self._error:
-            self._error = error.errno or 0
-            fix = _FIXES.get(self._error, "see the kernel's messages: journalctl --dmesg")
+        if self._limit.allows(self.problem, now_s):
+            fix = _FIXES.get(error.errno or 0, "see the kernel's messages: journalctl --dmesg")
             log.error("the spool %s cannot be written (%s); pours wait in memory; fix: %s", self.spool, error.strerror, fix)
 
     def _succeeded(self) -> None:
-        if self.problem:
+        if self.problem and self._limit.end():
             log.info("the spool %s can be written again", self.spool)
-        self.problem, self._error, self._retry_s, self._try_s = "", 0, FIRST_RETRY_S, 0.0
+        self.problem, self._retry_s, self._try_s = "", FIRST_RETRY_S, 0.0
