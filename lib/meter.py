@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 from kegnet import __version__
@@ -18,12 +19,12 @@ from kegnet.core.clock import poll_timeout_ms
 from kegnet.core.ini import ConfigError
 from kegnet.core.signals import Signals
 from kegnet.core.systemd import ServiceManager, received_descriptors
-from kegnet.meter import config, wall_clock
+from kegnet.meter import config, single, wall_clock
 from kegnet.meter.commands import arguments
 from kegnet.meter.config import PinConfig
 from kegnet.meter.lines import Lines
 from kegnet.meter.recorder import Recorder
-from kegnet.meter.report import Report, amount
+from kegnet.meter.report import Report
 from kegnet.meter.tap import Tap
 from kegnet.meter.wall_clock import WallClock
 
@@ -53,11 +54,12 @@ class Meter:
 
     def _start(self) -> None:
         """Goes on with what an earlier process has left, and requests the lines."""
-        states = self._recorder.states.load(self._boot_id)
+        states = self._recorder.load()
         pins = {pin.pin for pin in self._config.pins}
         self._lines.release_others(pins)
         for pin in set(states) - pins:
-            self._recorder.states.forget(pin)
+            gone = replace(self._config.pins[0], pin=pin, report_as=states[pin].report_as)
+            self._drop(Tap(gone, self._boot_id, states[pin]))
         for pin_config in self._config.pins:
             self._taps[pin_config.pin] = Tap(pin_config, self._boot_id, states.get(pin_config.pin))
         self._connect(time.monotonic())
@@ -69,9 +71,7 @@ class Meter:
                 tap.begin()
                 self._recorder.save(tap)
         self._log_configuration("started")
-        for pin, tap in self._taps.items():
-            if tap.flow:
-                log.info("pin %d: goes on with %s of the %s that ran", pin, amount(tap.flow.pulses, tap.config), tap.kind.value)
+        self._report.log_resumed(self._taps)
 
     def run(self) -> int:
         """Works until SIGTERM or SIGINT. Returns the exit status."""
@@ -85,7 +85,7 @@ class Meter:
         self._turn(is_last=True)
         self._report.end_day(self._taps, is_last=True)
         for pin, pour in self._recorder.writer.unwritten_pours:
-            log.error("pin %d: a pour is not in the spool; only a restart before the next boot can write it: %s", pin, pour.line().decode())
+            log.error("pin %d: a pour is not in the spool; only a restart before the next boot can write it: %s", pin, pour.text)
         log.info("stopped")
         return os.EX_OK
 
@@ -157,21 +157,23 @@ class Meter:
     def _configure(self, conf: config.MeterConfig) -> None:
         """Applies another configuration. The taps that stay keep their lines, and what they have counted."""
         wanted: dict[int, PinConfig] = {pin.pin: pin for pin in conf.pins}
-        now = time.monotonic()
         for pin in set(self._taps) - set(wanted):
-            tap = self._taps.pop(pin)
-            events = tap.finish(self._lines, time.monotonic_ns())
-            self._recorder.record(tap, events)
-            self._recorder.save(tap)
-            self._report.log_events(tap, events)
-            tap.release(self._lines)
-            self._recorder.states.forget(pin)
+            self._drop(self._taps.pop(pin))
         self._config = conf
         self._recorder.move(conf.spool)
         old = self._taps
         self._taps = {pin: old.get(pin) or Tap(wanted[pin], self._boot_id) for pin in wanted}
         for pin, tap in old.items():
-            tap.configure(wanted[pin], self._lines, now)
+            tap.configure(wanted[pin], self._lines, time.monotonic())
+
+    def _drop(self, tap: Tap) -> None:
+        """The pin is not in the configuration any more: ends the flow that runs, and gives the line back."""
+        events = tap.finish(self._lines, time.monotonic_ns())
+        self._recorder.record(tap, events)
+        self._recorder.save(tap)
+        self._report.log_events(tap, events)
+        tap.release(self._lines)
+        self._recorder.states.forget(tap.config.pin)
 
     def _log_configuration(self, event: str) -> None:
         for warning in self._config.warnings:
@@ -184,7 +186,9 @@ def run_daemon(path: Path) -> int:
     """Runs the daemon with the configuration at `path`. Returns the exit status."""
     syslog_handler.start(arguments.PROGRAM)
     try:
-        return Meter(path, Signals(), ServiceManager(), received_descriptors(), WallClock(wall_clock.boot_id())).run()
+        signals, service = Signals(), ServiceManager()
+        is_alone = single.wait(path, signals, service)
+        return Meter(path, signals, service, received_descriptors(), WallClock(wall_clock.boot_id())).run() if is_alone else os.EX_OK
     except ConfigError as error:
         log.error("%s", error)
         if not sys.stderr.isatty() and "JOURNAL_STREAM" not in os.environ:

@@ -161,6 +161,22 @@ def test_a_leak_is_reported_at_once_and_not_sent(meter: FlowMeter) -> None:
     wait_for(lambda: not meter.names(""))
 
 
+def test_a_leak_that_comes_and_goes_does_not_fill_the_log(meter: FlowMeter) -> None:
+    meter.write_config("idle = 30000\nlongest = 90", {17: CALIBRATED})
+    meter.start()
+    start_ns = time.monotonic_ns() - 3600 * S
+    for minutes in range(0, 40, 2):
+        # A minute of 0.8 ml/s, and one of 1.1 ml/s.
+        meter.wheels[17].turn(50, start_ns + minutes * 60 * S, 1200 * MS)
+        meter.wheels[17].turn(75, start_ns + (minutes + 1) * 60 * S, 900 * MS)
+    meter.syslog.wait("a leak: ")
+    meter.wait_for_status("pin 17: idle")
+    assert stays(lambda: "pin 17: idle" in meter.status, 0.5)
+    assert 1 <= len(meter.syslog.lines("a leak: ")) <= 10
+    assert len(meter.syslog.lines("the leak of ")) <= 10
+    assert 1 <= len(meter.syslog.lines("a pour ran for 90 s")) <= 10
+
+
 def test_noise_is_reported_once_an_hour(meter: FlowMeter) -> None:
     meter.start()
     for _ in range(3):
@@ -344,6 +360,30 @@ def test_a_spool_that_is_missing_is_waited_for(meter: FlowMeter) -> None:
     meter.syslog.wait("can be written again")
 
 
+def test_many_pours_of_an_earlier_start_on_a_slow_card_do_not_hold_the_others_up(meter: FlowMeter) -> None:
+    for ts in range(1793500000000, 1793500000000 + 250):
+        (meter.spool / f"17{ts}.running").write_text(f"17,200,300,{ts}\n")
+    (meter.spool / "1.running").write_text("")
+    meter.start("slow=0.02")
+    meter.wheels[17].turn(200)
+    meter.wait_for_status("pin 17: idle; today 1 pour", 5)
+    assert meter.names(".running")
+    wait_for(lambda: not meter.names("0.running"), 60)
+    wait_for(lambda: len(meter.pours()) == 251)
+    assert len(meter.syslog.lines("1.running in the spool is damaged")) == 1
+
+
+def test_a_reload_tries_the_spool_at_once(meter: FlowMeter) -> None:
+    meter.spool.rmdir()
+    meter.start()
+    meter.wheels[17].turn(200)
+    # The tries are 1, 3 and 7 s after the first; the next would be at 15 s.
+    time.sleep(8)
+    meter.spool.mkdir()
+    meter.signal(signal.SIGHUP)
+    meter.wait_for_all(3)
+
+
 def test_a_spool_that_was_replaced_has_the_next_pour(meter: FlowMeter) -> None:
     meter.start()
     meter.wheels[17].turn(200)
@@ -383,6 +423,33 @@ def test_a_read_only_spool_keeps_the_pours(meter: FlowMeter, disk: Path) -> None
     subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
     meter.wait_for_all(70)
     assert len(meter.syslog.lines("Read-only file system")) == 1
+
+
+def test_a_second_daemon_waits_for_the_end_of_the_first(make: Maker) -> None:
+    first, second = make(17), make(18)
+    first.write_config("idle = 2000")
+    second.config = first.config.parent / "other.conf"
+    second.write_config(f"idle = 300\nspool = {first.spool}")
+    first.start()
+    first.wheels[17].turn(200)
+    wait_for(lambda: first.names(".running"))
+    second.start(until="another kegnet-meter counts")
+    assert "this one waits" in second.wait_for_status("another kegnet-meter")
+    first.wheels[17].turn(200)
+    first.wait_for_all()
+    assert len(first.pours()) == 1
+    first.kill()
+    second.wheels[18].turn(200)
+    wait_for(lambda: first.sent() == 600)
+    assert second.stop() == 0
+
+
+def test_a_daemon_that_waits_for_another_can_be_stopped(make: Maker) -> None:
+    first, second = make(17), make(18)
+    second.config = first.config
+    first.start()
+    second.start(until="another kegnet-meter counts")
+    assert second.stop() == 0
 
 
 # The clock.
@@ -448,6 +515,26 @@ def test_a_pin_that_leaves_the_configuration_ends_its_pour(make: Maker) -> None:
     meter.wait_for_status("pin 19: no GPIO chip in /dev")
 
 
+@pytest.mark.parametrize("has_file", [True, False], ids=["checkpoint", "no checkpoint"])
+def test_a_pin_that_leaves_the_configuration_while_nothing_runs_loses_nothing(meter: FlowMeter, has_file: bool) -> None:
+    meter.write_config("idle = 30000", {17: "reportAs = 3"})
+    if not has_file:
+        meter.spool.rmdir()
+    meter.start()
+    meter.wheels[17].turn(200)
+    if has_file:
+        wait_for(lambda: meter.names(".running"))
+    meter.wheels[17].turn(100)
+    meter.wait_for_status("300 pulses so far")
+    meter.kill()
+    if not has_file:
+        meter.spool.mkdir()
+    meter.write_config("idle = 30000", {18: "reportAs = 17"})
+    meter.start()
+    wait_for(lambda: [(pin, pulses) for pin, pulses, _, _ in meter.pours()] == [(3, 300)])
+    assert wait_for(lambda: os.listdir(meter.runtime) == [] and not meter.names(".running"))
+
+
 def test_a_bad_configuration_is_reported_and_the_old_one_stays(meter: FlowMeter) -> None:
     meter.start()
     meter.write_config("idle = 5")
@@ -471,6 +558,24 @@ def test_another_spool_has_the_pour_that_runs(meter: FlowMeter) -> None:
     assert os.listdir(old) == []
 
 
+def test_another_spool_at_a_restart_has_the_pour_that_runs(meter: FlowMeter) -> None:
+    meter.write_config("idle = 2000")
+    meter.start()
+    meter.wheels[17].turn(200)
+    wait_for(lambda: meter.names(".running"))
+    meter.stop()
+    old = meter.spool
+    meter.spool = meter.folder / "another spool"
+    meter.spool.mkdir()
+    meter.write_config(f"idle = 2000\nspool = {meter.spool}")
+    meter.start(until="goes on with 200 pulses")
+    meter.wheels[17].turn(200)
+    meter.wait_for_all()
+    assert len(meter.pours()) == 1
+    # A checkpoint there would be sent, too, when that spool is used again.
+    assert os.listdir(old) == []
+
+
 # Lines and errors.
 
 
@@ -481,6 +586,16 @@ def test_a_line_that_cannot_be_had_does_not_stop_the_others(meter: FlowMeter) ->
     meter.wait_for_all()
     assert "fix: run it on a Raspberry Pi" in meter.syslog.wait("pin 18: no GPIO chip")
     assert "pin 18: no GPIO chip in /dev; fix: " in meter.status
+
+
+def test_a_stream_that_never_ends_holds_nothing_up(make: Maker) -> None:
+    meter = make(17, 18)
+    with open("/dev/zero", "rb") as endless:
+        os.dup2(endless.fileno(), meter.wheels[18].read_end)
+    meter.start()
+    meter.wheels[17].turn(200)
+    wait_for(lambda: meter.sent() == 200)
+    assert meter.stop() == 0
 
 
 def test_a_line_that_breaks_ends_its_pour_and_is_reported(make: Maker) -> None:

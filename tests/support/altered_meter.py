@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Runs lib/meter.py in surroundings that a test cannot make: another release date, another boot, or a kill at one system call.
+"""Runs lib/meter.py in surroundings that a test cannot make: another release date, another boot, a slow disk, or a kill at one system call.
 
-usage: altered_meter.py [release=UNIX_S] [settled=S] [synchronised=PATH] [kill=NUMBER] [count=PATH] -- WORDS OF THE COMMAND LINE
+usage: altered_meter.py [release=UNIX_S] [settled=S] [synchronised=PATH] [slow=S] [kill=NUMBER] [count=PATH] -- WORDS OF THE COMMAND LINE
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,17 @@ class Killer:
         return function
 
 
+def slow_down(delay_s: float) -> None:
+    """Makes each fsync(2) take so much longer."""
+    real = os.fsync
+
+    def fsync(fd: Any) -> None:
+        time.sleep(delay_s)
+        real(fd)
+
+    os.fsync = fsync
+
+
 def main() -> None:
     """Alters what the words say, and runs the daemon."""
     end = sys.argv.index("--")
@@ -55,6 +67,8 @@ def main() -> None:
     if path := words.get("synchronised"):
         # The default of an argument was evaluated when the module was imported.
         WallClock.__init__.__defaults__ = (Path(path),)
+    if delay_s := float(words.get("slow", "0")):
+        slow_down(delay_s)
     if "kill" in words or "count" in words:
         Killer(int(words["kill"]) if "kill" in words else None, words.get("count"))
     sys.argv = ["kegnet-meter", *sys.argv[end + 1 :]]

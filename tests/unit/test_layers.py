@@ -41,7 +41,7 @@ LAYERS = (
     ("meter.writer", "meter.leftovers"),
     ("meter.lines", "meter.pour_session", "meter.state", "meter.wall_clock", "meter.files"),
     ("meter.gpio", "meter.checkpoint"),
-    ("meter.config", "meter.flow", "meter.gpio_line"),
+    ("meter.config", "meter.flow", "meter.gpio_line", "meter.single"),
     ("meter.gpio_uapi",),
     ("core",),
 )
@@ -53,7 +53,7 @@ ONLY_IN = {
     "M2Crypto": ("kegnet/core/signing.py",),
     "syslog": ("kegnet/core/syslog_handler.py",),
     "configparser": ("kegnet/core/ini.py",),
-    "fcntl": ("kegnet/client/spool/directory.py", "kegnet/meter/gpio.py", "kegnet/meter/gpio_line.py"),
+    "fcntl": ("kegnet/client/spool/directory.py", "kegnet/meter/gpio.py", "kegnet/meter/gpio_line.py", "kegnet/meter/single.py"),
 }
 FILES = sorted(
     [*(path for folder in ("core", "client", "meter") for path in (KEGNET / folder).rglob("*.py")), LIB / "client.py", LIB / "meter.py"]

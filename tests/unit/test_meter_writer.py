@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
@@ -19,7 +20,9 @@ from kegnet.meter import leftovers
 from kegnet.meter.checkpoint import LIMIT_BYTES, Checkpoint, CheckpointError, Clock
 from kegnet.meter.flow import Flow
 from kegnet.meter.leftovers import Completed
+from kegnet.meter.recorder import Recorder
 from kegnet.meter.state import Unwritten
+from kegnet.meter.wall_clock import WallClock
 from kegnet.meter.writer import UNWRITTEN_LIMIT, PourWriter
 
 S = 10**9
@@ -170,6 +173,23 @@ def test_the_next_start_removes_temporary_files(tmp_path: Path, directory: int) 
     (tmp_path / "others.running.tmp").write_text("")
     complete(directory)
     assert set(contents(tmp_path)) == {"others.running.tmp"}
+
+
+def test_a_temporary_name_that_cannot_be_removed_holds_nothing_up(tmp_path: Path, directory: int) -> None:
+    (tmp_path / "01.running.tmp").mkdir()
+    checkpoint(PourWriter(), directory, RUNNING)
+    assert list(leftovers.running(directory, BOOT)) == [f"{NAME}.running"]
+    assert names(complete(directory)) == [f"{NAME}.pour"]
+
+
+def test_completing_stops_in_time_and_goes_on_later(tmp_path: Path, directory: int) -> None:
+    for pin in range(3):
+        checkpoint(PourWriter(), directory, replace(RUNNING, pin=pin))
+    completed = Completed()
+    leftovers.complete(directory, CLOCK, (), completed, time.monotonic())
+    assert (completed.pours, completed.is_all, len(contents(tmp_path))) == ([], False, 3)
+    completed = complete(directory)
+    assert (len(completed.pours), completed.is_all) == (3, True)
 
 
 # What must never happen.
@@ -457,3 +477,17 @@ def test_memory_is_bounded_and_a_pour_without_room_is_reported() -> None:
     assert all(writer.end(PIN, ENDED) for _ in range(UNWRITTEN_LIMIT))
     assert not writer.end(PIN, ENDED)
     assert writer.unwritten == UNWRITTEN_LIMIT == 1000
+
+
+def test_a_spool_that_comes_and_goes_does_not_fill_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    spool = tmp_path / "spool"
+    recorder = Recorder(spool, None, WallClock(BOOT))
+    for now_s in range(0, 60, 2):
+        recorder.write([], now_s)
+        assert recorder.problem
+        spool.mkdir()
+        recorder.write([], now_s + 1)
+        assert not recorder.problem
+        spool.rmdir()
+    assert [caplog.text.count("cannot be written"), caplog.text.count("can be written again")] == [10, 10]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import resource
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ CHECKPOINTS = st.builds(Checkpoint, NUMBERS, FLOWS, NUMBERS, st.just(BOOT), NUMB
 STATES = st.builds(
     PinState, st.integers(0, 27), st.just(BOOT), NUMBERS, NUMBERS, NUMBERS, st.sampled_from(Kind), FLOWS | st.none(), ENDED | st.none(),
     NUMBERS | st.none(), NUMBERS | st.none(), NAMES, st.lists(st.builds(Unwritten, NAMES, CHECKPOINTS | st.none()), max_size=3).map(tuple),
+    NUMBERS, st.sampled_from(["", "/srv/a spool/-"]),
 )  # fmt: skip
 EXAMPLE = PinState(
     17, BOOT, 1586, 1586, 2, Kind.POUR, Flow(5, 9, 3, 0), Ended(Kind.DRIP, Cause.IDLE, Flow(1, 2, 2, 0)), ts=7, file="017.running"
@@ -49,3 +52,17 @@ def test_the_file_is_replaced_and_removed(tmp_path: Path) -> None:
     state.remove(tmp_path, 17)
     state.remove(tmp_path, 17)
     assert state.read(tmp_path, 17) is None
+
+
+def test_a_state_that_was_written_in_part_is_not_used(tmp_path: Path) -> None:
+    state.write(tmp_path, EXAMPLE)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, limits[1]))
+    try:
+        with pytest.raises(OSError, match="No space left on device") as raised:
+            state.write(tmp_path, EXAMPLE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    # The number keeps the same error from being logged at each save.
+    assert raised.value.errno == errno.ENOSPC
+    assert state.read(tmp_path, 17) == EXAMPLE

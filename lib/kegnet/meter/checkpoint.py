@@ -60,11 +60,16 @@ class Checkpoint:
         return cls(pin, Flow(*flow), seqno, boot_id.decode("ascii"), int(ts) if ts else None, state == b"finished")
 
     def line(self) -> bytes:
-        """The content of the `.running` file: `state,boot,pin,seqno,start_ns,end_ns,pulses,lost,ts`."""
+        """The content of the `.running` file."""
+        return f"{self.text}\n".encode("ascii")
+
+    @property
+    def text(self) -> str:
+        """The line: `state,boot,pin,seqno,start_ns,end_ns,pulses,lost,ts`."""
         flow = self.flow
         state = "finished" if self.has_ended else "pouring"
         numbers = f"{self.pin},{self.seqno},{flow.start_ns},{flow.end_ns},{flow.pulses},{flow.lost}"
-        return f"{state},{self.boot_id},{numbers},{'' if self.ts is None else self.ts}\n".encode("ascii")
+        return f"{state},{self.boot_id},{numbers},{'' if self.ts is None else self.ts}"
 
     def pour(self, clock: Clock | None) -> Pour | None:
         """The pour, with its Unix time computed back if it was not known; None as long as there is no clock for that.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -19,12 +20,14 @@ _OURS = re.compile(r"[0-9]+(\.[0-9]+)?\.running(\.tmp)?")
 class Completed:
     """What `complete()` found.
 
-    `pours` are the `.pour` files that it made, `unreadable` are names, and `timeless` is how many wait for the clock.
+    `pours` are the `.pour` files that it made, `unreadable` are names, and `timeless` is how many wait for the clock. If `is_all` is
+    False, there was no time for the others.
     """
 
     pours: list[tuple[str, Pour]] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     timeless: int = 0
+    is_all: bool = True
 
 
 def running(directory: int, boot_id: str) -> dict[str, Checkpoint]:
@@ -38,10 +41,11 @@ def running(directory: int, boot_id: str) -> dict[str, Checkpoint]:
     return found
 
 
-def complete(directory: int, clock: Clock | None, held: Collection[str], completed: Completed) -> None:
+def complete(directory: int, clock: Clock | None, held: Collection[str], completed: Completed, end_s: float = float("inf")) -> None:
     """Makes a `.pour` of each `.running` file that is not `held`, as far as its time is known. Raises OSError.
 
-    Adds what was done to `completed`. This is for the start, and for the moment when the clock has been set.
+    Adds what was done to `completed`. This is for the start, and for the moment when the clock has been set. It stops at `end_s`, in
+    monotonic seconds: a card can take minutes for the pours of a long time without a clock.
     """
     for name in _left(directory, held):
         try:
@@ -52,6 +56,9 @@ def complete(directory: int, clock: Clock | None, held: Collection[str], complet
         if pour is None:
             completed.timeless += 1
             continue
+        if time.monotonic() >= end_s:
+            completed.is_all = False
+            return
         files.replace(directory, name, pour.line())
         completed.pours.append((files.publish(directory, name, f"{pour.pin}{pour.ts}"), pour))
         os.fsync(directory)
@@ -62,7 +69,9 @@ def _left(directory: int, held: Collection[str]) -> list[str]:
     names = sorted(name for name in os.listdir(directory) if _OURS.fullmatch(name))
     for name in names:
         if name.endswith(files.TEMPORARY):
-            os.unlink(name, dir_fd=directory)
+            # What cannot be removed, such as a directory of that name, must not keep the others waiting.
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=directory)
     return [name for name in names if not name.endswith(files.TEMPORARY) and name not in held]
 
 

@@ -21,10 +21,12 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ..core.syslog_handler import HourlyLimit
 from . import leftovers
 from .checkpoint import Checkpoint
 from .flow import Ended, Event, Flow, Kind
 from .leftovers import Completed
+from .state import PinState
 from .state_files import StateFiles
 from .tap import Tap
 from .wall_clock import WallClock
@@ -36,7 +38,7 @@ FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 60.0
 CLOCK_RETRY_S = 5.0
 """Interval at which a clock that is not set is read again while a pour waits for it."""
 ROUND_S = 1.0
-"""After this time the taps are read again, even if more pours are to be written."""
+"""After this time the taps and the signals are read again, even if more pours are to be written."""
 LAST_ROUND_S = 8.0
 """Limit for what is written after SIGTERM."""
 
@@ -62,15 +64,24 @@ class Recorder:
         self.problem = ""
         self.spool = spool
         self.writer = PourWriter()
-        self.states = StateFiles(runtime, self.writer)
+        self.states = StateFiles(runtime, self.writer, spool)
         self._clock = clock
         self._to_complete = True
+        self._unreadable: set[str] = set()
         self.timeless = 0
-        self._error = 0
+        self._limit = HourlyLimit()
         self._retry_s = FIRST_RETRY_S
         self._try_s = 0.0
         self._checkpoint_s = self._clock_s = 0.0
         self._checkpointed: dict[int, Flow] = {}
+
+    def load(self) -> dict[int, PinState]:
+        """The states that an earlier process of this boot has left, by pin. If its spool was another one, nothing of it stays there."""
+        states = self.states.load(self._clock.boot_id)
+        for old in {Path(state.spool) for state in states.values() if state.spool} - {self.spool}:
+            spool, self.spool = self.spool, old
+            self.move(spool)
+        return states
 
     def save(self, tap: Tap) -> None:
         """Writes the state of a tap."""
@@ -87,9 +98,7 @@ class Recorder:
                 continue
             checkpoint = tap.checkpoint(event.flow, self._clock.read())
             if not self.writer.end(pin, checkpoint):
-                log.error(
-                    "pin %d: a pour is lost, because the spool cannot be written and memory is full: %s", pin, checkpoint.line().decode()
-                )
+                log.error("pin %d: a pour is lost, because the spool cannot be written and memory is full: %s", pin, checkpoint.text)
 
     def due_s(self, taps: Iterable[Tap]) -> float:
         """When to call `write()`, in monotonic seconds."""
@@ -133,7 +142,8 @@ class Recorder:
         return resumed
 
     def move(self, spool: Path) -> None:
-        """Another spool from now on. What is not a pour yet goes there."""
+        """The spool of a configuration that was read again. What is not a pour yet goes there, and nothing waits any longer."""
+        self._try_s, self._retry_s = 0.0, FIRST_RETRY_S
         if spool == self.spool:
             return
         try:
@@ -143,9 +153,11 @@ class Recorder:
             log.warning(
                 "%s: the unfinished pours in it cannot be removed (%s); they are sent twice if it is used again", self.spool, error.strerror
             )
+        self.states.spool = spool
         self.states.update_all()
         self.spool, self.problem, self._to_complete = spool, "", True
-        self._try_s = self._checkpoint_s = 0.0
+        self._unreadable.clear()
+        self._checkpoint_s = 0.0
         self._checkpointed.clear()
 
     @contextlib.contextmanager
@@ -175,8 +187,10 @@ class Recorder:
             self._checkpoint(directory, tap)
             self._checkpoint_s = now_s + CHECKPOINT_S
         if self._to_complete or (self.timeless and clock):
-            leftovers.complete(directory, clock, self.writer.names, completed)
-            self._to_complete, self.timeless = False, completed.timeless
+            leftovers.complete(directory, clock, self.writer.names, completed, now_s + ROUND_S)
+            self._to_complete, self.timeless = not completed.is_all, completed.timeless
+            completed.unreadable = [name for name in completed.unreadable if name not in self._unreadable]
+            self._unreadable.update(completed.unreadable)
         self._clock_s = now_s + CLOCK_RETRY_S
 
     def _changed(self, taps: Iterable[Tap]) -> list[Tap]:
@@ -196,12 +210,11 @@ class Recorder:
         self.problem = f"spool {self.spool}: {error.strerror}"
         self._try_s = now_s + self._retry_s
         self._retry_s = min(2 * self._retry_s, LONGEST_RETRY_S)
-        if error.errno != self._error:
-            self._error = error.errno or 0
-            fix = _FIXES.get(self._error, "see the kernel's messages: journalctl --dmesg")
+        if self._limit.allows(self.problem, now_s):
+            fix = _FIXES.get(error.errno or 0, "see the kernel's messages: journalctl --dmesg")
             log.error("the spool %s cannot be written (%s); pours wait in memory; fix: %s", self.spool, error.strerror, fix)
 
     def _succeeded(self) -> None:
-        if self.problem:
+        if self.problem and self._limit.end():
             log.info("the spool %s can be written again", self.spool)
-        self.problem, self._error, self._retry_s, self._try_s = "", 0, FIRST_RETRY_S, 0.0
+        self.problem, self._retry_s, self._try_s = "", FIRST_RETRY_S, 0.0

@@ -38,14 +38,26 @@ class Report:
         self._date = _date()
         self._noise_limits: dict[int, HourlyLimit] = {}
         self._noise: dict[int, int] = {}
+        self._event_limits: dict[tuple[int, type[Event], Kind], HourlyLimit] = {}
         self._problems: dict[int, str] = {}
 
     # The log.
 
+    def log_resumed(self, taps: dict[int, Tap]) -> None:
+        """Logs the flows of an earlier process that go on."""
+        for pin, tap in taps.items():
+            if tap.flow:
+                log.info("pin %d: goes on with %s of the %s that ran", pin, amount(tap.flow.pulses, tap.config), tap.kind.value)
+
     def log_events(self, tap: Tap, events: list[Event]) -> None:
-        """Logs what is no pour: leaks, foam and the like. Drips are logged once a day."""
+        """Logs what is no pour: leaks, foam and the like, each at most 10 times an hour. Drips are logged once a day."""
         pin, config = tap.config.pin, tap.config
         for event in events:
+            what = (pin, type(event), event.kind)
+            if isinstance(event, Ended) and event.kind in (Kind.POUR, Kind.DRIP) and event.cause is not Cause.LONGEST:
+                continue
+            if not self._event_limits.setdefault(what, HourlyLimit()).allows(f"{event.flow}", time.monotonic()):
+                continue
             size = amount(event.flow.pulses, config)
             if isinstance(event, Detected) and event.kind is Kind.FOAM:
                 log.warning(
@@ -55,7 +67,7 @@ class Report:
                 log.warning("pin %d: a leak: %s in the last minute; it is not sent; fix: close the tap, look for drops", pin, size)
             elif event.kind in (Kind.FOAM, Kind.LEAK):
                 log.info("pin %d: the %s of %s, %.1f s has ended; it is not sent", pin, event.kind.value, size, _seconds(event.flow))
-            elif event.cause is Cause.LONGEST:
+            else:
                 log.warning("pin %d: a pour ran for %d s: it is closed, and the next begins; is the tap open?", pin, config.longest_s)
 
     def log_written(self, taps: dict[int, Tap], written: list[Written], completed: Completed) -> None:

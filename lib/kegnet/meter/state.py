@@ -8,9 +8,11 @@ memory: no reboot leaves it, and it needs no fsync.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from .checkpoint import Checkpoint, CheckpointError
 from .flow import Cause, Ended, Flow, Kind
@@ -40,7 +42,8 @@ class PinState:
     `pulses` and `noise` count from the request of the line, and never go back while it is held. `flow` is the one that
     runs, of the kind `kind`; `last` is the one that ended last. The others are for a restart: `pour_end_ns` is the end of
     the last pour that can be topped up, `ts` is the Unix time of the start of `flow` in milliseconds, and `file` is the
-    name of its `.running` file.
+    name of its `.running` file. `report_as` is the flow meter's number on the server, and `spool` is the directory of the
+    files: the configuration can have changed until then.
     """
 
     pin: int
@@ -55,6 +58,8 @@ class PinState:
     ts: int | None = None
     file: str = ""
     unwritten: tuple[Unwritten, ...] = ()
+    report_as: int = 0
+    spool: str = ""
 
     def line(self) -> bytes:
         """The content of the file."""
@@ -62,10 +67,11 @@ class PinState:
         fields = [
             *(str(number) for number in (self.pin, self.boot_id, self.seqno, self.pulses, self.noise)),
             self.kind.name, _flow_text(self.flow), last, _text(self.pour_end_ns), _text(self.ts), self.file or NONE,
+            str(self.report_as), quote(self.spool) or NONE,
         ]  # fmt: skip
         lines = [" ".join(fields)]
         for entry in self.unwritten:
-            content = NONE if entry.checkpoint is None else entry.checkpoint.line().decode("ascii").rstrip("\n")
+            content = NONE if entry.checkpoint is None else entry.checkpoint.text
             lines.append(f"{entry.name or NONE} {content}")
         return ("\n".join(lines) + "\n").encode("ascii")
 
@@ -74,10 +80,11 @@ class PinState:
         """The state that `line()` wrote. Raises StateError."""
         try:
             first, *others = content.decode("ascii").removesuffix("\n").split("\n")
-            pin, boot_id, seqno, pulses, noise, kind, flow, last, pour_end_ns, ts, file = first.split(" ")
+            pin, boot_id, seqno, pulses, noise, kind, flow, last, pour_end_ns, ts, file, report_as, spool = first.split(" ")
             return cls(
                 int(pin), boot_id, int(seqno), int(pulses), int(noise), Kind[kind], _flow(flow), _ended(last),
                 _number(pour_end_ns), _number(ts), "" if file == NONE else file, tuple(_unwritten(line) for line in others),
+                int(report_as), "" if spool == NONE else unquote(spool),
             )  # fmt: skip
         except (ValueError, KeyError, TypeError, CheckpointError) as error:
             raise StateError("the content is not the state of a pin") from error
@@ -104,7 +111,8 @@ def write(directory: Path, state: PinState) -> None:
     try:
         content = state.line()
         if os.write(descriptor, content) != len(content):
-            raise OSError("the file was written in part")
+            # write(2) writes a part where the file system is full after it.
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(descriptor)
     os.rename(temporary, file)

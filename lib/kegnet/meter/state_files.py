@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import replace
 from pathlib import Path
 
+from ..core.syslog_handler import HourlyLimit
 from . import state
 from .state import PinState, StateError
 from .writer import PourWriter
@@ -14,14 +16,15 @@ log = logging.getLogger(__name__)
 
 
 class StateFiles:
-    """The state files in `directory`; without a directory there are none."""
+    """The state files in `directory`; without a directory there are none. `spool` is where the writer's files are."""
 
-    def __init__(self, directory: Path | None, writer: PourWriter) -> None:
+    def __init__(self, directory: Path | None, writer: PourWriter, spool: Path) -> None:
         self._directory = directory
         self._writer = writer
+        self.spool = spool
         self._states: dict[int, PinState] = {}
         self._forgotten: set[int] = set()
-        self._error = 0
+        self._limit = HourlyLimit()
 
     def load(self, boot_id: str) -> dict[int, PinState]:
         """The states that an earlier process of this boot has left, by pin. The writer goes on with their pours."""
@@ -68,11 +71,10 @@ class StateFiles:
             state.remove(self._directory, pin)
             return
         try:
-            state.write(self._directory, replace(self._states[pin], file=file, unwritten=unwritten))
-            self._error = 0
+            state.write(self._directory, replace(self._states[pin], file=file, unwritten=unwritten, spool=str(self.spool)))
+            self._limit.end()
         except OSError as error:
             # An old state would count edges twice.
             state.remove(self._directory, pin)
-            if error.errno != self._error:
-                self._error = error.errno or 0
+            if self._limit.allows(f"{error.strerror}", time.monotonic()):
                 log.error("%s cannot be written (%s): a kill now would lose up to 2 s of a pour", self._directory, error.strerror)

@@ -14,6 +14,8 @@ from .state import PinState
 
 RETRY_S = 60.0
 """Interval at which a line that cannot be had is requested again."""
+READS = 64
+"""The most reads of a line at a time. The kernel's queue has room for one; the writer of a stream can be faster than this process."""
 
 
 @dataclass
@@ -112,16 +114,22 @@ class Tap:
         self.retry_s = 0.0
 
     def read(self, lines: Lines, now_ns: int) -> list[Event] | None:
-        """Counts the edges until `now_ns`, and ends a flow that is over then. None if nothing has happened."""
+        """Counts the edges until `now_ns`, at most `READS` reads, and ends a flow that is over. None if nothing has happened."""
         events: list[Event] = []
         has_changed = False
         try:
-            while self._line is not None and (edges := self._line.read_edges()):
+            for _ in range(READS):
+                edges = [] if self._line is None else self._line.read_edges()
+                if not edges:
+                    break
                 has_changed = True
                 for edge in edges:
                     events += self._session.edge(edge.timestamp_ns, edge.line_seqno)
                 if edges[-1].timestamp_ns >= now_ns:
                     break
+            else:
+                # The edges that wait may continue the flow.
+                now_ns = edges[-1].timestamp_ns
         except GpioError as error:
             has_changed = True
             self._break(lines, error, now_ns / 1e9)
@@ -164,6 +172,7 @@ class Tap:
             self.config.pin, self._boot_id, snapshot.seqno or 0, self._session.pulses, self._session.noise,
             snapshot.kind, snapshot.flow, self.last, snapshot.pour_end_ns,
             ts if snapshot.flow is not None and snapshot.flow.start_ns == start_ns else None,
+            report_as=self.config.report_as,
         )  # fmt: skip
 
     def _count(self, events: list[Event]) -> list[Event]:
