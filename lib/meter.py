@@ -39,8 +39,7 @@ class Meter:
 
     def __init__(self, path: Path, signals: Signals, service: ServiceManager, received: list[tuple[str, int]], clock: WallClock) -> None:
         """`received` are the descriptors from the service manager. Raises ConfigError if the configuration cannot be used."""
-        conf = config.load(path)
-        self._config = conf
+        self._config = conf = config.load(path)
         self._signals = signals
         self._service = service
         self._lines = Lines(service, received)

@@ -31,10 +31,10 @@ def wait(config: Path, signals: Signals, service: ServiceManager) -> bool:
     except OSError:
         # Reading the configuration tells what is wrong.
         return True
-    is_told = False
+    is_logged = False
     while not _lock(directory):
-        if not is_told:
-            is_told = True
+        if not is_logged:
+            is_logged = True
             problem = f"another kegnet-meter counts with a configuration in {config.absolute().parent}; this one waits for its end"
             log.error("%s; fix: end one of them; kegnet-meter --watch shows what the other one counts", problem)
             service.ready()
