@@ -17,6 +17,12 @@ settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Here, because pytest reads the other conftest files after the command line if more than one directory is named."""
+    parser.addoption("--pours", type=int, default=200, help="how many pours go from edge to database (%(default)s)")
+    parser.addoption("--pulses", type=int, default=10_000, help="how many pulses two flow meters make at once (%(default)s)")
+
+
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("run")

@@ -16,10 +16,6 @@ from selenium.webdriver.chrome.service import Service
 from support.wait import wait_for
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--pours", type=int, default=200, help="how many pours go from edge to database (%(default)s)")
-
-
 def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))

@@ -52,10 +52,6 @@ class PulseTable:
 TABLE = PulseTable()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--pulses", type=int, default=10_000, help="how many pulses two flow meters make at once (%(default)s)")
-
-
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     TABLE.add(report)
 
