@@ -46,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--interrupts", type=int, default=40, help="at how many instructions each kind of request is interrupted (%(default)s); 0: all"
     )
+    parser.addoption("--backlog", type=int, default=100_000, help="how many pours the largest backlog has (%(default)s)")
     parser.addoption("--seed", type=int, default=None, help="the seed of an earlier run, as it was printed")
 
 

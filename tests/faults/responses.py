@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import select
 import socket
 import ssl
 import struct
@@ -205,8 +206,9 @@ def answers_in_plain_http(_: ScriptedServer, plain: socket.socket) -> socket.soc
 
 
 def resets_after_the_handshake(server: ScriptedServer, plain: socket.socket) -> socket.socket:
-    """Resets the connection before it reads the request."""
+    """Resets the connection before it reads the request, of which a part has arrived."""
     sock = tls(server, plain)
+    select.select([sock], [], [], 5.0)
     _resetting(sock)
     sock.close()
     raise ConnectionResetError

@@ -363,9 +363,11 @@ def test_a_pour_that_is_rewritten_in_pieces_again_and_again_is_never_sent_torn(c
 # What happens to the directory.
 
 
-def test_a_hundred_thousand_at_once_are_sent_oldest_first_without_more_memory(case: LocalFaultCase, source: random.Random) -> None:
+def test_a_huge_backlog_is_sent_oldest_first_without_more_memory(
+    case: LocalFaultCase, source: random.Random, request: pytest.FixtureRequest
+) -> None:
     keg = case.keg
-    ages, copies = 100, 1000
+    ages, copies = 100, request.config.getoption("--backlog") // 100
     sibling = keg.folder / "sibling"
     sibling.mkdir()
     for age in range(1, ages + 1):
