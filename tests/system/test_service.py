@@ -52,6 +52,7 @@ def drop_in(site: Site, text: str) -> None:
 
 def test_both_scripts_start_and_stop(site: Site) -> None:
     machine = site.machine
+    site.wait_for_messages("ping")
     machine.run("/usr/share/kegnet/stop-kegnet-client")
     assert machine.property("ActiveState") == "inactive"
     assert machine.property("Result") == "success"
