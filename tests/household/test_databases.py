@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -44,6 +46,21 @@ def test_the_tables_are_what_the_schema_says(url: str) -> None:
     Store(url).close()
     with sa.create_engine(url).connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
+
+
+def test_programs_that_open_an_empty_database_together_make_its_tables_once(url: str) -> None:
+    program = "import sys; from kegnet.server.store import Store; print(end='x', flush=True); sys.stdin.read(); Store(sys.argv[1]).close()"
+    command = [sys.executable, "-B", "-c", program, url]
+    running = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(6)]
+    for process in running:
+        assert process.stdout is not None
+        assert process.stdout.read(1) == b"x"
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.stdin = None
+    errors = [process.communicate()[1].decode() for process in running]
+    assert [process.returncode for process in running] == [0] * 6, errors
 
 
 def test_a_message_is_kept_once(url: str) -> None:

@@ -92,6 +92,9 @@ class Store:
             if self._engine.dialect.name == "postgresql":
                 # Two servers that start together: one migrates, the other waits.
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(5600)"))
+            else:
+                # The same, and all or nothing: the driver alone begins no transaction before a CREATE TABLE.
+                connection.execute(sa.text("BEGIN IMMEDIATE"))
             config.attributes["connection"] = connection
             alembic.command.upgrade(config, "head")
 
