@@ -11,6 +11,8 @@ from support.wait import wait_for
 from system.kegerator import CONF, Site
 
 METER = "kegnet-meter"
+STEPS = "/run/steps"
+"""What service/take-over-pourd prints goes there."""
 METER_CONF = CONF.replace("client.conf", "meter.conf")
 _SOCKET = """\
 [Socket]
@@ -51,14 +53,25 @@ def pulse():
         line, sequence = -1, sequence + 1
         os.write(events, struct.pack("{gpio_uapi.LINE_EVENT.format}", time.monotonic_ns(), sequence))
 
+def change_runs():
+    # Whether nothing counts now, by what take-over-pourd has printed so far for this pin.
+    lines = [line for line in open("{STEPS}") if line.startswith(f"pin {{number}} ")] if os.path.exists("{STEPS}") else []
+    begun = sum("added [Pin" in line or "made comments" in line for line in lines)
+    return begun > sum("kegnet-meter counts" in line or "done: pourd" in line for line in lines)
+
 for _ in range(pours):
+    while change_runs():
+        time.sleep(0.02)
     open(f"/run/pours-{{number}}", "w").close()
     for _ in range(pulses):
         pulse()
         time.sleep(0.002)
     time.sleep(pause_s)
 """
-"""Pours into the pipe of pourd if that runs, else into the one of kegnet-meter: the kernel gives a line to one of them only."""
+"""Pours into the pipe of pourd if that runs, else into the one of kegnet-meter: the kernel gives a line to one of them only.
+
+Nobody begins a pour in the second in which neither of them has the line: what flows then cannot be counted.
+"""
 
 
 def connect_wheel(site: Site, pin: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 from support.wait import wait_for
 from system.installation_2013 import COUNTING_POURD, HOME, PINS, lay_out_pourd
 from system.kegerator import SPOOL, Site
-from system.meter_host import METER, METER_CONF, configure, connect_wheel, people_pour, wait_for_status
+from system.meter_host import METER, METER_CONF, STEPS, configure, connect_wheel, people_pour, wait_for_status
 
 TAKE_OVER = f"{HOME}/service/take-over-pourd"
 ON_ONE_DEBIAN = pytest.mark.parametrize("suite", ["bookworm"], indirect=True)
@@ -31,6 +31,11 @@ def tapped(ready: Site) -> Site:
     for pin in GPIO.values():
         connect_wheel(ready, pin)
     return ready
+
+
+def change(site: Site, *words: str) -> str:
+    """Runs service/take-over-pourd so that the people who pour see its steps. Returns what it printed."""
+    return site.machine.sh(f"{TAKE_OVER} {' '.join(words)} > {STEPS} 2>&1; cat {STEPS}")
 
 
 def pours(site: Site, pin: int) -> list[int]:
@@ -63,7 +68,7 @@ def test_step_by_step_and_back_while_people_pour(tapped: Site) -> None:
     assert f"sudo {TAKE_OVER}" in tapped.install(), "the installation names the command, and does not run it"
     with people_pour(tapped, GPIO, pours=4, pulses=400, pause_s=7):
         wait_for(lambda: machine.sh("ls /run/pours-0", check=False) == "/run/pours-0\n")
-        output = machine.run(TAKE_OVER)
+        output = change(tapped)
         print(output)
     steps = [
         "waits until pourd has no pour in progress",
@@ -95,10 +100,10 @@ def test_step_by_step_and_back_while_people_pour(tapped: Site) -> None:
 
     # And back, one pin first: the other one stays.
     with people_pour(tapped, GPIO, pours=4, pulses=400, pause_s=4):
-        print(machine.run(TAKE_OVER, "--undo", "0"))
+        print(change(tapped, "--undo", "0"))
         assert_pourd_counts(tapped, 0)
         assert_meter_counts(tapped, 3)
-        print(machine.run(TAKE_OVER, "--undo"))
+        print(change(tapped, "--undo"))
     for number in PINS:
         assert_pourd_counts(tapped, number)
     assert machine.property("ActiveState", METER) == "inactive"
