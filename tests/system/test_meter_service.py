@@ -10,30 +10,17 @@ from pathlib import Path
 import pytest
 from support.keg import REPOSITORY
 from support.wait import stays, wait_for
+from system.confinement import HOME, exposure, run_confined
 from system.conftest import newer_package
 from system.kegerator import SPOOL, Site
 from system.meter_host import METER, METER_CONF, configure, connect_wheel, turn, wait_for_status
 
-HOME = "/usr/share/kegnet-client"
 EXPOSURE_AT_MOST = 1.0
 TAP = "[Meter]\n[Pin 17]\nreportAs = 0\n"
 DROP_IN = "/etc/systemd/system/kegnet-meter.service.d"
 
 PROBE = """
 import os, socket, stat
-
-def attempt(what, action):
-    try:
-        action()
-    except OSError as error:
-        print(what, "refused:", error.strerror)
-    else:
-        print(what, "ALLOWED")
-
-def write(path):
-    with open(path, "w") as file:
-        file.write("x")
-
 for path in ("/etc/x", "/usr/share/x", "/var/lib/x", "%(home)s/x", "%(home)s/lib/x", "%(home)s/conf/x", "/dev/x"):
     attempt("write " + path, lambda: write(path))
 attempt("read /home", lambda: os.listdir("/home/somebody"))
@@ -50,7 +37,7 @@ print("networks:", [line.split(":")[0].strip() for line in open("/proc/self/net/
 print([line for line in open("/proc/self/status").read().splitlines() if line.startswith(("CapEff", "CapBnd", "NoNewPrivs", "Seccomp:"))])
 """ % {"home": HOME, "spool": SPOOL}  # noqa: UP031  The text is full of braces.
 
-KEEPER = """
+STORE_PROGRAM = """
 import os, socket, time
 def notify(text, descriptors=()):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as service_manager:
@@ -136,13 +123,8 @@ def test_it_is_confined_to_the_spool_and_the_chips(tap: Site) -> None:
     machine = tap.machine
     machine.sh("mkdir -p /home/somebody; rm -f /dev/other; mknod -m 666 /dev/other c 1 11")
     machine.sh(f"install -o root -g gpio -m 640 /dev/null {HOME}/like-a-chip")
-    (machine.share / "probe.py").write_text(PROBE)
-    oneshot = f"-e 's|^ExecStart=.*|ExecStart=/usr/bin/python3 {HOME}/probe.py|' -e s/^Type=.*/Type=oneshot/ -e /^Restart=/d"
-    machine.sh(f"sed {oneshot} {HOME}/service/kegnet-meter.service > /etc/systemd/system/meter-probe.service")
-    machine.sh(f"cp /share/probe.py {HOME}/probe.py; systemctl daemon-reload")
-    machine.run("systemctl", "start", "meter-probe")
-    output = machine.run("journalctl", "--unit", "meter-probe", "--no-pager", "--output=cat")
-    machine.sh(f"rm /etc/systemd/system/meter-probe.service {HOME}/probe.py {HOME}/like-a-chip {SPOOL}/probe.tmp; systemctl daemon-reload")
+    output = run_confined(machine, "kegnet-meter", PROBE)
+    machine.sh(f"rm {HOME}/like-a-chip {SPOOL}/probe.tmp")
     print(output)
     assert "ALLOWED" not in output, output
     assert output.count("refused") == 12
@@ -154,19 +136,15 @@ def test_it_is_confined_to_the_spool_and_the_chips(tap: Site) -> None:
 
 
 def test_the_exposure_is_not_above_its_limit(tap: Site) -> None:
-    output = tap.machine.run("systemd-analyze", "security", "--no-pager", METER)
-    figure = re.search(r"Overall exposure level for kegnet-meter.service: ([0-9.]+)", output)
-    assert figure, output
-    print("exposure", figure.group(1))
-    assert float(figure.group(1)) <= EXPOSURE_AT_MOST, output
+    assert exposure(tap.machine, "kegnet-meter") <= EXPOSURE_AT_MOST
 
 
 def keep_a_descriptor(site: Site) -> None:
     """Replaces the meter with a program that has systemd keep a descriptor, and shows what it got back."""
     machine = site.machine
-    (machine.share / "keeper.py").write_text(KEEPER)
-    machine.sh(f"mkdir -p {DROP_IN} && printf '[Service]\nExecStart=\nExecStart=/usr/bin/python3 {HOME}/keeper.py\n' > {DROP_IN}/x.conf")
-    machine.sh(f"systemctl stop edges-17.socket {METER}; cp /share/keeper.py {HOME}/ && systemctl daemon-reload")
+    (machine.share / "store.py").write_text(STORE_PROGRAM)
+    machine.sh(f"mkdir -p {DROP_IN} && printf '[Service]\nExecStart=\nExecStart=/usr/bin/python3 {HOME}/store.py\n' > {DROP_IN}/x.conf")
+    machine.sh(f"systemctl stop edges-17.socket {METER}; cp /share/store.py {HOME}/ && systemctl daemon-reload")
     machine.run("systemctl", "start", METER)
     wait_for_status(site, "kept : nothing")
 

@@ -8,26 +8,13 @@ import time
 
 import pytest
 from support.wait import stays, wait_for
+from system.confinement import HOME, exposure, run_confined
 from system.kegerator import CONF, SPOOL, Site
 
-HOME = "/usr/share/kegnet-client"
 EXPOSURE_AT_MOST = 1.2
 
 PROBE = """
 import os, sys
-
-def attempt(what, action):
-    try:
-        action()
-    except OSError as error:
-        print(what, "refused:", error.strerror)
-    else:
-        print(what, "ALLOWED")
-
-def write(path):
-    with open(path, "w") as file:
-        file.write("x")
-
 for path in ("/etc/x", "/usr/share/x", "/var/lib/x", "/var/log/x", "%(home)s/x", "%(home)s/lib/x", "%(home)s/conf/x"):
     attempt("write " + path, lambda: write(path))
 attempt("read /home", lambda: os.listdir("/home/somebody"))
@@ -192,13 +179,7 @@ def test_nothing_is_lost_while_rsyslog_restarts(site: Site) -> None:
 def test_the_service_is_confined_to_its_spool(site: Site) -> None:
     machine = site.machine
     machine.sh("mkdir -p /home/somebody; mkdir -p /etc/systemd/system")
-    (machine.share / "probe.py").write_text(PROBE)
-    oneshot = f"-e 's|^ExecStart=.*|ExecStart=/usr/bin/python3 {HOME}/probe.py|' -e s/^Type=.*/Type=oneshot/ -e /^Restart=/d"
-    machine.sh(f"sed {oneshot} {HOME}/service/kegnet-client.service > /etc/systemd/system/probe.service")
-    machine.sh(f"cp /share/probe.py {HOME}/probe.py; systemctl daemon-reload")
-    machine.run("systemctl", "start", "probe")
-    output = machine.run("journalctl", "--unit", "probe", "--no-pager", "--output=cat")
-    machine.sh(f"rm /etc/systemd/system/probe.service {HOME}/probe.py; systemctl daemon-reload")
+    output = run_confined(machine, "kegnet-client", PROBE)
     assert "spool writable" in output
     assert "ALLOWED" not in output, output
     assert output.count("refused") == 12
@@ -212,11 +193,7 @@ def test_the_service_runs_as_its_own_user_who_cannot_read_the_key_on_the_disk(si
 
 
 def test_the_exposure_is_not_above_its_limit(site: Site) -> None:
-    output = site.machine.run("systemd-analyze", "security", "--no-pager", "kegnet-client")
-    figure = re.search(r"Overall exposure level for kegnet-client.service: ([0-9.]+)", output)
-    assert figure, output
-    print("exposure", figure.group(1))
-    assert float(figure.group(1)) <= EXPOSURE_AT_MOST, output
+    assert exposure(site.machine, "kegnet-client") <= EXPOSURE_AT_MOST
 
 
 def test_an_idle_service_does_not_write_its_log(site: Site) -> None:
