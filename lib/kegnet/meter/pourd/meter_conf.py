@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
+from ...core import new_files
 from ...core.ini import ConfigError
 from ...core.ini_edit import with_section
 from ...core.problem import ProblemError
-from .. import files
-from ..config import MeterConfig, PinConfig, load
+from ..config import PinConfig, load, pin_sections
 from .instance import CONF, Instance
 
 PATH = CONF / "meter.conf"
@@ -18,9 +17,7 @@ PATH = CONF / "meter.conf"
 
 def pins(path: Path = PATH) -> tuple[PinConfig, ...]:
     """The flow meters in the file; none if it has no section [Pin N]. Raises ConfigError."""
-    if not re.search(r"^\s*\[\s*pin", _read(path), re.IGNORECASE | re.MULTILINE):
-        return ()
-    return load(path).pins
+    return load(path).pins if path.exists() and pin_sections(path) else ()
 
 
 def has(instance: Instance, path: Path = PATH) -> bool:
@@ -44,7 +41,7 @@ def add(instance: Instance, path: Path = PATH) -> str:
 def planned(instance: Instance, path: Path = PATH) -> str:
     """The text of the file with a section for the instance. Raises ConfigError if that could not be used."""
     text = with_section(_read(path), f"Pin {instance.gpio}", instance.parameters())
-    _load(text, path)
+    load(path, text)
     return text
 
 
@@ -63,12 +60,10 @@ def remove(instance: Instance, path: Path = PATH) -> str:
 
 def write(text: str, path: Path = PATH) -> None:
     """Replaces the content of the file, durably. Raises OSError."""
-    real = Path(os.path.realpath(path))
-    directory = os.open(real.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        files.replace(directory, real.name, text.encode("utf-8"))
-    finally:
-        os.close(directory)
+    if path.exists():
+        new_files.replace(path, text.encode("utf-8"))
+    else:
+        new_files.make(path, text.encode("utf-8"), 0o644)
 
 
 def _read(path: Path) -> str:
@@ -78,15 +73,3 @@ def _read(path: Path) -> str:
         return "[Meter]\n"
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not text in UTF-8 (at byte {error.start})", "save it as UTF-8") from error
-
-
-def _load(text: str, path: Path) -> MeterConfig:
-    """What the program would read from `path` with this text. Raises ConfigError, as if it were there."""
-    trial = Path(f"{os.path.realpath(path)}.trial")
-    try:
-        trial.write_text(text, encoding="utf-8")
-        return load(trial)
-    except ConfigError as error:
-        raise ConfigError(error.problem.replace(str(trial), str(path)), error.fix) from error
-    finally:
-        trial.unlink(missing_ok=True)
