@@ -8,9 +8,7 @@ import logging
 import os
 import select
 import signal
-import sys
 import time
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +25,7 @@ from kegnet.client.thermometer import Thermometer
 from kegnet.client.uploader import Uploader
 from kegnet.core import syslog_handler
 from kegnet.core.clock import poll_timeout_ms
-from kegnet.core.command_line import complain, repair_streams
+from kegnet.core.command_line import repair_streams, run_daemon
 from kegnet.core.ini import ConfigError
 from kegnet.core.signals import Signals
 from kegnet.core.signing import KeyFileError, SigningKey
@@ -177,23 +175,10 @@ class Client:
         syslog_handler.flush()
 
 
-def run_daemon(path: Path) -> int:
-    """Runs the daemon with the configuration at `path`. Returns the exit status."""
-    syslog_handler.start(arguments.PROGRAM)
-    try:
-        deadline.install()
-        return Client(path, Signals(deadline.end_soon), ServiceManager()).run()
-    except ConfigError as error:
-        log.error("%s", error)
-        if not sys.stderr.isatty() and "JOURNAL_STREAM" not in os.environ:
-            complain(arguments.PROGRAM, str(error))
-        return os.EX_CONFIG
-    except Exception:
-        log.critical("stopped by an unexpected error", exc_info=True)
-        traceback.print_exc()
-        return os.EX_SOFTWARE
-    finally:
-        syslog_handler.flush()
+def run_client(path: Path) -> int:
+    """Runs the client with the configuration at `path`. Returns the exit status. Raises ConfigError."""
+    deadline.install()
+    return Client(path, Signals(deadline.end_soon), ServiceManager()).run()
 
 
 def main() -> None:
@@ -206,7 +191,7 @@ def main() -> None:
 
         status = modes.run(parsed)
     else:
-        status = run_daemon(parsed.config)
+        status = run_daemon(arguments.PROGRAM, lambda: run_client(parsed.config))
     # Not sys.exit(): a finalizer might wait for a lock that an interrupted request held.
     os._exit(status)
 

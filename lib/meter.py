@@ -7,15 +7,14 @@ import logging
 import os
 import select
 import signal
-import sys
 import time
-import traceback
 from dataclasses import replace
 from pathlib import Path
 
 from kegnet import __version__
-from kegnet.core import command_line, syslog_handler
+from kegnet.core import syslog_handler
 from kegnet.core.clock import poll_timeout_ms
+from kegnet.core.command_line import repair_streams, run_daemon
 from kegnet.core.ini import ConfigError
 from kegnet.core.signals import Signals
 from kegnet.core.systemd import ServiceManager, received_descriptors
@@ -29,7 +28,7 @@ from kegnet.meter.tap import Tap
 from kegnet.meter.wall_clock import WallClock
 
 REST_S = 0.25
-"""After edges were read, the lines are left alone for this time: the kernel counts on."""
+"""How long the lines are not read after edges were read: the kernel goes on counting."""
 
 log = logging.getLogger("kegnet.meter")
 
@@ -181,29 +180,17 @@ class Meter:
         log.info("%s: version %s, pins %s, spool %s", event, __version__, pins, self._config.spool)
 
 
-def run_daemon(path: Path) -> int:
-    """Runs the daemon with the configuration at `path`. Returns the exit status."""
-    syslog_handler.start(arguments.PROGRAM)
-    try:
-        signals, service = Signals(), ServiceManager()
-        is_alone = single.wait(path, signals, service)
-        return Meter(path, signals, service, received_descriptors(), WallClock(wall_clock.boot_id())).run() if is_alone else os.EX_OK
-    except ConfigError as error:
-        log.error("%s", error)
-        if not sys.stderr.isatty() and "JOURNAL_STREAM" not in os.environ:
-            command_line.complain(arguments.PROGRAM, str(error))
-        return os.EX_CONFIG
-    except Exception:
-        log.critical("stopped by an unexpected error", exc_info=True)
-        traceback.print_exc()
-        return os.EX_SOFTWARE
-    finally:
-        syslog_handler.flush()
+def run_meter(path: Path) -> int:
+    """Runs the flow-meter daemon with the configuration at `path`. Returns the exit status. Raises ConfigError."""
+    signals, service = Signals(), ServiceManager()
+    if not single.wait(path, signals, service):
+        return os.EX_OK
+    return Meter(path, signals, service, received_descriptors(), WallClock(wall_clock.boot_id())).run()
 
 
 def main() -> None:
     """Runs the daemon, or a mode of its command line, and ends the process."""
-    command_line.repair_streams()
+    repair_streams()
     parsed = arguments.parse()
     if arguments.is_mode(parsed):
         # The daemon does not import what only the modes need.
@@ -211,7 +198,7 @@ def main() -> None:
 
         status = modes.run(parsed)
     else:
-        status = run_daemon(parsed.config)
+        status = run_daemon(arguments.PROGRAM, lambda: run_meter(parsed.config))
     # Not sys.exit(): it would write again what could not be written before, and fail with a traceback.
     os._exit(status)
 

@@ -36,8 +36,9 @@ def log_phrases(name: str) -> set[str]:
 
 
 def source(name: str) -> str:
-    """The source of a program."""
-    return " ".join(path.read_text() for path in [ROOT / f"lib/{name}.py", *(ROOT / "lib/kegnet" / name).rglob("*.py")])
+    """The source of a program, with what it shares with the other one."""
+    modules = [path for package in (name, "core") for path in (ROOT / "lib/kegnet" / package).rglob("*.py")]
+    return " ".join(path.read_text() for path in [ROOT / f"lib/{name}.py", *modules])
 
 
 @pytest.mark.parametrize("name", ["client", "meter"])

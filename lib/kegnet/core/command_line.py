@@ -1,17 +1,22 @@
-"""What the command lines of the programs have in common: standard streams, one line per error, exit statuses."""
+"""What the programs have in common: standard streams, one line per error, exit statuses."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from . import syslog_handler
 from .ini import ConfigError
 from .syslog_handler import escape
+
+log = logging.getLogger(__name__)
 
 
 def repair_streams() -> None:
@@ -36,6 +41,25 @@ def default_if_same(path: Path, default: Path) -> Path:
         if os.path.samefile(path, default):
             return default
     return path
+
+
+def run_daemon(program: str, daemon: Callable[[], int]) -> int:
+    """Runs a daemon, which logs to syslog; an error that ends it is logged. Returns the exit status."""
+    syslog_handler.start(program)
+    try:
+        return daemon()
+    except ConfigError as error:
+        log.error("%s", error)
+        # syslog prints it on a terminal, and the journal shows the log.
+        if not sys.stderr.isatty() and "JOURNAL_STREAM" not in os.environ:
+            complain(program, str(error))
+        return os.EX_CONFIG
+    except Exception:
+        log.critical("stopped by an unexpected error", exc_info=True)
+        traceback.print_exc()
+        return os.EX_SOFTWARE
+    finally:
+        syslog_handler.flush()
 
 
 def run_mode(program: str, mode: Callable[[], int]) -> int:
