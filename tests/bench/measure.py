@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.keg import PYTHON, Keg
+from support.daemon import PYTHON
+from support.keg import Keg
 from support.pki import Certificate
 from support.wait import wait_for
 

@@ -19,8 +19,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from support.daemon import PYTHON
 from support.flow_meter import FlowMeter, Wheel
-from support.keg import PYTHON
 from support.wait import wait_for
 
 HERTZ = 300

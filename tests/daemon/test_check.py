@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from support.keg import PYTHON, Keg
+from support.daemon import PYTHON
+from support.keg import Keg
 from support.kegnet_server import KegnetServer
 from support.pki import Certificate, issue, openssl
 from support.scripted_server import ScriptedServer, answers

@@ -10,8 +10,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import support.keg
-from support.keg import CLIENT, PYTHON, Keg
+from support.daemon import PYTHON
+from support.keg import CLIENT, Keg
 from support.kegnet_server import KegnetServer
 from support.pki import openssl
 from support.scripted_server import ScriptedServer, answers, silent
@@ -266,12 +266,10 @@ def test_a_crash_is_logged_with_the_exception_first(scripted_keg: Keg) -> None:
     assert scripted_keg.wait_for_end() == os.EX_SOFTWARE
 
 
-def test_closed_standard_streams_do_not_end_the_daemon(
-    scripted_keg: Keg, scripted_server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_closed_standard_streams_do_not_end_the_daemon(scripted_keg: Keg, scripted_server: ScriptedServer) -> None:
     script = scripted_keg.folder / "without-streams"
     script.write_text(f'#!/bin/sh\nexec {PYTHON} "$@" <&- >&- 2>&-\n')
     script.chmod(0o755)
-    monkeypatch.setattr(support.keg, "PYTHON", str(script))
+    scripted_keg.python = str(script)
     scripted_keg.start()
     scripted_server.wait_for_requests("/ping")

@@ -17,8 +17,9 @@ from kegnet.meter import config, state
 from kegnet.meter.checkpoint import Checkpoint
 from kegnet.meter.flow import Cause, Ended, Flow, Kind
 from kegnet.meter.state import PinState
+from support.daemon import PYTHON
 from support.flow_meter import METER, MS, Wheel
-from support.keg import PYTHON, REPOSITORY
+from support.keg import REPOSITORY
 from support.terminal import Terminal
 from support.wait import stays, wait_for
 

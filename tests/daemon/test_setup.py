@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from kegnet.client.config import load
 from kegnet.meter.config import load as load_meter
-from support.keg import PYTHON, REPOSITORY, Keg
+from support.daemon import PYTHON
+from support.keg import REPOSITORY, Keg
 from support.kegnet_server import KegnetServer
 from support.pki import openssl
 from support.wait import wait_for
@@ -175,7 +176,7 @@ class AtATerminal:
         os.close(theirs)
         self.said = ""
 
-    def hears(self, text: str) -> None:
+    def wait_for_text(self, text: str) -> None:
         while text not in self.said:
             self.said += os.read(self.terminal, 4096).decode(errors="replace")
 
@@ -194,12 +195,12 @@ class AtATerminal:
 
 def test_on_a_terminal_it_asks_until_the_address_is_one(keg: Keg) -> None:
     owner = AtATerminal(keg)
-    owner.hears("serviceBaseURL = ")
+    owner.wait_for_text("serviceBaseURL = ")
     owner.types("kegnet.example\n")
-    owner.hears("; use the REST API's address")
-    owner.hears("serviceBaseURL = ")
+    owner.wait_for_text("; use the REST API's address")
+    owner.wait_for_text("serviceBaseURL = ")
     owner.types(f"{SERVER}\n")
-    owner.hears("Is a flow meter connected to this computer? [y/N] ")
+    owner.wait_for_text("Is a flow meter connected to this computer? [y/N] ")
     owner.types("\n")
     assert owner.wait_for_end() == 0
     assert "BEGIN PUBLIC KEY" in owner.out
@@ -210,9 +211,9 @@ def test_on_a_terminal_it_asks_until_the_address_is_one(keg: Keg) -> None:
 def test_it_runs_the_set_up_of_the_flow_meter(keg: Keg) -> None:
     assert keg.run_mode("--setup", "--server", SERVER).returncode == 0
     owner = AtATerminal(keg)
-    owner.hears("Is a flow meter connected to this computer? [y/N] ")
+    owner.wait_for_text("Is a flow meter connected to this computer? [y/N] ")
     owner.types("y\n")
-    owner.hears("pins = ")
+    owner.wait_for_text("pins = ")
     owner.types("17\n")
     assert owner.wait_for_end() == 0
     assert "GPIO 17: number 17 on the server" in owner.out
@@ -222,9 +223,9 @@ def test_it_runs_the_set_up_of_the_flow_meter(keg: Keg) -> None:
 def test_its_status_is_that_of_the_set_up_of_the_flow_meter(keg: Keg) -> None:
     assert keg.run_mode("--setup", "--server", SERVER).returncode == 0
     owner = AtATerminal(keg)
-    owner.hears("[y/N] ")
+    owner.wait_for_text("[y/N] ")
     owner.types("yes\n")
-    owner.hears("pins = ")
+    owner.wait_for_text("pins = ")
     owner.types("\x04")
     assert owner.wait_for_end() == EX_CONFIG
     assert not keg.config.with_name("meter.conf").exists()
@@ -232,9 +233,9 @@ def test_its_status_is_that_of_the_set_up_of_the_flow_meter(keg: Keg) -> None:
 
 def test_what_is_typed_may_be_anything(keg: Keg) -> None:
     owner = AtATerminal(keg)
-    owner.hears("serviceBaseURL = ")
+    owner.wait_for_text("serviceBaseURL = ")
     os.write(owner.terminal, b"https://k\xff.example/rest/v2\n")
-    owner.hears("; use the REST API's address")
+    owner.wait_for_text("; use the REST API's address")
     owner.types("\x04")
     assert owner.wait_for_end() == EX_CONFIG
     assert "Traceback" not in owner.said
@@ -256,7 +257,7 @@ def test_a_link_that_leads_nowhere_is_named_and_stays(keg: Keg, name: str) -> No
 @pytest.mark.parametrize("end", ["end of input", "interrupt"])
 def test_an_unanswered_question_leaves_nothing_behind(keg: Keg, end: str) -> None:
     owner = AtATerminal(keg)
-    owner.hears("serviceBaseURL = ")
+    owner.wait_for_text("serviceBaseURL = ")
     if end == "interrupt":
         owner.process.send_signal(signal.SIGINT)
         assert owner.wait_for_end() == 128 + signal.SIGINT

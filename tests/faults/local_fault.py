@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import support.keg
 from faults.conftest import FaultCounts
 from faults.faulty_server import STOPPED_WITHIN_S
 from support.keg import Keg
@@ -63,12 +62,12 @@ class LocalFaultCase:
         self.counts.check_delivery(self.made, self.ledger, kept)
 
 
-def runs_under(keg: Keg, monkeypatch: pytest.MonkeyPatch, *command: str) -> None:
+def runs_under(keg: Keg, *command: str) -> None:
     """The client is started by `command`, in its own mount namespace."""
     script = keg.folder / "interpreter"
-    script.write_text(f'#!/bin/sh\nset -e\nexec {shlex.join(command)} {support.keg.PYTHON} "$@"\n')
+    script.write_text(f'#!/bin/sh\nset -e\nexec {shlex.join(command)} {keg.python} "$@"\n')
     script.chmod(0o755)
-    monkeypatch.setattr(support.keg, "PYTHON", str(script))
+    keg.python = str(script)
 
 
 def fifo_with_a_writer(path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from faults.conftest import FaultCounts
-from support.keg import PYTHON
+from support.daemon import PYTHON
 from support.pki import Certificate
 from support.scripted_server import ScriptedServer
 from system.container import built_once

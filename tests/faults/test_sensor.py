@@ -270,11 +270,9 @@ INSTEAD: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("make", INSTEAD.values(), ids=INSTEAD)
-def test_what_the_driver_does_not_answer_is_no_reading(
-    case: LocalFaultCase, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], object]
-) -> None:
+def test_what_the_driver_does_not_answer_is_no_reading(case: LocalFaultCase, make: Callable[[Path], object]) -> None:
     keg = case.keg
-    runs_under(keg, monkeypatch, *WITHOUT_PRIVILEGES)
+    runs_under(keg, *WITHOUT_PRIVILEGES)
     file = keg.devices / PROBE / "w1_slave"
     file.unlink()
     make(file)

@@ -151,11 +151,9 @@ def test_long_names_that_differ_only_at_the_end_are_all_set_aside(case: LocalFau
 
 
 @pytest.mark.parametrize("what", ["FIFOs", "unreadable files"])
-def test_thousands_that_cannot_be_sent_hide_no_pour_and_fill_no_log(
-    case: LocalFaultCase, monkeypatch: pytest.MonkeyPatch, what: str
-) -> None:
+def test_thousands_that_cannot_be_sent_hide_no_pour_and_fill_no_log(case: LocalFaultCase, what: str) -> None:
     keg = case.keg
-    runs_under(keg, monkeypatch, *WITHOUT_PRIVILEGES)
+    runs_under(keg, *WITHOUT_PRIVILEGES)
     for number in range(TOO_MANY):
         path = keg.spool / f"{number}.pour"
         if what == "FIFOs":
@@ -177,9 +175,9 @@ def test_thousands_that_cannot_be_sent_hide_no_pour_and_fill_no_log(
     case.check_survived()
 
 
-def test_what_cannot_be_read_is_kept_and_sent_once_it_can_be(case: LocalFaultCase, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_read_is_kept_and_sent_once_it_can_be(case: LocalFaultCase) -> None:
     keg = case.keg
-    runs_under(keg, monkeypatch, *WITHOUT_PRIVILEGES)
+    runs_under(keg, *WITHOUT_PRIVILEGES)
     locked = [case.pour() for _ in range(30)]
     for path in locked:
         path.chmod(0)
@@ -412,11 +410,9 @@ def test_nothing_is_missed_after_an_event_queue_overflow(case: LocalFaultCase) -
 
 
 @pytest.mark.parametrize("limit", ["max_inotify_watches", "max_inotify_instances"])
-def test_without_inotify_it_looks_every_few_seconds_and_logs_that_once(
-    case: LocalFaultCase, monkeypatch: pytest.MonkeyPatch, limit: str
-) -> None:
+def test_without_inotify_it_looks_every_few_seconds_and_logs_that_once(case: LocalFaultCase, limit: str) -> None:
     keg = case.keg
-    runs_under(keg, monkeypatch, "unshare", "--user", "--map-root-user", "sh", "-c", f'echo 0 >/proc/sys/user/{limit}; exec "$@"', "sh")
+    runs_under(keg, "unshare", "--user", "--map-root-user", "sh", "-c", f'echo 0 >/proc/sys/user/{limit}; exec "$@"', "sh")
     keg.start()
     keg.syslog.wait("spool .* cannot be watched")
     for _ in range(2):
@@ -529,11 +525,9 @@ PROCS = {
 
 
 @pytest.mark.parametrize("proc", PROCS.values(), ids=PROCS)
-def test_a_directory_mounted_over_it_and_unmounted_is_noticed_at_once(
-    case: LocalFaultCase, monkeypatch: pytest.MonkeyPatch, proc: str
-) -> None:
+def test_a_directory_mounted_over_it_and_unmounted_is_noticed_at_once(case: LocalFaultCase, proc: str) -> None:
     keg = case.keg
-    runs_under(keg, monkeypatch, "sh", "-c", f'{proc}exec "$@"', "sh")
+    runs_under(keg, "sh", "-c", f'{proc}exec "$@"', "sh")
     keg.start()
     case.pour()
     case.wait_until_all_accepted()
@@ -555,8 +549,8 @@ def test_a_directory_mounted_over_it_and_unmounted_is_noticed_at_once(
     case.check_survived(kept={str(len(case.made) - 1)})
 
 
-def test_it_works_without_proc(case: LocalFaultCase, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs_under(case.keg, monkeypatch, "sh", "-c", 'mount -t tmpfs tmpfs /proc; exec "$@"', "sh")
+def test_it_works_without_proc(case: LocalFaultCase) -> None:
+    runs_under(case.keg, "sh", "-c", 'mount -t tmpfs tmpfs /proc; exec "$@"', "sh")
     case.keg.start()
     case.check_survived(limit_s=AT_ONCE_S)
 
@@ -654,10 +648,10 @@ def another_users_in_a_sticky_directory(path: Path) -> Callable[[], object]:
 
 @pytest.mark.parametrize("hold", [immutable, another_users_in_a_sticky_directory])
 def test_a_pour_that_cannot_be_removed_is_sent_once_and_holds_no_other(
-    case: LocalFaultCase, monkeypatch: pytest.MonkeyPatch, hold: Callable[[Path], Callable[[], object]]
+    case: LocalFaultCase, hold: Callable[[Path], Callable[[], object]]
 ) -> None:
     keg = case.keg
-    runs_under(keg, monkeypatch, *WITHOUT_PRIVILEGES)
+    runs_under(keg, *WITHOUT_PRIVILEGES)
     with mounted(keg.spool, "-o", "loop", ext4(keg.folder / "image", kilobytes=4096, inodes=100)):
         held = case.pour("held.pour")
         release = hold(held)

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.keg import PYTHON, REPOSITORY
+from support.daemon import PYTHON
+from support.keg import REPOSITORY
 from support.wait import wait_for
 
 

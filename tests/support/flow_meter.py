@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
 import socket
 import struct
-import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from .keg import PYTHON, REPOSITORY
-from .syslog_socket import SyslogSocket
+from .daemon import Daemon
+from .keg import REPOSITORY
 from .wait import wait_for
 
 METER = REPOSITORY / "lib" / "meter.py"
@@ -80,23 +78,21 @@ class Wheel:
             os.close(self.write_end)
 
 
-class FlowMeter:
+class FlowMeter(Daemon):
     """What the daemon needs, in `folder`. `start()` starts it."""
 
     def __init__(self, folder: Path, *pins: int) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.spool = folder / "spool"
         self.runtime = folder / "run"
         self.config = folder / "conf" / "meter.conf"
         for directory in (self.spool, self.runtime, self.config.parent):
             directory.mkdir(parents=True)
         self.wheels = {pin: Wheel(pin) for pin in pins}
-        self.syslog = SyslogSocket(folder / "log")
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(str(folder / "notify"))
         self._notify.setblocking(False)
         self.notifications: list[str] = []
-        self.process: subprocess.Popen[str] | None = None
         self.write_config()
 
     def write_config(self, meter: str = "idle = 300", pins: Mapping[int, str] | None = None) -> None:
@@ -108,63 +104,14 @@ class FlowMeter:
     def start(self, *altered: str, until: str | None = "started: ", env: Mapping[str, str] | None = None) -> None:
         """Starts the daemon, see `altered_meter` for `altered`, and waits until it has logged `until`."""
         before = len(self.syslog.datagrams)
-        if self.process is not None and self.process.stderr is not None:
-            self.process.stderr.close()
-        namespace = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
         passed = [f"edges-{pin}={wheel.read_end}" for pin, wheel in self.wheels.items()]
         program = [SUPPORT / "altered_meter.py", *altered, "--"] if altered else [METER]
-        self.process = subprocess.Popen(
-            [*namespace, SUPPORT / "with_private_log", self.syslog.path, self.folder / "dev", self.folder / "none",
-             PYTHON, ACTIVATE, *passed, "--", PYTHON, "-B", *program, "--config", self.config],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            pass_fds=[wheel.read_end for wheel in self.wheels.values()],
-            env={"PATH": os.environ["PATH"], "HOME": str(self.folder), "NOTIFY_SOCKET": str(self.folder / "notify"),
-                 "RUNTIME_DIRECTORY": str(self.runtime), **(env or {})},
-        )  # fmt: skip
+        command = [self.python, ACTIVATE, *passed, "--", self.python, "-B", *program, "--config", self.config]
+        places = {"NOTIFY_SOCKET": str(self.folder / "notify"), "RUNTIME_DIRECTORY": str(self.runtime)}
+        descriptors = [wheel.read_end for wheel in self.wheels.values()]
+        self.launch_program(command, self.folder / "none", {**places, **(env or {})}, descriptors)
         if until:
-            wait_for(lambda: any(until in line for line in self.syslog.datagrams[before:]) or self._dead())
-
-    def _dead(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, f"the daemon ended: {self.stderr()}"
-        return False
-
-    def stderr(self) -> str:
-        """What the daemon wrote on stderr; waits for its end."""
-        assert self.process is not None
-        assert self.process.stderr is not None
-        return self.process.stderr.read()
-
-    @property
-    def pid(self) -> int:
-        """The daemon's process number."""
-        assert self.process is not None
-        return self.process.pid
-
-    def signal(self, number: signal.Signals) -> None:
-        """Sends the daemon a signal."""
-        assert self.process is not None
-        self.process.send_signal(number)
-
-    def ended(self) -> bool:
-        """Whether the daemon has ended."""
-        assert self.process is not None
-        return self.process.poll() is not None
-
-    def kill(self) -> None:
-        """SIGKILL, and the end."""
-        self.signal(signal.SIGKILL)
-        self.wait_for_end()
-
-    def stop(self) -> int:
-        """SIGTERM; the exit status."""
-        self.signal(signal.SIGTERM)
-        return self.wait_for_end()
-
-    def wait_for_end(self, limit_s: float = 15.0) -> int:
-        """Waits for the end. The exit status, negative for a signal."""
-        assert self.process is not None
-        return self.process.wait(limit_s)
+            self.wait_for_log(until, before)
 
     def names(self, ending: str) -> list[str]:
         """The names in the spool with this ending."""
@@ -205,12 +152,7 @@ class FlowMeter:
 
     def close(self) -> None:
         """Kills the daemon, and closes everything."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            assert self.process.stderr is not None
-            self.process.stderr.close()
-        self.syslog.close()
+        super().close()
         self._notify.close()
         for wheel in self.wheels.values():
             wheel.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import time
 import uuid
@@ -12,20 +11,18 @@ from pathlib import Path
 
 from kegnet.server.demo import w1_slave
 
-from .syslog_socket import SyslogSocket
-from .wait import wait_for
+from .daemon import Daemon
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CLIENT = REPOSITORY / "lib" / "client.py"
-PYTHON = os.environ.get("KEGNET_TEST_PYTHON", "/usr/bin/python3")
 PROBE = "28-0000054c9f11"
 
 
-class Keg:
+class Keg(Daemon):
     """What a client needs, in `folder`. `start()` starts the daemon."""
 
     def __init__(self, folder: Path, key: Path, base_url: str = "https://127.0.0.1:9/rest/v2", ca_bundle: Path | None = None) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.key = key
         self.program = CLIENT
         self.client_id = str(uuid.uuid4())
@@ -39,8 +36,6 @@ class Keg:
         self.spool.mkdir(parents=True)
         self.devices.mkdir()
         self.config.parent.mkdir()
-        self.syslog = SyslogSocket(folder / "log")
-        self.process: subprocess.Popen[str] | None = None
         self.temperature(4187)
 
     # The thermometer and the spool.
@@ -89,69 +84,19 @@ class Keg:
         before = len(self.syslog.datagrams)
         self.launch(env)
         if until:
-            wait_for(lambda: any(until in line for line in self.syslog.datagrams[before:]) or self._dead())
+            self.wait_for_log(until, before)
 
     def launch(self, env: Mapping[str, str] | None = None) -> None:
         """Starts the daemon with the configuration that there is, and does not wait."""
-        if self.process is not None and self.process.stderr is not None:
-            self.process.stderr.close()
-        namespace = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
-        helper = Path(__file__).with_name("with_private_log")
-        self.process = subprocess.Popen(
-            [*namespace, helper, self.syslog.path, self.folder / "dev", self.resolv_conf,
-             PYTHON, "-B", self.program, "--config", self.config],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            env={"PATH": os.environ["PATH"], "HOME": str(self.folder), **(env or {})},
-        )  # fmt: skip
+        self.launch_program([self.python, "-B", self.program, "--config", self.config], self.resolv_conf, env)
 
     def run_mode(self, *words: str | Path, given: str | None = None) -> subprocess.CompletedProcess[str]:
         """Runs a mode of the command line to its end, with `given` as its input."""
         source = {"stdin": subprocess.DEVNULL} if given is None else {"input": given}
-        command = [PYTHON, "-B", self.program, "--config", self.config, *words]
+        command = [self.python, "-B", self.program, "--config", self.config, *words]
         return subprocess.run(command, capture_output=True, text=True, env={"PATH": os.environ["PATH"]}, **source)
-
-    def _dead(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, f"the client ended: {self.stderr()}"
-        return False
-
-    def stderr(self) -> str:
-        """What the daemon wrote on stderr; waits for its end."""
-        assert self.process is not None
-        assert self.process.stderr is not None
-        return self.process.stderr.read()
-
-    @property
-    def pid(self) -> int:
-        """The daemon's process number."""
-        assert self.process is not None
-        return self.process.pid
-
-    def signal(self, number: signal.Signals) -> None:
-        """Sends the daemon a signal."""
-        assert self.process is not None
-        self.process.send_signal(number)
-
-    def wait_for_end(self, limit_s: float = 15.0) -> int:
-        """Waits for the end. The exit status, negative for a signal."""
-        assert self.process is not None
-        return self.process.wait(limit_s)
-
-    def stop(self) -> int:
-        """SIGTERM; the exit status."""
-        self.signal(signal.SIGTERM)
-        return self.wait_for_end()
 
     def run_in_namespace(self, *command: str | Path) -> None:
         """Runs a command in the daemon's mount namespace."""
         enter = ["--mount"] if os.geteuid() == 0 else ["--user", "--preserve-credentials", "--mount"]
         subprocess.run(["nsenter", "--target", str(self.pid), "--root", *enter, *command], check=True)
-
-    def close(self) -> None:
-        """Kills the daemon, and closes the syslog socket."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            assert self.process.stderr is not None
-            self.process.stderr.close()
-        self.syslog.close()

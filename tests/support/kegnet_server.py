@@ -9,7 +9,8 @@ from pathlib import Path
 
 from kegnet.server.store import Store
 
-from .keg import PYTHON, REPOSITORY, Keg
+from .daemon import PYTHON
+from .keg import REPOSITORY, Keg
 from .pki import Certificate, openssl
 from .wait import wait_for
 

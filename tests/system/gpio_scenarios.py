@@ -90,7 +90,7 @@ def found_by_name_only() -> object:
 
 
 def denied() -> object:
-    """What a user without permission is told."""
+    """The error that a user without permission gets."""
     with header():
         os.seteuid(65534)
         problem = problem_of(find_line, 17)

@@ -22,7 +22,7 @@ PROGRESS_EVERY = 10
 CLOSEST_S = 0.001
 """Twice the meter's `debounce`."""
 SHORTEST_SLEEP_S = 0.002
-"""The guest sleeps longer than it is told."""
+"""A shorter sleep takes longer than requested in the guest."""
 
 
 def pour(line: SimulatedLine, pulses: int, hertz: float, report: Callable[[int], bool]) -> tuple[int, float]:

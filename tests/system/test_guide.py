@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.keg import PYTHON, REPOSITORY
+from support.daemon import PYTHON
+from support.keg import REPOSITORY
 from support.wait import wait_for
 from system.kegerator import SPOOL, Site
 

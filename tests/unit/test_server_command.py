@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.keg import PYTHON, REPOSITORY
+from support.daemon import PYTHON
+from support.keg import REPOSITORY
 from support.pki import openssl
 
 CLIENT = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"

@@ -23,8 +23,8 @@ class Lines:
     """The lines of this process.
 
     A stored descriptor is named `gpio-<pin>`; `edges-<pin>` is a stream of event records instead. A process that is killed goes on with
-    the number in its state file; without one, a stream begins with number 1. Whoever writes it writes whole records at a time, so that
-    no kill leaves half of one.
+    the number in its state file; without one, a stream begins with number 1. The writer must write whole records at a time, so that a kill
+    leaves no half of one.
     """
 
     def __init__(self, service: ServiceManager, received: list[tuple[str, int]], devices: Path = Path("/dev")) -> None:
