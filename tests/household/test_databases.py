@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from support.kegnet_server import KegnetServer
 from support.pki import openssl, signature
 from support.wait import wait_for
 
+LIB = Path(__file__).resolve().parents[2] / "lib"
 CLIENT = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 
 
@@ -51,7 +53,8 @@ def test_the_tables_are_what_the_schema_says(url: str) -> None:
 def test_programs_that_open_an_empty_database_together_make_its_tables_once(url: str) -> None:
     program = "import sys; from kegnet.server.store import Store; print(end='x', flush=True); sys.stdin.read(); Store(sys.argv[1]).close()"
     command = [sys.executable, "-B", "-c", program, url]
-    running = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(6)]
+    env, pipe = {**os.environ, "PYTHONPATH": str(LIB)}, subprocess.PIPE
+    running = [subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, stderr=pipe) for _ in range(6)]
     for process in running:
         assert process.stdout is not None
         assert process.stdout.read(1) == b"x"
