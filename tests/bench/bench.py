@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import fleet, picture
-from bench.measure import BARE, CLIENT, OTHER, SHELL, Lab, backlog, drain, idle, latency, start
+from bench.measure import BARE, CLIENT, OTHER, POST, SHELL, Lab, backlog, drain, idle, latency, start
 from support.pki import authority, issue, openssl
 
 HERE = Path(__file__).resolve().parent
@@ -84,7 +84,7 @@ class Bench:
         self._row(f"{name}: {what}", {kind: self._median(name, kind, key) / base for kind in self._clients}, limit, most)
 
     def drains(self) -> None:
-        """Backlogs, in turns with the bare sender, and with both it and the shell loop."""
+        """Backlogs, in turns with the bare sender and Session.post, and with the bare sender and the shell loop."""
         plans = [("https", 0, 2000, 5), ("http", 0, 2000, 3), ("https", 20, 2000, 1), ("http", 20, 2000, 1)]
         if not self._quick:
             plans += [("https", 0, 10_000, 1), ("http", 0, 10_000, 1)]
@@ -92,11 +92,14 @@ class Bench:
         for scheme, delay_ms, pours, rounds in plans:
             plan = f"{scheme}, {delay_ms} ms, {pours} pours"
             for _ in range(1 if self._quick else rounds):
-                for kind in (BARE, *self._clients):
+                for kind in (BARE, POST, *self._clients):
                     self._keep(plan, kind, drain(self._lab, kind, scheme, delay_ms / 1000, pours))
             rate, cpu = limits.get((scheme, delay_ms), (None, None))
             self._ratio(plan, "pours_per_s", BARE, "pours/s, of the bare sender's", rate, most=False)
             self._ratio(plan, "cpu_ms_per_pour", BARE, "CPU per pour, of the bare sender's", cpu)
+            for key, what in (("pours_per_s", "pours/s"), ("cpu_ms_per_pour", "CPU per pour")):
+                ratio = self._median(plan, POST, key) / self._median(plan, BARE, key)
+                self.rows.append(Row(f"{plan}: {what} of Session.post, of the bare sender's", ratio))
         plan = "https, 0 ms, in turns"
         for _ in range(1 if self._quick else 3):
             self._keep(plan, SHELL, drain(self._lab, SHELL, "https", 0, 200))
