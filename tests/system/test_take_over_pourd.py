@@ -72,6 +72,7 @@ def test_step_by_step_and_back_while_people_pour(tapped: Site) -> None:
         print(output)
     steps = [
         "waits until pourd has no pour in progress",
+        "nobody pours; pulses of the next seconds are not counted",
         rf"added \[Pin 17\] to {METER_CONF}, with the settings of pourd0.conf",
         "stopped pourd@0.service",
         r"kegnet-meter counts GPIO 17; nothing was counted for [0-9]\.[0-9] s",

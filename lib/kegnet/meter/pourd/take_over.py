@@ -77,6 +77,7 @@ def _count_with_meter(instance: Instance, say: Say, quiet: bool) -> None:
     if not quiet:
         say("waits until pourd has no pour in progress")
         pulses.wait_until_quiet(instance.unit, instance.delay_ms, lambda: say("somebody pours: it goes on afterwards"))
+        say("nobody pours; pulses of the next seconds are not counted")
     text = meter_conf.add(instance) if is_new else None
     ran = units.runs(instance.unit)
     stopped = time.monotonic()
