@@ -56,7 +56,7 @@ def pulse():
 def change_runs():
     # Whether nothing counts now, by what take-over-pourd has printed so far for this pin.
     lines = [line for line in open("{STEPS}") if line.startswith(f"pin {{number}} ")] if os.path.exists("{STEPS}") else []
-    begun = sum("nobody pours; " in line or "made comments" in line for line in lines)
+    begun = sum("nobody pours; " in line for line in lines)
     return begun > sum("kegnet-meter counts" in line or "done: pourd" in line for line in lines)
 
 for _ in range(pours):

@@ -18,6 +18,10 @@ from .instance import HOME, Instance
 COMMAND = f"sudo {HOME}/service/take-over-pourd"
 
 _START_S = 2
+_STATUS_S = 1.5
+"""A pour that begins is in the status of kegnet-meter by then."""
+_SOMEBODY = "somebody pours: it goes on afterwards"
+_NOBODY = "nobody pours; pulses of the next seconds are not counted"
 
 Say = Callable[[str], None]
 """Prints a step."""
@@ -76,8 +80,13 @@ def _count_with_meter(instance: Instance, say: Say, quiet: bool) -> None:
         meter_conf.planned(instance)
     if not quiet:
         say("waits until pourd has no pour in progress")
-        pulses.wait_until_quiet(instance.unit, instance.delay_ms, lambda: say("somebody pours: it goes on afterwards"))
-        say("nobody pours; pulses of the next seconds are not counted")
+        pulses.wait_until_quiet(instance.unit, instance.delay_ms, lambda: say(_SOMEBODY))
+        say(_NOBODY)
+        # A pour that has begun since the last look.
+        before = pulses.wakeups(instance.unit)
+        time.sleep(pulses.LOOK_S)
+        if pulses.wakeups(instance.unit) != before:
+            pulses.wait_until_quiet(instance.unit, instance.delay_ms, lambda: say(_SOMEBODY))
     text = meter_conf.add(instance) if is_new else None
     ran = units.runs(instance.unit)
     stopped = time.monotonic()
@@ -102,10 +111,11 @@ def _count_with_meter(instance: Instance, say: Say, quiet: bool) -> None:
 
 def _count_with_pourd(instance: Instance, say: Say, quiet: bool) -> None:
     """The change from kegnet-meter to pourd. If pourd does not start, kegnet-meter counts as before."""
-    if not quiet and units.meter_pours(instance.gpio):
-        say("somebody pours: it goes on afterwards")
-        while units.meter_pours(instance.gpio):
-            time.sleep(pulses.LOOK_S)
+    if not quiet:
+        _wait_for_meter(instance, say)
+        say(_NOBODY)
+        time.sleep(_STATUS_S)
+        _wait_for_meter(instance, say)
     text = meter_conf.remove(instance)
     try:
         say(f"made comments of [Pin {instance.gpio}] in {meter_conf.PATH}")
@@ -118,6 +128,14 @@ def _count_with_pourd(instance: Instance, say: Say, quiet: bool) -> None:
             units.systemctl("stop", instance.unit)
             units.count_with_meter(instance.gpio)
         raise
+
+
+def _wait_for_meter(instance: Instance, say: Say) -> None:
+    """Waits until kegnet-meter has no pour in progress."""
+    if units.meter_pours(instance.gpio):
+        say(_SOMEBODY)
+        while units.meter_pours(instance.gpio):
+            time.sleep(pulses.LOOK_S)
 
 
 def _start_pourd(instance: Instance) -> None:
