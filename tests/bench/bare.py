@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """The limit of serial sending in Python: sign, POST over one kept connection on a plain socket, unlink; and nothing else.
 
-usage: bare.py SPOOL KEY UUID PORT [CA]
+usage: python3 -m bench.bare SPOOL KEY UUID PORT [CA]
 """
 
 from __future__ import annotations

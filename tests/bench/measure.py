@@ -22,7 +22,7 @@ from support.wait import wait_for
 HERE = Path(__file__).resolve().parent
 CLIENT, OTHER, BARE, POST, SHELL = "client", "other client", "bare sender", "Session.post", "shell loop"
 """What is measured. The other client is that of `--against`."""
-_SCRIPTS = {BARE: "bare.py", POST: "session_post.py"}
+_MODULES = {BARE: "bench.bare", POST: "bench.session_post"}
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ class Sender:
             self.keg.launch({"SETUPTOOLS_USE_DISTUTILS": "stdlib"})
             return
         tls = sink.scheme == "https"
-        if self.kind in _SCRIPTS:
-            command = [PYTHON, "-B", str(HERE / _SCRIPTS[self.kind]), str(self.spool), str(lab.key), str(uuid.uuid4()), str(sink.port)]
+        if self.kind in _MODULES:
+            command = [PYTHON, "-B", "-m", _MODULES[self.kind], str(self.spool), str(lab.key), str(uuid.uuid4()), str(sink.port)]
             command += [str(lab.ca.certificate)] if tls else []
         else:
             command = [str(HERE / "shell-loop"), str(self.spool), str(lab.key), str(uuid.uuid4()), f"{sink.base_url}/pour"]

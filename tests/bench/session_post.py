@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """The limit of serial sending with requests: as bare.py, but each POST is a `requests.Session.post()`.
 
-usage, with tests on PYTHONPATH: session_post.py SPOOL KEY UUID PORT [CA]
+usage: python3 -m bench.session_post SPOOL KEY UUID PORT [CA]
 """
 
 from __future__ import annotations
