@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from kegnet.meter import gpio_uapi
 from support.wait import wait_for
 from system.installation_2013 import COUNTING_POURD, HOME, PINS, lay_out_pourd
 from system.kegerator import SPOOL, Site
@@ -13,6 +14,21 @@ from system.meter_host import METER, METER_CONF, STEPS, configure, connect_wheel
 TAKE_OVER = f"{HOME}/service/take-over-pourd"
 ON_ONE_DEBIAN = pytest.mark.parametrize("suite", ["bookworm"], indirect=True)
 GPIO = {0: 17, 3: 22}
+LATE_POUR = """
+import os, struct, time
+pulse = {pulse}
+while "nobody pours; " not in open("{steps}").read():
+    time.sleep(0.005)
+for number in range(400):
+    pulse(number + 1)
+    time.sleep(0.002)
+"""
+"""Begins a pour when the change is announced."""
+POURD_PULSE = 'open("/run/line-0", "wb", 0).write; pulse = lambda _, write=pulse: write(b"p")'
+METER_PULSE = (
+    'open("/run/edges-17", "wb", 0).write; '
+    f'pulse = lambda number, write=pulse: write(struct.pack("{gpio_uapi.LINE_EVENT.format}", time.monotonic_ns(), number))'
+)
 SECTION = """
 [Pin 17]
 reportAs = 0
@@ -72,7 +88,7 @@ def test_step_by_step_and_back_while_people_pour(tapped: Site) -> None:
         print(output)
     steps = [
         "waits until pourd has no pour in progress",
-        "nobody pours; pulses of the next seconds are not counted",
+        "nobody pours; do not begin before the change is done",
         rf"added \[Pin 17\] to {METER_CONF}, with the settings of pourd0.conf",
         "stopped pourd@0.service",
         r"kegnet-meter counts GPIO 17; nothing was counted for [0-9]\.[0-9] s",
@@ -112,6 +128,19 @@ def test_step_by_step_and_back_while_people_pour(tapped: Site) -> None:
         wait_for(lambda: len(pours(tapped, number)) >= 8)  # noqa: B023
         assert pours(tapped, number) == [400] * 8
     assert machine.run(TAKE_OVER, "--undo") == "nothing to do\n"
+
+
+@ON_ONE_DEBIAN
+def test_a_pour_that_begins_at_the_last_moment_is_counted(tapped: Site) -> None:
+    machine = tapped.machine
+    for words, pulse in (("0", POURD_PULSE), ("--undo 0", METER_PULSE)):
+        (machine.share / "late.py").write_text(LATE_POUR.format(steps=STEPS, pulse=pulse))
+        machine.sh(f": > {STEPS}; {TAKE_OVER} {words} >> {STEPS} 2>&1 &")
+        machine.run("python3", "/share/late.py")
+        wait_for(lambda: "pin 0 (GPIO 17): done" in machine.sh(f"cat {STEPS}"), limit_s=40)
+        print(machine.sh(f"cat {STEPS}"))
+    wait_for(lambda: len(pours(tapped, 0)) >= 2)
+    assert pours(tapped, 0) == [400, 400]
 
 
 @ON_ONE_DEBIAN

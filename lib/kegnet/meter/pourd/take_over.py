@@ -18,10 +18,10 @@ from .instance import HOME, Instance
 COMMAND = f"sudo {HOME}/service/take-over-pourd"
 
 _START_S = 2
-_STATUS_S = 1.5
-"""A pour that begins is in the status of kegnet-meter by then."""
+_LAST_LOOK_S = 1.5
+"""A pour that has just begun shows after this time: kegnet-meter changes its status four times a second at most."""
 _SOMEBODY = "somebody pours: it goes on afterwards"
-_NOBODY = "nobody pours; pulses of the next seconds are not counted"
+_NOBODY = "nobody pours; do not begin before the change is done"
 
 Say = Callable[[str], None]
 """Prints a step."""
@@ -82,9 +82,8 @@ def _count_with_meter(instance: Instance, say: Say, quiet: bool) -> None:
         say("waits until pourd has no pour in progress")
         pulses.wait_until_quiet(instance.unit, instance.delay_ms, lambda: say(_SOMEBODY))
         say(_NOBODY)
-        # A pour that has begun since the last look.
         before = pulses.wakeups(instance.unit)
-        time.sleep(pulses.LOOK_S)
+        time.sleep(_LAST_LOOK_S)
         if pulses.wakeups(instance.unit) != before:
             pulses.wait_until_quiet(instance.unit, instance.delay_ms, lambda: say(_SOMEBODY))
     text = meter_conf.add(instance) if is_new else None
@@ -114,7 +113,7 @@ def _count_with_pourd(instance: Instance, say: Say, quiet: bool) -> None:
     if not quiet:
         _wait_for_meter(instance, say)
         say(_NOBODY)
-        time.sleep(_STATUS_S)
+        time.sleep(_LAST_LOOK_S)
         _wait_for_meter(instance, say)
     text = meter_conf.remove(instance)
     try:
