@@ -1,0 +1,1 @@
+"""What clients send: parse, verify, hand to the writer."""

@@ -1,0 +1,1 @@
+"""Pure values: times, days, levels, alarms, calibration, units. No I/O, no clock."""
