@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..ingest.keys import PublicKeyError, load_public_key
+from ..ingest.signature import PublicKeyError, public_key
 from ..storage import Database
 from ..storage import clients as storage
 from ..storage.records import Client
@@ -39,7 +39,7 @@ def add_client(parsed: argparse.Namespace, database: Database) -> None:
     """Registers a client, or changes its key or name. Raises CommandError."""
     pem = _read(parsed.public_key)
     try:
-        load_public_key(pem)
+        public_key(pem)
     except PublicKeyError as error:
         raise CommandError(f"{parsed.public_key}: {error}", "take what kegnet-client --setup prints") from error
     with database.writing() as connection:
