@@ -67,3 +67,10 @@ def add_command(verbs: Any, word: str, run: Callable[..., Any], text: str) -> ar
     parser: argparse.ArgumentParser = verbs.add_parser(word, help=text, description=text, allow_abbrev=False)
     parser.set_defaults(run=run)
     return parser
+
+
+def add_unopened(verbs: Any, word: str, run: Callable[..., Any], text: str) -> argparse.ArgumentParser:
+    """Adds a command that `run` does, a function of the arguments and the configuration; it opens the database itself, if at all."""
+    parser: argparse.ArgumentParser = verbs.add_parser(word, help=text, description=text, allow_abbrev=False)
+    parser.set_defaults(run_unopened=run)
+    return parser

@@ -13,6 +13,7 @@ from ...core.ini import ConfigError
 from .. import serving
 from ..config import Config
 from ..parameters import EXPECTED
+from . import arguments
 
 OPTIONS = ("listen", "certificate", "key", "proxy", "mqtt", "notify", "url")
 
@@ -20,11 +21,10 @@ log = logging.getLogger("kegnet.server")
 
 
 def add_to(verbs: Any) -> None:
-    """Adds the command and its options, which take precedence over the configuration."""
-    parser: argparse.ArgumentParser = verbs.add_parser("serve", help="serves until SIGTERM", allow_abbrev=False)
+    """Adds the command and its options."""
+    parser = arguments.add_unopened(verbs, "serve", serve, "serves until SIGTERM; its options take precedence over the configuration")
     for name in OPTIONS:
         parser.add_argument(f"--{name}", metavar=name.upper(), help=EXPECTED[name])
-    parser.set_defaults(serve=serve)
 
 
 def serve(parsed: argparse.Namespace, config: Config) -> int:

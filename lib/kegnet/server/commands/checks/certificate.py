@@ -1,0 +1,52 @@
+"""check: the certificate, its key, and when it expires."""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+from collections.abc import Iterator
+
+from cryptography import x509
+
+from ....core.finding import Finding, Level
+from ...options import ServeOptions
+
+WARNING_S = 14 * 86_400.0
+"""A certificate that expires sooner is a warning."""
+_RENEW = "renew it, then: systemctl restart kegnet-server"
+
+
+def check_certificate(options: ServeOptions) -> Iterator[Finding]:
+    """Whether the certificate and its key can be used, and until when."""
+    path = options.certificate
+    if path is None:
+        local = options.listen.startswith(("127.", "[::1]", "localhost:", "unix:"))
+        if local or options.proxies:
+            return
+        fix = "set certificate and key, or put a proxy with HTTPS in front"
+        yield Finding("certificate", Level.WARNING, "there is none, so passwords and pages are sent unencrypted", fix)
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path, options.key, password=lambda: b"")
+        # pip's cryptography has only the second of these, Debian 12's only the first.
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        expires = certificate.not_valid_after.replace(tzinfo=datetime.UTC)
+    except (OSError, ValueError) as error:
+        text = f"{path}: cannot be used with its key ({getattr(error, 'strerror', None) or error})"
+        yield Finding("certificate", Level.FAILURE, text, "correct certificate and key in the configuration, or run this as root")
+        return
+    left_s = (expires - datetime.datetime.now(datetime.UTC)).total_seconds()
+    text = f"{path}: for {', '.join(_names(certificate)) or 'no name'}, expires on {expires:%Y-%m-%d}"
+    if left_s < 0:
+        yield Finding("certificate", Level.FAILURE, f"{text}, which is past", _RENEW)
+    else:
+        yield Finding("certificate", *((Level.OK, text) if left_s > WARNING_S else (Level.WARNING, text, _RENEW)))
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    """The host names and addresses that it is for."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return [str(name.value) for name in names]
