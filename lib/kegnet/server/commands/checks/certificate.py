@@ -28,9 +28,8 @@ def check_certificate(options: ServeOptions) -> Iterator[Finding]:
         return
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path, options.key, password=lambda: b"")
-        # pip's cryptography has only the second of these, Debian 12's only the first.
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
-        expires = certificate.not_valid_after.replace(tzinfo=datetime.UTC)
+        expires = _expiry(certificate)
     except (OSError, ValueError) as error:
         text = f"{path}: cannot be used with its key ({getattr(error, 'strerror', None) or error})"
         yield Finding("certificate", Level.FAILURE, text, "correct certificate and key in the configuration, or run this as root")
@@ -50,3 +49,10 @@ def _names(certificate: x509.Certificate) -> list[str]:
     except x509.ExtensionNotFound:
         return []
     return [str(name.value) for name in names]
+
+
+def _expiry(certificate: x509.Certificate) -> datetime.datetime:
+    """Debian 12's cryptography has only the second of these attributes, the newest only the first."""
+    aware: datetime.datetime | None = getattr(certificate, "not_valid_after_utc", None)
+    naive: datetime.datetime | None = None if aware else getattr(certificate, "not_valid_after", None)
+    return aware or (naive or datetime.datetime.max).replace(tzinfo=datetime.UTC)
