@@ -5,22 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 from kegnet.core.syslog_handler import escape_name
 
 from . import wire
 from .background import Background
 from .body import BodyTooLargeError, DisconnectedError, Receive, read_body, replay
+from .context import Context
 from .health import HealthCheck
 from .ingest.rest import PREFIX, Rest, Scope, Send, send_text
-from .integrations.prometheus import create_metrics
 from .log_limit import LimitedLog
+from .mounted import create_metrics, create_web
 from .options import ServeOptions
-from .outage import Outage
 from .proxies import Proxies
 from .storage import UnavailableError
-from .web import create_web
 
 RETRY_AFTER_S = 10
 """For clients, while the database is away. They have a backoff of their own."""
@@ -64,9 +63,7 @@ class Application:
         for task in self._running:
             task.cancel()
 
-    def _open(self) -> None:
-        context = self._background.context
-        assert context is not None
+    def _open(self, context: Context) -> None:
         self._rest, self._health = Rest(context), HealthCheck(context.database)
         self._web, self._metrics = create_web(context), create_metrics(context)
         self._background.signers = self._rest.signers
@@ -116,8 +113,7 @@ class Application:
     async def _run(self, app: App, scope: Scope, receive: Receive, send: Send) -> None:
         """Runs an application of a framework, so that neither an error nor the stop leaves an answer without an end."""
         answer = _Answer(send)
-        task = asyncio.current_task()
-        assert task is not None
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
         self._running.add(task)
         try:
             await app(scope, receive, answer.send)
@@ -129,7 +125,7 @@ class Application:
             if isinstance(error, UnavailableError) and not answer.started:
                 raise
             text = "%s %s failed: %s: %s"
-            self._errors.line(logging.ERROR, text, scope["method"], escape_name(scope["path"]), type(error).__name__, error, exc_info=error)
+            self._errors.line(logging.ERROR, text, scope["method"], escape_name(scope["path"]), type(error).__name__, error, error=error)
             await answer.end(500, "the server failed; its log has the reason")
         finally:
             self._running.discard(task)

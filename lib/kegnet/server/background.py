@@ -37,7 +37,7 @@ class Background:
         self.outage = Outage(away=database is None)
         self.failed: Future[StorageError] = Future()
         self.on_start: Callable[[], None] = lambda: None
-        self.on_open: Callable[[], None] = lambda: None
+        self.on_open: Callable[[Context], None] = lambda _context: None
 
     def start(self) -> None:
         """In the event loop: opens what can be opened."""
@@ -76,7 +76,7 @@ class Background:
         writer, feed = Writer(database), Feed(database)
         writer.start()
         self.context = Context(database, writer, feed, self._options, Counters(), asyncio.Event())
-        self.on_open()
+        self.on_open(self.context)
         leader, context = Leader(database), self.context
         self._always("change feed", feed.run)
         self._always("registered clients", lambda: self._follow_clients(feed))
@@ -90,7 +90,7 @@ class Background:
                 except UnavailableError as error:
                     self.outage.began(str(error))
                 except Exception as error:
-                    log.exception("%s failed and is started again: %s: %s", name, type(error).__name__, error)
+                    log.error("%s failed and is started again: %s: %s", name, type(error).__name__, error, exc_info=error)
                 await asyncio.sleep(FAILED_S)
 
         self._tasks.append(asyncio.create_task(repeat()))

@@ -7,6 +7,6 @@ import asyncio
 from .context import Context
 
 
-async def leader_work(context: Context) -> None:
+async def leader_work(_context: Context) -> None:
     """Runs until it is cancelled."""
     await asyncio.Event().wait()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import re
+import resource
 import socket
 import stat
 
@@ -101,7 +101,7 @@ def _bind_unix(path: str) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.bind(path)
-        os.chmod(path, 0o666)
+        os.chmod(path, 0o666)  # noqa: S103 - the folder's permissions count
     except OSError:
         sock.close()
         raise

@@ -10,14 +10,14 @@ import signal
 import socket
 import sys
 import threading
-import time
 from typing import Any, cast
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
 from kegnet.core.problem import ProblemError
 from kegnet.core.signals import Signals
 from kegnet.core.systemd import ServiceManager
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .app import Application
 from .background import Background
@@ -129,7 +129,8 @@ class _Server:
         serving = asyncio.create_task(self._uvicorn.serve(sockets=[self._sock]))
         stopped = asyncio.create_task(self._stop.wait())
         failed = asyncio.wrap_future(self._background.failed)
-        await asyncio.wait([serving, stopped, failed], return_when=asyncio.FIRST_COMPLETED)
+        ends: list[asyncio.Future[Any]] = [serving, stopped, failed]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         self._uvicorn.should_exit = True
         await self._app.end_requests()
         self._loop.call_later(CONNECTIONS_END_AFTER_S, self._connections.abort_all)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextvars import ContextVar
+from typing import cast
 
 REQUEST_S = 30.0
 """A head and body are complete after this long, counted from the connection or from the first byte after the last answer."""
@@ -118,7 +119,8 @@ class LimitedConnection(asyncio.Protocol):
     # What asyncio reports.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        """The client has connected, and TLS is negotiated."""
+        transport = cast(asyncio.Transport, transport)
         if not self._connections.add(self):
             transport.abort()
             return
@@ -127,6 +129,7 @@ class LimitedConnection(asyncio.Protocol):
         self._http.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
+        """A part of a request has come."""
         if self._transport is None:
             return
         if not self._answering:
@@ -148,12 +151,15 @@ class LimitedConnection(asyncio.Protocol):
         return self._answering and not encrypted
 
     def pause_writing(self) -> None:
+        """The client reads slowly."""
         self._http.pause_writing()
 
     def resume_writing(self) -> None:
+        """The client has read."""
         self._http.resume_writing()
 
     def connection_lost(self, error: Exception | None) -> None:
+        """The connection is closed."""
         self._connections.remove(self)
         if self._transport is not None:
             self._http.connection_lost(error)
