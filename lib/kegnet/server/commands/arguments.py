@@ -47,7 +47,8 @@ def name(text: str) -> str:
 
 def millilitres(text: str) -> int:
     """A type for argparse: an amount in litres, as millilitres."""
-    return round(1000 * number(0, 10_000, float)(text))
+    litres: float = number(0, 10_000, float)(text)
+    return round(1000 * litres)
 
 
 def add_tap(parser: argparse.ArgumentParser) -> None:

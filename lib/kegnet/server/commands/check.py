@@ -14,7 +14,7 @@ from ..storage import StorageError, UnavailableError, open_database
 from . import arguments
 from .account import become_owner
 from .checks.broker import check_broker, check_notify
-from .checks.certificate import check_certificate
+from .checks.certificate import examine_certificate
 from .checks.configuration import check_configuration
 from .checks.database import check_contents, check_space
 from .checks.listening import check_listening
@@ -38,7 +38,7 @@ def examine(config: Config) -> Iterator[Finding]:
     options = config.options
     yield from check_configuration(config)
     # Root reads the key; what follows is done as the user of the service.
-    yield from check_certificate(options)
+    yield from examine_certificate(options)
     become_owner(options.database)
     yield from check_space(options.database)
     yield from _examine_database(options.database)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,17 +36,4 @@ def serve(parsed: argparse.Namespace, config: Config) -> int:
         )
     for warning in config.warnings:
         log.warning("%s", warning)
-    for name, path in (("certificate", config.options.certificate), ("key", config.options.key)):
-        if path is not None:
-            _require_readable(name, str(path))
     return serving.run(config.options)
-
-
-def _require_readable(name: str, path: str) -> None:
-    """Raises ConfigError if the file cannot be read."""
-    try:
-        with open(path, "rb"):
-            return
-    except OSError as error:
-        fix = "correct the path" if not os.path.exists(path) else "make it readable for the user of the service, or use LoadCredential="
-        raise ConfigError(f"{name} = {path}: cannot be read ({error.strerror})", fix) from error

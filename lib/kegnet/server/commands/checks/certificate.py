@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import ssl
 from collections.abc import Iterator
 
 from cryptography import x509
 
 from ....core.finding import Finding, Level
+from ...certificate import CertificateError, check_certificate
 from ...options import ServeOptions
 
 WARNING_S = 14 * 86_400.0
@@ -16,7 +16,7 @@ WARNING_S = 14 * 86_400.0
 _RENEW = "renew it, then: systemctl restart kegnet-server"
 
 
-def check_certificate(options: ServeOptions) -> Iterator[Finding]:
+def examine_certificate(options: ServeOptions) -> Iterator[Finding]:
     """Whether the certificate and its key can be used, and until when."""
     path = options.certificate
     if path is None:
@@ -27,13 +27,12 @@ def check_certificate(options: ServeOptions) -> Iterator[Finding]:
         yield Finding("certificate", Level.WARNING, "there is none, so passwords and pages are sent unencrypted", fix)
         return
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path, options.key, password=lambda: b"")
+        check_certificate(path, options.key)
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
-        expires = _expiry(certificate)
-    except (OSError, ValueError) as error:
-        text = f"{path}: cannot be used with its key ({getattr(error, 'strerror', None) or error})"
-        yield Finding("certificate", Level.FAILURE, text, "correct certificate and key in the configuration, or run this as root")
+    except CertificateError as error:
+        yield Finding("certificate", Level.FAILURE, error.problem, error.fix)
         return
+    expires = _expiry(certificate)
     left_s = (expires - datetime.datetime.now(datetime.UTC)).total_seconds()
     text = f"{path}: for {', '.join(_names(certificate)) or 'no name'}, expires on {expires:%Y-%m-%d}"
     if left_s < 0:

@@ -40,7 +40,7 @@ def check_contents(database: Database) -> Iterator[Finding]:
         registered = clients(connection)
         home = household(connection)
         has_password = get_setting(connection, "password hash") is not None
-        silent = {alarm.client for alarm in open_alarms(connection) if alarm.kind == AlarmKind.SILENT}
+        silent = {alarm.client for alarm in open_alarms(connection) if AlarmKind(alarm.kind) is AlarmKind.SILENT}
     yield Finding("database", Level.OK, f"{database.shown}, revision {HEAD}")
     yield _check_time(home.time_zone, home.day_begins_hour)
     if not has_password:
