@@ -96,10 +96,13 @@ def span(ms: int) -> str:
     if ms < _MINUTE_MS:
         return "less than a minute"
     # Rounded first: 59.6 minutes are an hour, not "60 minutes".
-    for size, name, limit in ((_MINUTE_MS, "minute", 60), (_HOUR_MS, "hour", 24), (_DAY_MS, "day", math.inf)):
-        number = _rounded(ms / size)
-        if number < limit:
-            break
+    minutes, hours, days = (_rounded(ms / size) for size in (_MINUTE_MS, _HOUR_MS, _DAY_MS))
+    if minutes < 60:
+        return _counted(minutes, "minute")
+    return _counted(hours, "hour") if hours < 24 else _counted(days, "day")
+
+
+def _counted(number: int, name: str) -> str:
     return f"{number} {name}" + ("" if number == 1 else "s")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
@@ -17,7 +17,7 @@ from ..storage import Connection, readings
 from ..storage.alarms import alarms_of, open_alarms
 from ..storage.beers import beers
 from ..storage.clients import clients, count_clients, find_client
-from ..storage.pours import pours_of
+from ..storage.pours import find_pour, pours_of
 from ..storage.records import Client
 from ..storage.schema import PIN_AT_MOST
 from ..storage.settings import household
@@ -42,14 +42,14 @@ router = APIRouter(
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "There is no such client, tap or pour."}}
 INVALID: dict[int | str, dict[str, Any]] = {400: {"model": Problem, "description": "The parameters do not fit together."}}
 
-Uuid = Annotated[UUID, Path(description="The id of a client.")]
-Pin = Annotated[int, Path(ge=0, le=PIN_AT_MOST, description="The number of a flow meter.")]
-Offset = Annotated[int, Query(ge=0, le=10**9, description="How many clients to leave out, in the order of their names.")]
-Clients = Annotated[int, Query(ge=1, le=CLIENTS_AT_MOST)]
-Pours = Annotated[int, Query(ge=1, le=POURS_AT_MOST)]
-Since = Annotated[int | None, Query(ge=0, le=LATEST_MS, description="The earliest time, in Unix milliseconds.")]
-Until = Annotated[int | None, Query(ge=0, le=LATEST_MS, description="The end, which is not included, in Unix milliseconds.")]
-Before = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="The id of the last pour of the page before: the next page.")]
+# FastAPI 0.92 has no Annotated: each of these is a parameter's default.
+LIMIT_OF_CLIENTS = Query(50, ge=1, le=CLIENTS_AT_MOST)
+OFFSET = Query(0, ge=0, le=10**9, description="How many clients to leave out, in the order of their names.")
+LIMIT_OF_POURS = Query(100, ge=1, le=POURS_AT_MOST)
+SINCE = Query(None, ge=0, le=LATEST_MS, description="The earliest time, in Unix milliseconds.")
+UNTIL = Query(None, ge=0, le=LATEST_MS, description="The end, which is not included, in Unix milliseconds.")
+BEFORE = Query(None, ge=1, le=2**31 - 1, description="The id of the last pour of the page before: the next page.")
+PIN = Path(ge=0, le=PIN_AT_MOST, description="The number of a flow meter.")
 
 
 def _json(value: Any) -> JSONResponse:
@@ -68,22 +68,22 @@ async def get_household(request: Request) -> JSONResponse:
 
 
 @router.get("/clients", response_model=list[types.ClientBody])
-async def get_clients(request: Request, limit: Clients = 50, offset: Offset = 0) -> JSONResponse:
+async def get_clients(request: Request, limit: int = LIMIT_OF_CLIENTS, offset: int = OFFSET) -> JSONResponse:
     """A page of clients as they are now, by name."""
     return _json(await read(request, lambda c: [types.client_body(state) for state in overview(c, clients(c, offset, limit), now_ms())]))
 
 
 @router.get("/clients/{client}", response_model=types.ClientBody, responses=NOT_FOUND)
-async def get_client(request: Request, client: Uuid) -> JSONResponse:
+async def get_client(request: Request, client: UUID) -> JSONResponse:
     """A client as it is now."""
     return _json(await read(request, lambda c: types.client_body(overview(c, [_known(c, client)], now_ms())[0])))
 
 
 @router.get("/clients/{client}/temperatures", response_model=list[types.TemperatureBody], responses={**NOT_FOUND, **INVALID})
 async def get_temperatures(
-    request: Request, client: Uuid, over: Literal["24h", "7d", "90d"] = "24h", since: Since = None, until: Until = None
+    request: Request, client: UUID, over: Literal["24h", "7d", "90d"] = "24h", since: int | None = SINCE, until: int | None = UNTIL
 ) -> JSONResponse:
-    """The course of a temperature, oldest first, in bins that are aligned to the clock: of the last day, week or 90 days, or from `since` to `until`."""
+    """The course of a temperature in bins that are aligned to the clock, oldest first: `over` the last days, or from `since` to `until`."""
     since_ms, until_ms, bin_ms = _bins(over, since, until)
     return _json(
         await read(request, lambda c: types.temperature_bodies(readings.course(c, _known(c, client).key, since_ms, until_ms, bin_ms)))
@@ -92,7 +92,13 @@ async def get_temperatures(
 
 @router.get("/clients/{client}/taps/{pin}/pours", response_model=list[types.PourBody], responses=NOT_FOUND)
 async def get_pours(
-    request: Request, client: Uuid, pin: Pin, limit: Pours = 100, before: Before = None, since: Since = None, until: Until = None
+    request: Request,
+    client: UUID,
+    pin: int = PIN,
+    limit: int = LIMIT_OF_POURS,
+    before: int | None = BEFORE,
+    since: int | None = SINCE,
+    until: int | None = UNTIL,
 ) -> JSONResponse:
     """The pours of a tap, newest first. The next page: `before` the `id` of the last one."""
 
@@ -100,13 +106,15 @@ async def get_pours(
         tap = find_tap(connection, _known(connection, client).key, pin)
         if tap is None:
             raise HTTPException(404, "there is no such tap")
+        if before is not None and find_pour(connection, before) is None:
+            raise HTTPException(404, "there is no such pour")
         return types.pour_bodies(pours_of(connection, [tap.key], since_ms=since, until_ms=until, before=before, limit=limit))
 
     return _json(await read(request, query))
 
 
 @router.get("/clients/{client}/alarms", response_model=list[types.AlarmBody], responses=NOT_FOUND)
-async def get_alarms_of_client(request: Request, client: Uuid, since: Since = None) -> JSONResponse:
+async def get_alarms_of_client(request: Request, client: UUID, since: int | None = SINCE) -> JSONResponse:
     """The alarms of a client that began at `since` or later, and those that last."""
 
     def query(connection: Connection) -> list[types.AlarmBody]:

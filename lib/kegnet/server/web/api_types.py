@@ -58,7 +58,10 @@ class KegBody:
 
 @dataclass(frozen=True)
 class PourBody:
-    """A pour after its corrections. `spilled`: it left the keg, but is nobody's drink. `timed_by_receipt`: the client's clock was wrong."""
+    """A pour after its corrections.
+
+    `spilled`: it left the keg, but is nobody's drink. `deleted`: it counts for nothing. `timed_by_receipt`: the client's clock was wrong.
+    """
 
     id: int
     at_ms: int
@@ -66,6 +69,7 @@ class PourBody:
     millilitres: float
     duration_ms: int
     spilled: bool
+    deleted: bool
     corrected: bool
     timed_by_receipt: bool
 
@@ -182,7 +186,17 @@ def beer_body(beer: Beer) -> BeerBody:
 def pour_bodies(pours: Iterable[Pour]) -> list[PourBody]:
     """Pours, in their order."""
     return [
-        PourBody(pour.key, pour.at_ms, pour.pulses, pour.millilitres, pour.et_ms, pour.spilled, pour.corrected, pour.timed_by_receipt)
+        PourBody(
+            pour.key,
+            pour.at_ms,
+            pour.pulses,
+            pour.millilitres,
+            pour.et_ms,
+            pour.spilled,
+            pour.deleted,
+            pour.corrected,
+            pour.timed_by_receipt,
+        )
         for pour in pours
     ]
 

@@ -20,7 +20,7 @@ from ..context import Context
 from ..log_limit import LimitedLog
 from ..storage import UnavailableError
 from . import api, changes, description, exports, pages
-from .auth import Guard, Refusal
+from .auth import Guard, RefusedError
 from .events import Broadcast, events
 
 RETRY_S = 10
@@ -49,7 +49,7 @@ def create_web(context: Context) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     app.add_exception_handler(UnavailableError, _Unavailable())
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(RefusedError, _refused)
     description.install(app)
     return app
 
@@ -105,7 +105,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refusal)  # noqa: S101
+    assert isinstance(error, RefusedError)  # noqa: S101
     return await _error(request, error.status, error.text, error.headers)
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
 import hmac
 import logging
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-import anyio
-import anyio.to_thread
 from starlette.requests import Request
 
 from kegnet.core.syslog_handler import escape_name
@@ -30,7 +30,7 @@ AUTHENTICATE = {"WWW-Authenticate": 'Basic realm="KegNet", charset="UTF-8"'}
 log = logging.getLogger(__name__)
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     """The request may not do this. `status` and `headers` are the response's, the text is for the user."""
 
     def __init__(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
@@ -46,33 +46,33 @@ class Guard:
     def __init__(self, context: Context) -> None:
         self._limit = RefusalLimit(context.database, "password", WRONG_PASSWORDS_A_MINUTE)
         self._log = LimitedLog(log, "%d more wrong passwords")
-        self._one_at_a_time = anyio.CapacityLimiter(1)
+        self._thread = ThreadPoolExecutor(1, "password")
         self._secret = secrets.token_bytes(32)
         self._right: bytes | None = None
 
     async def check(self, request: Request) -> None:
-        """Raises Refusal, unless the request contains the password and does not come from another site's page."""
+        """Raises RefusedError, unless the request contains the password and does not come from another site's page."""
         if request.method not in ("GET", "HEAD") and not same_site(request):
-            raise Refusal(403, "this request comes from a page of another site")
+            raise RefusedError(403, "this request comes from a page of another site")
         stored = await read(request, lambda connection: get_setting(connection, password.SETTING))
         if stored is None:
-            raise Refusal(403, "no password is set yet; set one on the server: kegnet-server password")
+            raise RefusedError(403, "no password is set yet; set one on the server: kegnet-server password")
         given = given_password(request)
         if given is None:
-            raise Refusal(401, "enter the password; any user name will do", AUTHENTICATE)
+            raise RefusedError(401, "enter the password; any user name will do", AUTHENTICATE)
         if not self._is_known(stored, given):
             await self._check_unknown(stored, given, address_of(request))
 
     async def _check_unknown(self, stored: str, given: str, address: str) -> None:
         subject = network(address)
         if await self._limit.reached(subject):
-            raise Refusal(429, "too many wrong passwords from this address; wait a minute", {"Retry-After": "60"})
-        if await anyio.to_thread.run_sync(password.matches, stored, given, limiter=self._one_at_a_time):
+            raise RefusedError(429, "too many wrong passwords from this address; wait a minute", {"Retry-After": "60"})
+        if await asyncio.get_running_loop().run_in_executor(self._thread, password.matches, stored, given):
             self._right = self._digest(stored, given)
             return
         await self._limit.count(subject)
         self._log.line(logging.WARNING, "wrong password from %s", escape_name(address))
-        raise Refusal(401, "the password is wrong", AUTHENTICATE)
+        raise RefusedError(401, "the password is wrong", AUTHENTICATE)
 
     def _is_known(self, stored: str, given: str) -> bool:
         """Whether this password was checked before: Basic authentication sends it with each request."""
@@ -97,7 +97,8 @@ def given_password(request: Request) -> str | None:
 def same_site(request: Request) -> bool:
     """Whether a page of this server made the request, as far as the browser says. Programs send neither header.
 
-    `Sec-Fetch-Site` (Fetch Metadata) is right behind any proxy; browsers send it to HTTPS and localhost only. `Origin` is compared with `Host`.
+    `Sec-Fetch-Site` (Fetch Metadata) is right behind any proxy, but browsers send it to HTTPS and localhost only. Else `Origin` is compared
+    with `Host`.
     """
     site = request.headers.get("sec-fetch-site")
     if site is not None:

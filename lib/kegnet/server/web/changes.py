@@ -6,6 +6,7 @@ and the form comes back with what was typed and the reason.
 
 from __future__ import annotations
 
+import functools
 import logging
 import zoneinfo
 from collections.abc import Callable
@@ -22,9 +23,9 @@ from ..storage import Change, Connection, StorageError, announce
 from ..storage.beers import beers, set_beer
 from ..storage.clients import clients, count_clients, find_client, set_client, set_limits
 from ..storage.kegs import change_keg, kegs_on, put_on, take_off, undo_keg
-from ..storage.records import PULSES_PER_LITRE, Client, Keg, Tap
+from ..storage.records import Client, Keg, Tap
 from ..storage.schema import PIN_AT_MOST
-from ..storage.settings import Household, household, set_household
+from ..storage.settings import household, set_household
 from ..storage.taps import find_tap, set_meter, set_tap, taps_of
 from .auth import Guard, address_of
 from .database import now_ms, read, write
@@ -45,6 +46,12 @@ class Mistake:
     action: str = ""
     typed: dict[str, str] | None = None
     errors: dict[str, str] | None = None
+
+
+@functools.lru_cache
+def time_zones() -> list[str]:
+    """The names of the time zones that this system knows."""
+    return sorted(zoneinfo.available_timezones())
 
 
 async def settings(request: Request) -> Response:
@@ -70,7 +77,7 @@ def settings_values(connection: Connection, number: int) -> dict[str, object]:
         "kegs": kegs_on(connection, [tap.key for tap in taps]),
         "beers": beers(connection),
         "household": household(connection),
-        "time_zones": sorted(zoneinfo.available_timezones()),
+        "time_zones": time_zones(),
         "number_of_clients": count_clients(connection),
         "clients_a_page": CLIENTS_A_PAGE,
         "page": number,
@@ -84,7 +91,7 @@ async def change_household(request: Request) -> Response:
     def change(connection: Connection, form: Form, _units: Units) -> None:
         zone = form.name("time_zone")
         hour = form.whole("day_begins_hour", 0, 23)
-        if zone is not None and zone not in zoneinfo.available_timezones():
+        if zone is not None and zone not in time_zones():
             form.errors["time_zone"] = "choose one of the list, for example Europe/Berlin"
         changes: dict[str, object] = {"time_zone": zone, "day_begins_hour": hour}
         if not form.errors:
@@ -173,7 +180,7 @@ def _set_keg(connection: Connection, form: Form, units: Units, tap: Tap, keg: Ke
         beer = _beer(connection, beer_name) if beer_name else None
         put_on(connection, tap.key, beer=beer, on_ms=now_ms(), volume_ml=volume_ml, start_ml=volume_ml if start_ml is None else start_ml)
         return
-    changes: dict[str, object] = {f"{field}_ml": value for field, value in volumes.items() if form.has(field)}
+    changes: dict[str, int | None] = {f"{field}_ml": value for field, value in volumes.items() if form.has(field)}
     if beer_name is not None:
         changes["beer"] = _beer(connection, beer_name) if beer_name else None
     change_keg(connection, keg.key, **changes)

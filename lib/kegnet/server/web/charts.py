@@ -6,6 +6,7 @@ Nothing is drawn where no temperature was received. The x axis is linear in Unix
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Iterator, Sequence
@@ -82,7 +83,9 @@ def chart(points: Sequence[Course], client: Client, span: Span, since_ms: int, u
         return TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
 
     def path(run: Sequence[Course], values: Sequence[float]) -> str:
-        return " ".join(f"{x(point.at_ms + span.bin_ms // 2):.1f},{y(units.degrees(value)):.1f}" for point, value in zip(run, values, strict=True))
+        return " ".join(
+            f"{x(point.at_ms + span.bin_ms // 2):.1f},{y(units.degrees(value)):.1f}" for point, value in zip(run, values, strict=True)
+        )
 
     lines, bands = [], []
     for run in runs(points, span.bin_ms):
@@ -101,7 +104,7 @@ def chart(points: Sequence[Course], client: Client, span: Span, since_ms: int, u
 
 def runs(points: Sequence[Course], bin_ms: int) -> list[list[Course]]:
     """`points` cut at the gaps, where the client sent nothing for much longer than it usually does."""
-    distances = [after.at_ms - before.at_ms for before, after in zip(points, points[1:])]  # noqa: B905 (the second is shorter)
+    distances = [after.at_ms - before.at_ms for before, after in itertools.pairwise(points)]
     longest_ms = max(2 * bin_ms, _GAP_MEDIANS * statistics.median(distances)) if distances else 0.0
     found: list[list[Course]] = []
     for point in points:

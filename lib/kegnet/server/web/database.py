@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-import anyio
-import anyio.to_thread
 from starlette.requests import Request
 
 from ..context import Context
@@ -15,7 +15,7 @@ from ..storage import Connection
 
 THREADS = 4
 """How many requests read or write at a time. The others wait in the order in which they came."""
-_threads = anyio.CapacityLimiter(THREADS)
+_threads = ThreadPoolExecutor(THREADS, "web")
 
 T = TypeVar("T")
 
@@ -53,4 +53,4 @@ async def write(request: Request, change: Callable[[Connection], T]) -> T:
 
 async def in_thread(work: Callable[[], T]) -> T:
     """The result of `work`, which runs in one of the `THREADS` threads."""
-    return await anyio.to_thread.run_sync(work, limiter=_threads)
+    return await asyncio.get_running_loop().run_in_executor(_threads, work)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, FastAPI, Form
@@ -15,10 +15,14 @@ TEXT = """Times are Unix milliseconds, temperatures thousandths of a degree Cels
 `POST /rest/…` takes the signed messages of registered clients. All else only reads, and needs no password."""
 
 _LATEST_MS = 253_402_300_799_999
-_SIGNATURE = "RSASSA-PKCS1-v1_5 over SHA-256 of the ASCII text {}, in base64."
 Version = Literal["v1", "v2"]
-Id = Annotated[UUID, Form(description="The id of the client, in its form with hyphens.")]
-Timestamp = Annotated[int, Form(ge=0, le=_LATEST_MS, description="Unix time in milliseconds; v1: in seconds.")]
+_ID = Form(description="The id of the client, in its form with hyphens.")
+_TS = Form(ge=0, le=_LATEST_MS, description="Unix time in milliseconds; v1: in seconds.")
+_TEMP = Form(ge=-55_000, le=125_000, description="The temperature.")
+_PIN = Form(ge=0, le=PIN_AT_MOST, description="The number of the flow meter.")
+_PULSES = Form(ge=0, le=10**9, description="The pulses that it counted.")
+_ET = Form(ge=0, le=10**10, description="How long the pour took, in milliseconds; v1: in seconds.")
+_SIG = Form(description="RSASSA-PKCS1-v1_5 over SHA-256 of the ASCII text `id,temp,ts` or `id,pin,pulses,et,ts`, in base64.")
 
 
 def _plain_text(description: str) -> dict[str, Any]:
@@ -40,25 +44,19 @@ _rest = APIRouter(prefix="/rest")
 
 
 @_rest.post("/{version}/ping", responses=_RESPONSES)
-def ping(
-    version: Version,
-    id: Id,  # noqa: A002
-    temp: Annotated[int, Form(ge=-55_000, le=125_000, description="The temperature.")],
-    ts: Timestamp,
-    sig: Annotated[str, Form(description=_SIGNATURE.format("`id,temp,ts`"))],
-) -> None:
+def ping(version: Version, id: UUID = _ID, temp: int = _TEMP, ts: int = _TS, sig: str = _SIG) -> None:  # noqa: A002
     """A client runs, and this is its temperature."""
 
 
 @_rest.post("/{version}/pour", responses=_RESPONSES)
 def pour(
     version: Version,
-    id: Id,  # noqa: A002
-    pin: Annotated[int, Form(ge=0, le=PIN_AT_MOST, description="The number of the flow meter.")],
-    pulses: Annotated[int, Form(ge=0, le=10**9, description="The pulses that it counted.")],
-    et: Annotated[int, Form(ge=0, le=10**10, description="How long the pour took, in milliseconds; v1: in seconds.")],
-    ts: Timestamp,
-    sig: Annotated[str, Form(description=_SIGNATURE.format("`id,pin,pulses,et,ts`"))],
+    id: UUID = _ID,  # noqa: A002
+    pin: int = _PIN,
+    pulses: int = _PULSES,
+    et: int = _ET,
+    ts: int = _TS,
+    sig: str = _SIG,
 ) -> None:
     """Somebody poured a drink; `ts` is when it began."""
 

@@ -37,8 +37,6 @@ def encode(change: Change) -> bytes:
     return b"data: " + data.encode() + b"\n\n"
 
 
-
-
 class Broadcast:
     """The events of this process for all its readers. Its task starts with the first reader and ends when the server stops."""
 
@@ -105,7 +103,7 @@ class Broadcast:
 async def _next(subscription: Subscription) -> bytes:
     try:
         return encode(await asyncio.wait_for(subscription.next(), HEARTBEAT_S))
-    except asyncio.TimeoutError:
+    except TimeoutError:
         return _HEARTBEAT
 
 

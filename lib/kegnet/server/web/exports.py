@@ -15,7 +15,8 @@ from starlette.responses import Response, StreamingResponse
 
 from ..storage import Connection
 from ..storage.clients import find_client
-from ..storage.readings import stream_pours, stream_readings
+from ..storage.pours import stream_pours
+from ..storage.readings import stream_readings
 from ..storage.records import Client
 from ..storage.settings import household
 from ..storage.taps import taps_of
@@ -46,6 +47,8 @@ async def pours(request: Request) -> Response:
         taps = {tap.key: tap for tap in taps_of(connection, [client.key])}
         yield "time", "at_ms", "pin", "tap", "litres", "pulses", "duration_ms", "spilled"
         for pour in stream_pours(connection, client.key):
+            if pour.deleted:
+                continue
             tap = taps.get(pour.tap)
             yield (
                 times.iso(pour.at_ms, zone), pour.at_ms, tap.pin if tap else "", no_formula(tap.name) if tap else "",

@@ -36,7 +36,9 @@ _templates = jinja2.Environment(
 _templates.globals.update(ago=ago, span=span, spans=tuple(charts.Span))
 
 
-def render(request: Request, template: str, values: Mapping[str, object], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def render(
+    request: Request, template: str, values: Mapping[str, object], status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     """A page. `root` in templates is the path below which the server is reached, mostly empty."""
     shared = {"root": root_path(request), "units": Units.of(request.cookies)}
     html = _templates.get_template(template).render({**shared, **values})

@@ -56,4 +56,6 @@ def matches(stored: str, text: str) -> bool:
 
 
 def _scrypt(text: str, salt: str, n: int, r: int, p: int) -> bytes:
-    return hashlib.scrypt(text.encode("utf-8", "surrogateescape"), salt=salt.encode(), n=n, r=r, p=p, maxmem=max(_MEMORY_BYTES, 256 * n * r), dklen=64)
+    return hashlib.scrypt(
+        text.encode("utf-8", "surrogateescape"), salt=salt.encode(), n=n, r=r, p=p, maxmem=max(_MEMORY_BYTES, 256 * n * r), dklen=64
+    )

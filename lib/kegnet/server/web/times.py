@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import zoneinfo
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+from ..model.days import find_zone
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_MS = 253_370_764_800_000
 """The year 9999 begins. What is later is shown as this: `datetime` has no year 10000, which zones east of Greenwich would need."""
 
 
 def zone_of(name: str) -> tzinfo:
     """The time zone of that IANA name; UTC where this system does not know it."""
-    try:
-        return zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        return timezone.utc
+    return find_zone(name) or UTC
 
 
 def local(at_ms: int, zone: tzinfo) -> datetime:
