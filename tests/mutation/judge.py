@@ -5,6 +5,7 @@ usage: judge.py SECONDS TEST-FILE ...
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -21,11 +22,9 @@ def main(limit_s: float, files: list[str]) -> int:
             verdict = {0: "survived", 1: "killed"}.get(status, f"invalid {status}")
         except subprocess.TimeoutExpired:
             verdict = "killed by time-out"
-        try:
-            # Whatever a test has started and not ended.
+        # Whatever a test has started and not ended.
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
     print(verdict)
     return 0 if verdict == "survived" else 1
 

@@ -1,9 +1,10 @@
-"""Mutation testing of the server by cosmic-ray, in a copy of the repository. What was tried is kept, so that the next run goes on from there."""
+"""Mutation testing of the server by cosmic-ray, in a copy of the repository. The next run goes on from there."""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import random
 import re
 import shutil
@@ -22,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from parts import LEFT_OUT, PARTS, Part
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+LAB = Path(os.environ.get("KEGNET_LAB", "/var/tmp/kegnet-client-lab"))
 KILLED_AT_LEAST = 0.85
 _LEFT_OUT = re.compile("|".join(LEFT_OUT))
 
@@ -50,7 +52,7 @@ class Session:
         self._tests = part.test_paths(REPOSITORY)
 
     def prepare(self, sample: int | None) -> str:
-        """Makes the mutants, or keeps those of the last run if neither modules nor tests have changed. Returns what is wrong, or nothing."""
+        """Makes the mutants, or keeps those of the last run if modules and tests are the same. Returns what is wrong, or nothing."""
         if not (self.modules and self._tests):
             return "there are no modules or no tests"
         state = hashlib.sha256(b"".join((REPOSITORY / path).read_bytes() for path in self.modules + self._tests) + repr(sample).encode())
@@ -130,10 +132,8 @@ class Session:
                 if result and result.worker_outcome == WorkerOutcome.SKIPPED:
                     continue
                 mutation = item.mutations[0]
-                verdict = _verdict(result)
-                yield Mutant(
-                    str(mutation.module_path), mutation.start_pos[0], mutation.operator_name, verdict, result.diff or "" if result else ""
-                )
+                diff = (result.diff if result else None) or ""
+                yield Mutant(str(mutation.module_path), mutation.start_pos[0], mutation.operator_name, _verdict(result), diff)
 
 
 def _verdict(result: WorkResult | None) -> str:
@@ -164,9 +164,8 @@ def _row(module: str, mutants: list[Mutant]) -> tuple[int, int]:
     timed_out = sum(each.verdict == "killed by time-out" for each in mutants)
     killed, survived, invalid, wait = (verdicts.count(each) for each in ("killed", "survived", "invalid", "waits"))
     name = module.removeprefix("lib/kegnet/server/")
-    print(
-        f"| {name} | {len(mutants)} | {killed} | {timed_out} | {survived} | {invalid} | {wait} | {killed / max(1, killed + survived):.0%} |"
-    )
+    share = killed / max(1, killed + survived)
+    print(f"| {name} | {len(mutants)} | {killed} | {timed_out} | {survived} | {invalid} | {wait} | {share:.0%} |")
     return killed, survived
 
 
@@ -177,9 +176,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=240, help="end after so long; the next run goes on (%(default)s)")
     parser.add_argument("--sample", type=int, help="try only so many of each module, chosen at random")
     parser.add_argument("--report", action="store_true", help="try nothing, print what there is")
-    parser.add_argument(
-        "--folder", type=Path, default=Path("/var/tmp/kegnet-client-lab/mutation"), help="where the state is kept (%(default)s)"
-    )
+    parser.add_argument("--folder", type=Path, default=LAB / "mutation", help="where the state is kept (%(default)s)")
     arguments = parser.parse_args()
     end, mutants, complete = time.monotonic() + 60 * arguments.minutes, list[Mutant](), True
     for name in arguments.parts:

@@ -106,9 +106,8 @@ def main() -> int:
                         found.append(costs_s(url, folder))
                     for page in PAGES:
                         week, years = found[0][page], found[1][page]
-                        print(
-                            f"| {database} | {clients} | {page} | {week * 1e3:.1f} | {years * 1e3:.1f} | {years / week:.2f} |", flush=True
-                        )
+                        cells = (database, str(clients), page, f"{week * 1e3:.1f}", f"{years * 1e3:.1f}", f"{years / week:.2f}")
+                        print(f"| {' | '.join(cells)} |", flush=True)
                         worst = max(worst, years / week)
         finally:
             postgresql.stop()
