@@ -1,0 +1,24 @@
+"""What the parts of a running server share."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from .counters import Counters
+from .options import ServeOptions
+from .storage import Database
+from .storage.feed import Feed
+from .storage.writer import Writer
+
+
+@dataclass(frozen=True)
+class Context:
+    """Made once per process, when the database is open. `stopping` is set when the process is about to end: streams end then."""
+
+    database: Database
+    writer: Writer
+    feed: Feed
+    options: ServeOptions
+    counters: Counters
+    stopping: asyncio.Event
