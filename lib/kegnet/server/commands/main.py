@@ -9,7 +9,6 @@ from pathlib import Path
 
 from ... import __version__
 from ...core.command_line import complain, repair_streams, run_mode
-from ...core.finding import of_config_error, report
 from ...core.ini import ConfigError
 from ...core.problem import ProblemError
 from .. import config
@@ -78,7 +77,7 @@ def _dispatch(parsed: argparse.Namespace) -> int:
     except ConfigError as error:
         if getattr(parsed, "run_unopened", None) is not check.check:
             raise
-        return report([of_config_error(error)], parsed.json)
+        return check.report_config_error(parsed, error)
     if hasattr(parsed, "run_unopened"):
         return int(parsed.run_unopened(parsed, conf) or os.EX_OK)
     for warning in conf.warnings:

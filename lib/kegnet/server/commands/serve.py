@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...core.ini import ConfigError
-from .. import serving
 from ..config import Config
 from ..parameters import EXPECTED
 from . import arguments
@@ -36,4 +35,7 @@ def serve(parsed: argparse.Namespace, config: Config) -> int:
         )
     for warning in config.warnings:
         log.warning("%s", warning)
-    return serving.run(config.options)
+    # The other commands do without the modules of the server, which take seconds to import on a small machine.
+    from ..serving import run
+
+    return run(config.options)
