@@ -14,8 +14,6 @@ from typing import IO, Any
 
 from ..config import Config
 from ..storage import Database
-from ..storage.backup import backup, restore
-from ..storage.transfer import export_lines, import_lines
 from . import arguments
 from .account import as_root, become_owner
 from .errors import CommandError
@@ -39,6 +37,8 @@ def add_to(verbs: Any) -> None:
 
 def back_up(parsed: argparse.Namespace, database: Database) -> None:
     """Makes the file, which only the user who started this can read. Never overwrites. Raises CommandError."""
+    from ..storage.backup import backup
+
     _require_absent(parsed.file)
     with tempfile.TemporaryDirectory(prefix="backup-", dir=_folder(database)) as folder:
         copy = Path(folder, "backup")
@@ -50,6 +50,8 @@ def back_up(parsed: argparse.Namespace, database: Database) -> None:
 
 def put_back(parsed: argparse.Namespace, config: Config) -> None:
     """Restores the database from the file. Raises CommandError, StorageError, UnavailableError."""
+    from ..storage.backup import restore
+
     url = config.options.database
     become_owner(url)
     with tempfile.TemporaryDirectory(prefix="restore-", dir=_sqlite_folder(url)) as folder:
@@ -62,6 +64,8 @@ def put_back(parsed: argparse.Namespace, config: Config) -> None:
 
 def export_all(parsed: argparse.Namespace, database: Database) -> None:
     """Writes the lines to the file or to standard output. Raises CommandError."""
+    from ..storage.transfer import export_lines
+
     if parsed.file == _STANDARD:
         sys.stdout.writelines(export_lines(database))
         return
@@ -73,6 +77,8 @@ def export_all(parsed: argparse.Namespace, database: Database) -> None:
 
 def import_all(parsed: argparse.Namespace, database: Database) -> None:
     """Adds what is in the lines, all or nothing, and prints how many rows of each table are new. Raises CommandError."""
+    from ..storage.transfer import import_lines
+
     if parsed.file == _STANDARD:
         counts = import_lines(database, sys.stdin)
     else:

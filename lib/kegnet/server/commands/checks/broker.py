@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from ....core.finding import Finding, Level
 from ....core.problem import ProblemError
-from ...integrations import mqtt, notify
 from ...options import ServeOptions
 
 _TIMEOUT_S = 5.0
@@ -20,6 +19,8 @@ def check_broker(options: ServeOptions) -> Iterator[Finding]:
     """Connects to the broker, with TLS for mqtts://."""
     if options.mqtt is None:
         return
+    from ...integrations import mqtt
+
     try:
         mqtt.check_url(options.mqtt)
     except ProblemError as error:
@@ -42,6 +43,8 @@ def check_notify(options: ServeOptions) -> Iterator[Finding]:
     """Whether each URL names a service that Apprise knows. Sends nothing."""
     if not options.notify:
         return
+    from ...integrations import notify
+
     try:
         notify.check_urls(options.notify)
     except ProblemError as error:
