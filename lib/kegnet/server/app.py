@@ -86,6 +86,7 @@ class Application:
             connection.received()
             self._proxies.apply(scope)
             if self._rest is not None and scope["path"].startswith(PREFIX):
+                connection.hold()
                 await self._rest.answer(scope, body, send)
                 self._outage.over()
             else:

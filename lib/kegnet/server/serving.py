@@ -65,7 +65,6 @@ class _Server:
 
     def run(self) -> int:
         signals = Signals()
-        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
         thread_ended, at_end = os.pipe()
         thread = threading.Thread(target=self._run_loop, args=(at_end,), name="server", daemon=True)
         thread.start()
@@ -166,6 +165,7 @@ def _config(app: Application, connections: Connections, options: ServeOptions) -
         lifespan="on",
         interface="asgi3",
         log_config=None,
+        log_level="critical",
         access_log=False,
         proxy_headers=False,
         server_header=False,
