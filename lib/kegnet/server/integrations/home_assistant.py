@@ -148,7 +148,7 @@ def _tap(client: str, device: _Fields, state: TapState) -> Iterator[Entity]:
         # Home Assistant takes no measurement of the class volume: an amount is no level.
         fields = {**_sensor(f"{name} last pour", device, "L", "measurement"), "icon": "mdi:glass-mug-variant"}
         yield sensor("last_pour", fields, f"{last.millilitres / 1000:.3f}")
-        at = datetime.datetime.fromtimestamp(last.at_ms / 1000, datetime.timezone.utc).isoformat(timespec="milliseconds")
+        at = datetime.datetime.fromtimestamp(last.at_ms / 1000, datetime.UTC).isoformat(timespec="milliseconds")
         fields = {"name": f"{name} last pour at", "device_class": "timestamp", "device": device}
         yield sensor("last_pour_at", fields, at)
 

@@ -7,28 +7,27 @@ One process of all runs it, the leader.
 from __future__ import annotations
 
 import asyncio
+import datetime
 import hashlib
 import logging
 import socket
 import time
 from collections.abc import Iterable, Sequence
-from itertools import islice
 from typing import Any
 
+from ..client_directory import ClientDirectory, in_chunks
 from ..context import Context
 from ..model.alarms import silent_from_ms
-from ..model.days import day_start
+from ..model.days import day_start, find_zone
 from ..options import ServeOptions
 from ..overview import overview
 from ..storage import Change, Database, StorageError, UnavailableError
-from ..storage.clients import clients as registered_clients
 from ..storage.readings import heard
 from ..storage.records import Client
 from ..storage.settings import Household, household
 from .home_assistant import Entity, Site, config_topic, entities, parse_config_topic, state_topic
 from .mqtt_connection import BrokerError, Connection, check_url
 
-CLIENTS_AT_ONCE = 200
 PAUSE_S = 1.0
 """The shortest time between two passes: changes in between go into the next one."""
 TICK_S = 60.0
@@ -120,6 +119,7 @@ class _Pass:
         self._database = database
         self._site = site
         self._connection = connection
+        self._directory = ClientDirectory(database)
         self._sent: dict[str, dict[tuple[str, str], bytes]] = {}
         """By the client's UUID: (component, path) of an entity, and the hash of its discovery message and its state."""
         self._day_ms = 0
@@ -134,25 +134,17 @@ class _Pass:
         """Publishes what the change touches, or everything if the day has begun. Raises BrokerError, UnavailableError, StorageError."""
         left_behind = [] if self._tidy else self._connection.retained((self._site.configs, FORMER_CONFIGS))
         home = _household(self._database)
-        day_ms = day_start(now_ms, home.time_zone, home.day_begins_hour)
-        everything = (bool(change.kinds) and not change.clients) or day_ms != self._day_ms or not self._tidy
-        if not everything and not change.clients:
-            return
-        with self._database.reading() as c:
-            registered = {client.uuid: client for client in registered_clients(c)} if everything or "client" in change.kinds else None
-        chosen = self._chosen(change, registered, everything)
-        for some in _chunks(chosen):
+        day_ms = day_start(now_ms, find_zone(home.time_zone) or datetime.UTC, home.day_begins_hour)
+        if (bool(change.kinds) and not change.clients) or day_ms != self._day_ms or not self._tidy:
+            chosen = self._directory.read()
+            gone = self._sent.keys() - {client.uuid for client in chosen}
+        else:
+            chosen, gone = self._directory.of(change), self._sent.keys() & self._directory.without(change)
+        for some in in_chunks(chosen):
             self._publish_some(some, now_ms)
-        if registered is not None:
-            self._remove_clients(self._sent.keys() - registered.keys())
+        self._remove_clients(gone)
         self._remove_left_behind(left_behind)
         self._day_ms, self._tidy = day_ms, True
-
-    def _chosen(self, change: Change, registered: dict[str, Client] | None, everything: bool) -> list[Client]:
-        if registered is None:
-            with self._database.reading() as c:
-                registered = {client.uuid: client for client in registered_clients(c)}
-        return list(registered.values()) if everything else [registered[uuid] for uuid in change.clients if uuid in registered]
 
     def _publish_some(self, clients: Sequence[Client], now_ms: int) -> None:
         with self._database.reading() as c:
@@ -219,12 +211,6 @@ def _merged(one: Change, other: Change) -> Change:
         return one if one.kinds else other
     everyone = not one.clients or not other.clients
     return Change(frozenset() if everyone else one.clients | other.clients, one.kinds | other.kinds)
-
-
-def _chunks(clients: Iterable[Client]) -> Iterable[list[Client]]:
-    rest = iter(clients)
-    while some := list(islice(rest, CLIENTS_AT_ONCE)):
-        yield some
 
 
 def _url(options: ServeOptions) -> str | None:
