@@ -14,6 +14,7 @@ from .model.alarms import AlarmKind, Condition, Signal
 from .model.levels import left_ml
 from .storage import Change, Connection, Database, announce
 from .storage import alarms as storage
+from .storage.boards import boards_heard
 from .storage.kegs import kegs_on
 from .storage.pours import poured_ml
 from .storage.ranges import MOST_MS
@@ -84,7 +85,7 @@ class _Facts:
 
 def _facts(c: Connection, clients: Sequence[Client], now_ms: int) -> _Facts:
     keys = [client.key for client in clients]
-    heard_ms = heard(c, keys)
+    heard_ms = _heard(c, clients)
     readings = latest_readings(c, keys)
     beyond: dict[tuple[int, bool], int] = {}
     for warm in (False, True):
@@ -98,6 +99,16 @@ def _facts(c: Connection, clients: Sequence[Client], now_ms: int) -> _Facts:
         {client.key: model.silent_from_ms(heard_ms.get(client.key, ()), client.added_ms) for client in clients},
         beyond,
     )
+
+
+def _heard(c: Connection, clients: Sequence[Client]) -> dict[int, list[int]]:
+    """When the last messages of each client came; of a board, signs of life without a message among them."""
+    times = heard(c, [client.key for client in clients])
+    boards = [client.key for client in clients if client.kind == "kegboard"]
+    if boards:
+        signs = boards_heard(c)
+        times.update({key: [*times.get(key, ()), signs[key]] for key in boards if key in signs})
+    return times
 
 
 def _temperature(client: Client, reading: Reading, warm: bool) -> Signal:

@@ -29,7 +29,9 @@ from .home_assistant import Entity, Site, config_topic, entities, parse_config_t
 from .mqtt_connection import BrokerError, Connection, check_url
 
 PAUSE_S = 1.0
-"""The shortest time between two passes: changes in between go into the next one."""
+REST = 10
+LONGEST_PAUSE_S = 30.0
+"""A pause between two passes is `PAUSE_S` at least, and `REST` times as long as the pass, up to this. The next one has what changed."""
 TICK_S = 60.0
 """How often the day is looked at: at its beginning nothing has been poured."""
 RETRY_S = 10.0
@@ -76,7 +78,7 @@ class Publisher:
             while True:
                 await asyncio.wait({coming, connected}, timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
                 if coming.done():
-                    change = _merged(change, coming.result())
+                    change = _merged(change, _relevant(coming.result()))
                     coming = asyncio.ensure_future(subscription.next())
                 if connected.done():
                     connection.changed.clear()
@@ -93,6 +95,7 @@ class Publisher:
 
     async def _passed(self, pass_: _Pass, change: Change) -> Change:
         """Publishes what `change` touches. What is left to publish: nothing, or everything after an error."""
+        began = time.monotonic()
         try:
             await asyncio.to_thread(pass_.publish, change, time.time_ns() // 10**6)
         except (UnavailableError, StorageError) as error:
@@ -103,13 +106,17 @@ class Publisher:
             log.warning("MQTT: %s", error)
             await asyncio.sleep(PAUSE_S)
             return _EVERYTHING
-        await asyncio.sleep(PAUSE_S)
+        await asyncio.sleep(min(LONGEST_PAUSE_S, max(PAUSE_S, REST * (time.monotonic() - began))))
         return _NOTHING
 
 
 _KINDS = frozenset({"ping", "pour", "alarm", "client", "tap", "setting"})
 _EVERYTHING = Change(frozenset(), _KINDS)
 _NOTHING = Change(frozenset(), frozenset())
+
+
+def _relevant(change: Change) -> Change:
+    return change if change.kinds & _KINDS else _NOTHING
 
 
 class _Pass:
