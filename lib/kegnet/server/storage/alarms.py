@@ -42,9 +42,9 @@ def begin_alarm(c: Connection, client: int, tap: int | None, kind: str, began_ms
 
     `now_ms` is the time for the outbox (default `began_ms`): a silence can have begun while no server ran.
     """
-    kinds = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+    insert: Any = postgresql.insert if c.dialect.name == "postgresql" else sqlite.insert
     row = {"client": client, "tap": tap, "kind": kind, "began_ms": began_ms, "ended_ms": None}
-    inserted = c.execute(kinds[c.dialect.name](alarm).values(**row).on_conflict_do_nothing())
+    inserted = c.execute(insert(alarm).values(**row).on_conflict_do_nothing())
     same_tap = alarm.c.tap.is_(None) if tap is None else alarm.c.tap == tap
     which = (alarm.c.client == client) & same_tap & (alarm.c.kind == kind) & alarm.c.ended_ms.is_(None)
     begun = _alarms(c, sa.select(*_COLUMNS).where(which))[0]
