@@ -97,7 +97,7 @@ def _dispatch(parsed: argparse.Namespace) -> int:
 
 def load(parsed: argparse.Namespace) -> Config:
     """The configuration with the options of the command line. Raises ConfigError."""
-    given = {name: getattr(parsed, name, None) for name in ("database", *serve.OPTIONS)}
+    given = {"database": parsed.database} | {name: getattr(parsed, f"given_{name}", None) for name in serve.OPTIONS}
     if given["database"] is None and parsed.config is None:
         given["database"] = os.environ.get("KEGNET_DATABASE")
     return config.load(parsed.config, {name: text for name, text in given.items() if text is not None})

@@ -22,14 +22,14 @@ def add_to(verbs: Any) -> None:
     """Adds the command and its options."""
     parser = arguments.add_unopened(verbs, "serve", serve, "serves until SIGTERM; its options take precedence over the configuration")
     for name in OPTIONS:
-        parser.add_argument(f"--{name}", metavar=name.upper(), help=EXPECTED[name])
+        parser.add_argument(f"--{name}", dest=f"given_{name}", metavar=name.upper(), help=EXPECTED[name])
 
 
 def serve(parsed: argparse.Namespace, config: Config) -> int:
     """Serves until SIGTERM or SIGINT. Returns the exit status. Raises ProblemError."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
     logging.getLogger("kegnet").setLevel(logging.INFO)
-    if parsed.mqtt and urlsplit(parsed.mqtt).password:
+    if parsed.given_mqtt and urlsplit(parsed.given_mqtt).password:
         raise ConfigError(
             "--mqtt: a password on the command line can be read by every user of this machine", "put it into the configuration"
         )

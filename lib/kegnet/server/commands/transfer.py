@@ -30,7 +30,7 @@ def add_to(verbs: Any) -> None:
     for parser in (save, load):
         parser.add_argument("file", metavar="FILE", type=Path)
     export = arguments.add_command(verbs, "export", export_all, "writes everything as JSON lines, for another database or program")
-    take = arguments.add_command(verbs, "import", import_all, "adds what export has written; what is there already is kept")
+    take = arguments.add_command(verbs, "import", import_all, "fills an empty database with what export has written")
     for parser in (export, take):
         parser.add_argument("file", metavar="FILE", nargs="?", default=_STANDARD, help="- or none: standard output or input")
 
@@ -76,7 +76,7 @@ def export_all(parsed: argparse.Namespace, database: Database) -> None:
 
 
 def import_all(parsed: argparse.Namespace, database: Database) -> None:
-    """Adds what is in the lines, all or nothing, and prints how many rows of each table are new. Raises CommandError."""
+    """Fills the database, which must be empty, and prints how many rows each table has. Raises ProblemError."""
     from ..storage.transfer import import_lines
 
     if parsed.file == _STANDARD:
