@@ -31,18 +31,22 @@ setup(
     ],
     extras_require={
         "server": [
-            "flask >= 2.2",
-            "gunicorn >= 20.1",
-            "flask-limiter >= 3.3",
+            "fastapi >= 0.92",
+            "uvicorn >= 0.17.6",
             "sqlalchemy >= 1.4.46",
             "alembic >= 1.8",
-            "pygal >= 2.4",
+            "cryptography >= 38",
+            "jinja2 >= 3.1",
             "prometheus-client >= 0.16",
             "paho-mqtt >= 1.6",
         ],
         "postgresql": ["psycopg2 >= 2.9"],
+        "notifications": ["apprise >= 1.2"],
     },
-    package_data={"kegnet.server": ["migrations/*.py", "migrations/versions/*.py", "static/*", "templates/*"]},
+    package_data={
+        "kegnet.server.storage": ["migrations/*.py", "migrations/versions/*.py"],
+        "kegnet.server.web": ["static/*", "templates/*"],
+    },
     entry_points={
         "console_scripts": [
             "kegnet-client = kegnet.commands.client:main",

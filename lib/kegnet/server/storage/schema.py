@@ -163,9 +163,33 @@ alarm = sa.Table(
     sa.Column("began_ms", sa.BigInteger, nullable=False),
     sa.Column("ended_ms", sa.BigInteger),
     sa.Index(None, "client", "began_ms"),
-    sa.Index("ix_alarm_open", "client", sqlite_where=sa.text("ended_ms IS NULL"), postgresql_where=sa.text("ended_ms IS NULL")),
+    sa.Index(
+        "ix_alarm_open",
+        "client",
+        sa.text("coalesce(tap, 0)"),
+        "kind",
+        unique=True,
+        sqlite_where=sa.text("ended_ms IS NULL"),
+        postgresql_where=sa.text("ended_ms IS NULL"),
+    ),
 )
-"""The alarms, those that last (`ended_ms` null) and those that are over. `kind` is of `model.alarms.AlarmKind`."""
+"""The alarms, those that last (`ended_ms` null) and those that are over. `kind` is of `model.alarms.AlarmKind`.
+
+`tap` is null where the alarm is the client's. The index over the open ones is unique: two leaders cannot begin the same alarm.
+"""
+
+notification = sa.Table(
+    "notification",
+    metadata,
+    sa.Column("alarm", sa.ForeignKey("alarm.key"), primary_key=True),
+    sa.Column("ending", sa.Boolean, primary_key=True),
+    sa.Column("made_ms", sa.BigInteger, nullable=False),
+    sa.Column("delivered", sa.Text, nullable=False),
+)
+"""The notifications of alarms that are still to be sent; of an alarm's beginning or its end (`ending`). A row is deleted when it was sent.
+
+`delivered` lists, separated by blanks, the fingerprints of the addresses that already have it.
+"""
 
 hour = sa.Table(
     "hour",

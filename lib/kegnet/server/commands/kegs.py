@@ -1,0 +1,112 @@
+"""kegnet-server kegs: which keg is on which tap, and since when."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+from typing import Any
+
+from ..storage import Connection, Database
+from ..storage import kegs as storage
+from ..storage.beers import beers
+from ..storage.records import Beer, Keg
+from . import arguments
+from .errors import CommandError
+from .lookup import changed, now_ms, tap_of
+
+
+def add_to(verbs: Any) -> None:
+    """Adds the command and its sub-commands."""
+    group = arguments.add_group(verbs, "kegs", "puts kegs on taps, takes them off, lists and undoes that")
+    on = arguments.add_command(group, "on", put_on, "a keg is on the tap; the one before is off")
+    arguments.add_tap(on)
+    on.add_argument("--beer", help="its beer, by name or number; see kegnet-server beers list")
+    on.add_argument("--litres", metavar="N", type=arguments.millilitres, help="the size of the keg")
+    on.add_argument("--left", metavar="N", type=arguments.millilitres, help="litres that are in it, if it is not full")
+    off = arguments.add_command(group, "off", take_off, "no keg is on the tap any more")
+    undo = arguments.add_command(group, "undo", undo_keg, "undoes the last change of kegs; the keg before is on again")
+    listing = arguments.add_command(group, "list", list_kegs, "prints the kegs of a tap, newest first")
+    for parser in (on, off):
+        parser.add_argument("--since", metavar="TIME", type=_time, help="when it happened, such as 2026-11-29T18:30; default: now")
+    for parser in (off, undo, listing):
+        arguments.add_tap(parser)
+
+
+def put_on(parsed: argparse.Namespace, database: Database) -> None:
+    """Puts a keg on. Raises CommandError, StorageError: at that time it cannot have been on."""
+    if parsed.left is not None and (parsed.litres is None or parsed.left > parsed.litres):
+        raise CommandError("--left needs --litres, and cannot be more", "give the size of the keg with --litres")
+    with database.writing() as connection:
+        client, tap = tap_of(connection, parsed.uuid, parsed.pin)
+        beer = _beer(connection, parsed.beer) if parsed.beer else None
+        start_ml = parsed.litres if parsed.left is None else parsed.left
+        key = beer.key if beer else None
+        storage.put_on(connection, tap.key, beer=key, on_ms=_past(parsed.since), volume_ml=parsed.litres, start_ml=start_ml)
+        changed(connection, "tap", client.uuid)
+
+
+def take_off(parsed: argparse.Namespace, database: Database) -> None:
+    """Takes the keg off. Raises CommandError."""
+    with database.writing() as connection:
+        client, tap = tap_of(connection, parsed.uuid, parsed.pin)
+        keg = storage.kegs_on(connection, [tap.key]).get(tap.key)
+        if keg is None:
+            raise CommandError(f"no keg is on {tap.name}", "kegnet-server taps list prints what is on")
+        storage.take_off(connection, keg.key, _past(parsed.since))
+        changed(connection, "tap", client.uuid)
+
+
+def undo_keg(parsed: argparse.Namespace, database: Database) -> None:
+    """Undoes the last change: the newest keg was never on. Raises CommandError."""
+    with database.writing() as connection:
+        client, tap = tap_of(connection, parsed.uuid, parsed.pin)
+        newest = next(iter(storage.kegs_of(connection, tap.key, 1)), None)
+        if newest is None:
+            raise CommandError(f"{tap.name} has had no keg", "kegnet-server kegs on puts one on")
+        storage.undo_keg(connection, newest.key, now_ms())
+        changed(connection, "tap", client.uuid)
+    print(f"Undone: {_line(newest)}")
+
+
+def list_kegs(parsed: argparse.Namespace, database: Database) -> None:
+    """Prints the kegs of a tap, one per line. Raises CommandError."""
+    with database.reading() as connection:
+        _, tap = tap_of(connection, parsed.uuid, parsed.pin)
+        for keg in storage.kegs_of(connection, tap.key, 1000):
+            print(_line(keg))
+
+
+def _line(keg: Keg) -> str:
+    end = "now" if keg.off_ms is None else _local(keg.off_ms)
+    amount = "" if keg.volume_ml is None else f"  {(keg.start_ml or 0) / 1000:g} of {keg.volume_ml / 1000:g} litres"
+    return f"{_local(keg.on_ms)} to {end}  {keg.beer.name if keg.beer else '-'}{amount}"
+
+
+def _beer(connection: Connection, text: str) -> Beer:
+    """The beer with this number, else with this name. Raises CommandError."""
+    known = beers(connection)
+    found = [beer for beer in known if str(beer.key) == text] or [beer for beer in known if beer.name.casefold() == text.casefold()]
+    if len(found) != 1:
+        problem = "several beers have this name" if found else "no beer has this name or number"
+        raise CommandError(f"{text}: {problem}", "kegnet-server beers list prints them with their numbers; beers add adds one")
+    return found[0]
+
+
+def _past(at_ms: int | None) -> int:
+    """The time; now if there is none. Raises CommandError for the future."""
+    now = now_ms()
+    if at_ms is not None and at_ms > now:
+        raise CommandError(f"--since {_local(at_ms)}: is in the future", "give a time in the past")
+    return now if at_ms is None else at_ms
+
+
+def _time(text: str) -> int:
+    """A type for argparse: an ISO 8601 time, local if it has no zone, in Unix milliseconds."""
+    try:
+        return round(datetime.datetime.fromisoformat(text).astimezone().timestamp() * 1000)
+    except (ValueError, OverflowError, OSError) as error:
+        raise argparse.ArgumentTypeError(f"{text}: is not a time such as 2026-11-29T18:30") from error
+
+
+def _local(at_ms: int) -> str:
+    return datetime.datetime.fromtimestamp(at_ms / 1000).astimezone().isoformat(" ", "minutes")

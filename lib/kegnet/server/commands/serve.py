@@ -1,0 +1,41 @@
+"""kegnet-server serve: the server itself, until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from typing import Any
+from urllib.parse import urlsplit
+
+from ...core.ini import ConfigError
+from ..config import Config
+from ..parameters import EXPECTED
+from . import arguments
+
+OPTIONS = ("listen", "certificate", "key", "proxy", "mqtt", "notify", "url")
+
+log = logging.getLogger("kegnet.server")
+
+
+def add_to(verbs: Any) -> None:
+    """Adds the command and its options."""
+    parser = arguments.add_unopened(verbs, "serve", serve, "serves until SIGTERM; its options take precedence over the configuration")
+    for name in OPTIONS:
+        parser.add_argument(f"--{name}", dest=f"given_{name}", metavar=name.upper(), help=EXPECTED[name])
+
+
+def serve(parsed: argparse.Namespace, config: Config) -> int:
+    """Serves until SIGTERM or SIGINT. Returns the exit status. Raises ProblemError."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+    logging.getLogger("kegnet").setLevel(logging.INFO)
+    if parsed.given_mqtt and urlsplit(parsed.given_mqtt).password:
+        raise ConfigError(
+            "--mqtt: a password on the command line can be read by every user of this machine", "put it into the configuration"
+        )
+    for warning in config.warnings:
+        log.warning("%s", warning)
+    # The other commands do without the modules of the server, which take seconds to import on a small machine.
+    from ..serving import run
+
+    return run(config.options)

@@ -1,0 +1,137 @@
+"""Runs the demo until Ctrl-C, in a temporary folder. Its name as a module: kegnet.server.demo."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import uuid
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from . import PINS
+from .process import Process
+from .simulated import PULSES_PER_LITRE, FlowMeter, Fridge, Guest
+
+PING_INTERVAL_S = 4
+
+_LIB = Path(__file__).resolve().parents[3]
+
+
+def main() -> int:
+    """Runs the demo until Ctrl-C; the exit status."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    with tempfile.TemporaryDirectory(prefix="kegnet-demo-") as folder:
+        processes: list[Process] = []
+        try:
+            return _run(Path(folder), processes)
+        except KeyboardInterrupt:
+            print("\nThe demo ends.", flush=True)
+            return 0
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            for process in reversed(processes):
+                process.stop()
+
+
+def _run(folder: Path, processes: list[Process]) -> int:
+    print("A fridge, two taps, the meter, the client and a KegNet of its own. Ctrl-C ends it.", flush=True)
+    client_id = str(uuid.uuid4())
+    database = _make_database(folder, client_id)
+    _openssl(
+        "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=KegNet demo",
+        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "tls.key", "-out", folder / "tls.pem",
+    )  # fmt: skip
+    files = ("--certificate", folder / "tls.pem", "--key", folder / "tls.key")
+    server = Process("server", _LIB / "server.py", "--database", database, "serve", "--listen", "127.0.0.1:0", *files)
+    processes.append(server)
+    listening = server.show_until("listening at https://")
+    if not listening:
+        return _ended(server)
+    base_url = listening.split()[-1]
+    page = base_url.removesuffix("rest/v2")
+    print(f"The page is at {page} (the demo has made its certificate itself, so the browser warns).", flush=True)
+    _open(page)
+    taps = [FlowMeter(pin) for pin in PINS]
+    meter = _start_meter(folder, taps)
+    processes.append(meter)
+    if not meter.show_until("started: "):
+        return _ended(meter)
+    fridge = Fridge(folder / "w1")
+    (folder / "client.conf").write_text(
+        f"[KegNet]\nuuid = {client_id}\nserviceBaseURL = {base_url}\ncaBundle = tls.pem\n"
+        f"spool = spool\nw1Devices = w1\npingInterval = {PING_INTERVAL_S}\n"
+    )
+    client = Process("client", _LIB / "client.py", "--config", folder / "client.conf")
+    processes.append(client)
+    with selectors.DefaultSelector() as selector:
+        for process in processes:
+            selector.register(process, selectors.EVENT_READ, process)
+        return _watch(selector, fridge, Guest(taps))
+
+
+def _start_meter(folder: Path, taps: Sequence[FlowMeter]) -> Process:
+    """The meter, which reads the pulses of `taps` instead of GPIO lines: descriptors named `edges-<pin>`, see kegnet-meter(8)."""
+    (folder / "spool").mkdir()
+    pins = "".join(f"[Pin {tap.pin}]\npulsesPerLitre = {PULSES_PER_LITRE}\n" for tap in taps)
+    (folder / "meter.conf").write_text(f"[Meter]\nspool = spool\n{pins}")
+    program = (sys.executable, "-B", _LIB / "meter.py", "--config", folder / "meter.conf")
+    descriptors = [tap.read_end for tap in taps]
+    edges = [f"edges-{tap.pin}={tap.read_end}" for tap in taps]
+    meter = Process("meter", Path(__file__).parents[1] / "activate.py", *edges, "--", *program, pass_fds=descriptors)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    return meter
+
+
+def _make_database(folder: Path, client_id: str) -> str:
+    """The URL of a database with the client, whose keys are made in `folder`, two taps and a week of sample data."""
+    # SQLAlchemy takes a second to import on a small machine, and tests use the simulated parts without it.
+    from .sample_data import fill
+
+    url = f"sqlite:///{folder}/kegnet.sqlite"
+    _openssl("genrsa", "-out", folder / "privkey.pem", "2048")
+    _openssl("rsa", "-in", folder / "privkey.pem", "-pubout", "-out", folder / "pubkey.pem")
+    fill(url, client_id, (folder / "pubkey.pem").read_text())
+    return url
+
+
+def _open(page: str) -> None:
+    """Shows the page in a browser, where there is a screen for one."""
+    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(page)
+
+
+def _watch(selector: selectors.BaseSelector, fridge: Fridge, guest: Guest) -> int:
+    timeout_s = 1.0
+    while True:
+        for key, _ in selector.select(timeout_s):
+            process: Process = key.data
+            if not process.show():
+                return _ended(process)
+        fridge.maybe_drift()
+        timeout_s = guest.maybe_pour()
+
+
+def _ended(process: Process) -> int:
+    """Reports a process that has ended by itself. Returns the exit status of the demo."""
+    print(f"The demo ends, because the {process.label} has ended with status {process.child.wait()}.", flush=True)
+    return 1
+
+
+def _openssl(*arguments: str | Path) -> None:
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

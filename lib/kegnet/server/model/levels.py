@@ -1,0 +1,26 @@
+"""How much is in a keg, and how long it lasts."""
+
+from __future__ import annotations
+
+DAY_MS = 24 * 3600 * 1000
+WEEK_MS = 7 * DAY_MS
+
+
+def left_ml(start_ml: float, out_ml: float) -> float:
+    """What is left of `start_ml` after `out_ml` left the keg. Never below 0: a flow meter counts gas and foam, too."""
+    return max(0.0, start_ml - out_ml)
+
+
+def rate_since(on_ms: int, now_ms: int) -> int:
+    """From when on the pours tell how fast a keg empties: the last 7 days, or since the keg is on."""
+    return max(on_ms, now_ms - WEEK_MS)
+
+
+def lasts_ms(left: float, out_ml: float, since_ms: int, now_ms: int) -> int | None:
+    """How long `left` millilitres last at the rate at which `out_ml` left the keg since `since_ms`.
+
+    The rate is over a day at least: the first evening of a keg is no forecast. None where nothing left the keg.
+    """
+    if out_ml <= 0:
+        return None
+    return round(left / out_ml * max(DAY_MS, now_ms - since_ms))

@@ -1,0 +1,111 @@
+"""Temperatures, and when a client was heard of.
+
+The newest reading of a client is the one with the greatest `at_ms`. That is right although clocks are wrong: `at_ms` is never later than
+5 minutes after the receipt, so a clock that was ahead cannot hide the readings that follow for longer than that.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from . import schema
+from .ranges import keys_of, table_of
+from .records import Course, Reading
+
+HOUR_MS = 3600 * 1000
+HEARD = 8
+"""How many times of receipt `heard` gives."""
+_hour, _ping, _pour, _tap = schema.hour.c, schema.ping.c, schema.pour.c, schema.tap.c
+
+
+def latest_readings(connection: sa.engine.Connection, client_keys: Sequence[int]) -> dict[int, Reading]:
+    """The newest reading of each client that has one, by the client's key."""
+    wanted = keys_of(connection, client_keys)
+    newest = sa.select(sa.func.max(_ping.at_ms)).where(_ping.client == wanted.c.key).correlate(wanted).scalar_subquery()
+    times = [(client, at_ms) for client, at_ms in connection.execute(sa.select(wanted.c.key, newest)) if at_ms is not None]
+    exact = table_of(connection, "newest", ["client", "at_ms"], times)
+    query = sa.select(_ping.client, _ping.at_ms, _ping.received_ms, _ping.temp)
+    query = query.join_from(exact, schema.ping, (_ping.client == exact.c.client) & (_ping.at_ms == exact.c.at_ms))
+    # Of several readings of the same moment the last one that came, so that the answer is always the same.
+    rows = sorted(connection.execute(query), key=lambda row: (row.received_ms, row.temp))
+    return {client: Reading(at_ms, received_ms, temp) for client, at_ms, received_ms, temp in rows}
+
+
+def course(connection: sa.engine.Connection, client_key: int, since_ms: int, until_ms: int, bin_ms: int) -> list[Course]:
+    """The temperatures in bins of `bin_ms`, oldest first. A bin begins at a multiple of `bin_ms`; one without a reading is missing.
+
+    The first and the last bin are whole: the same readings always give the same bins. Thinned hours are in the bins of an hour or more;
+    among smaller bins they stay hours.
+    """
+    since_ms, until_ms = since_ms - since_ms % bin_ms, until_ms + -until_ms % bin_ms
+    bins: dict[int, list[Any]] = {}
+    for at_ms, *values in connection.execute(_ping_bins(client_key, since_ms, until_ms, bin_ms)):
+        bins.setdefault(int(at_ms), []).append(values)
+    for at_ms, *values in connection.execute(_hour_bins(client_key, since_ms, until_ms, max(bin_ms, HOUR_MS))):
+        bins.setdefault(int(at_ms), []).append(values)
+    return [_joined(at_ms, bins[at_ms]) for at_ms in sorted(bins)]
+
+
+def heard(connection: sa.engine.Connection, client_keys: Sequence[int]) -> dict[int, list[int]]:
+    """The times of receipt of the last messages of any kind of each client, oldest first; `HEARD` at most."""
+    wanted = keys_of(connection, client_keys)
+    nth = sa.select(_ping.at_ms).where(_ping.client == wanted.c.key)
+    pings = _since(connection, schema.ping, ["client"], _nth(connection, nth, sa.select(wanted.c.key), wanted))
+    of_tap = sa.select(_pour.at_ms).where(_pour.client == _tap.client, _pour.pin == _tap.pin)
+    taps = sa.select(_tap.client, _tap.pin).join_from(wanted, schema.tap, _tap.client == wanted.c.key)
+    pours = _since(connection, schema.pour, ["client", "pin"], _nth(connection, of_tap, taps, schema.tap))
+    found: dict[int, list[int]] = {key: [] for key in client_keys}
+    for client, received_ms in [*pings, *pours]:
+        found[client].append(received_ms)
+    return {client: sorted(times)[-HEARD:] for client, times in found.items()}
+
+
+def stream_readings(connection: sa.engine.Connection, client_key: int) -> Iterator[Reading]:
+    """All readings of a client, oldest first. A thinned hour is one reading of its mean. A few hundred at a time are in memory."""
+    hours = sa.select(_hour.from_ms, _hour.from_ms, _hour.mean).where(_hour.client == client_key).order_by(_hour.from_ms)
+    pings = sa.select(_ping.at_ms, _ping.received_ms, _ping.temp).where(_ping.client == client_key).order_by(_ping.at_ms)
+    return heapq.merge(*(_read(connection, query) for query in (hours, pings)), key=lambda reading: reading.at_ms)
+
+
+def _read(connection: sa.engine.Connection, query: Any) -> Iterator[Reading]:
+    for at_ms, received_ms, temp in connection.execute(query, execution_options={"yield_per": 500}):
+        yield Reading(at_ms, received_ms, round(temp))
+
+
+def _ping_bins(client_key: int, since_ms: int, until_ms: int, bin_ms: int) -> Any:
+    start = (_ping.at_ms - _ping.at_ms % sa.literal_column(str(bin_ms))).label("start")
+    number = sa.func.count()
+    query = sa.select(start, sa.func.sum(_ping.temp), sa.func.min(_ping.temp), sa.func.max(_ping.temp), number)
+    return query.where(_ping.client == client_key, _ping.at_ms >= since_ms, _ping.at_ms < until_ms).group_by(start)
+
+
+def _hour_bins(client_key: int, since_ms: int, until_ms: int, bin_ms: int) -> Any:
+    start = (_hour.from_ms - _hour.from_ms % sa.literal_column(str(bin_ms))).label("start")
+    columns = (sa.func.sum(_hour.mean * _hour.number), sa.func.min(_hour.least), sa.func.max(_hour.most), sa.func.sum(_hour.number))
+    query = sa.select(start, *columns)
+    return query.where(_hour.client == client_key, _hour.from_ms >= since_ms, _hour.from_ms < until_ms).group_by(start)
+
+
+def _joined(at_ms: int, parts: Sequence[Any]) -> Course:
+    """One stretch of parts of (sum, least, most, number)."""
+    total, number = sum(float(part[0]) for part in parts), sum(int(part[3]) for part in parts)
+    return Course(at_ms, total / number, min(part[1] for part in parts), max(part[2] for part in parts))
+
+
+def _nth(connection: sa.engine.Connection, newest: Any, query: Any, correlated: Any) -> list[list[int]]:
+    """The rows of `query`, each with the `at_ms` of the `HEARD`-th newest message of `newest`."""
+    at_ms: sa.ColumnElement[int] = sa.column("at_ms", sa.BigInteger)
+    nth = newest.order_by(at_ms.desc()).offset(HEARD - 1).limit(1).correlate(correlated).scalar_subquery()
+    return [[*keys, 0 if since_ms is None else since_ms] for *keys, since_ms in connection.execute(query.add_columns(nth))]
+
+
+def _since(connection: sa.engine.Connection, table: sa.Table, columns: list[str], rows: list[list[int]]) -> Any:
+    wanted = table_of(connection, "since", [*columns, "since_ms"], rows)
+    on = [table.c[column] == wanted.c[column] for column in columns]
+    return connection.execute(
+        sa.select(table.c.client, table.c.received_ms).join_from(wanted, table, sa.and_(*on, table.c.at_ms >= wanted.c.since_ms))
+    )
