@@ -5,7 +5,13 @@ from __future__ import annotations
 
 import sys
 
-_PACKAGES = {"paho": "python3-paho-mqtt", "prometheus_client": "python3-prometheus-client", "psycopg2": "python3-psycopg2"}
+_PACKAGES = {
+    "multipart": "python3-multipart",
+    "apprise": "apprise",
+    "paho": "python3-paho-mqtt",
+    "prometheus_client": "python3-prometheus-client",
+    "psycopg2": "python3-psycopg2",
+}
 
 
 def main() -> int:
