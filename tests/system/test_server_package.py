@@ -43,7 +43,8 @@ def install(machine: Machine, package: Path) -> str:
 
 def status(machine: Machine) -> int:
     """The status of the page."""
-    return requests.get(f"http://{machine.sh(f'sed -n "s/^listen = //p" {CONF}').strip()}/").status_code
+    address = machine.sh(f"sed -n 's/^listen = //p' {CONF}").strip()
+    return requests.get(f"http://{address}/").status_code
 
 
 def test_lintian_finds_no_error(server_package: Path) -> None:
