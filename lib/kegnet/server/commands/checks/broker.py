@@ -19,10 +19,10 @@ def check_broker(options: ServeOptions) -> Iterator[Finding]:
     """Connects to the broker, with TLS for mqtts://."""
     if options.mqtt is None:
         return
-    from ...integrations import mqtt
+    from ...integrations import mqtt_connection
 
     try:
-        mqtt.check_url(options.mqtt)
+        mqtt_connection.check_url(options.mqtt)
     except ProblemError as error:
         yield Finding("MQTT", Level.FAILURE, error.problem, error.fix)
         return
