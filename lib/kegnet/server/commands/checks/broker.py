@@ -43,10 +43,10 @@ def check_notify(options: ServeOptions) -> Iterator[Finding]:
     """Whether each URL names a service that Apprise knows. Sends nothing."""
     if not options.notify:
         return
-    from ...integrations import notify
+    from ...integrations import apprise_sender
 
     try:
-        notify.check_urls(options.notify)
+        apprise_sender.check_urls(options.notify)
     except ProblemError as error:
         yield Finding("notifications", Level.FAILURE, error.problem, error.fix)
     else:
