@@ -1,6 +1,6 @@
 """One evaluation of the alarms: reads the facts of some clients in grouped queries, and stores which alarms begin and end.
 
-The number of queries is constant for each 500 clients, whatever the history.
+The number of queries is constant for each chunk of clients, whatever the history.
 """
 
 from __future__ import annotations
@@ -8,18 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from .client_directory import in_chunks
 from .model import alarms as model
 from .model.alarms import AlarmKind, Condition, Signal
+from .model.levels import left_ml
 from .storage import Change, Connection, Database, announce
 from .storage import alarms as storage
+from .storage.boards import boards_heard
 from .storage.kegs import kegs_on
 from .storage.pours import poured_ml
+from .storage.ranges import MOST_MS
 from .storage.readings import heard, latest_readings
 from .storage.records import Alarm, Client, Keg, Reading, Tap
 from .storage.taps import taps_of
 
-_AHEAD_MS = 10 * model.MINUTE_MS
-"""A pour can be this far in the future: a client's clock is believed up to five minutes ahead."""
 _Open = dict[tuple[int, int | None, str], Alarm]
 
 
@@ -47,7 +49,7 @@ def evaluate(database: Database, clients: Sequence[Client], now_ms: int, *, kegs
     """Begins and ends the alarms of `clients`, those of kegs only if `kegs`. Raises UnavailableError."""
     silent_from: dict[int, int] = {}
     turns: list[Turn] = []
-    for some in storage.chunks(clients):
+    for some in in_chunks(clients):
         with database.reading() as c:
             facts = _facts(c, some, now_ms)
             silent_from.update(facts.silent_from)
@@ -83,7 +85,7 @@ class _Facts:
 
 def _facts(c: Connection, clients: Sequence[Client], now_ms: int) -> _Facts:
     keys = [client.key for client in clients]
-    heard_ms = heard(c, keys)
+    heard_ms = _heard(c, clients)
     readings = latest_readings(c, keys)
     beyond: dict[tuple[int, bool], int] = {}
     for warm in (False, True):
@@ -97,6 +99,16 @@ def _facts(c: Connection, clients: Sequence[Client], now_ms: int) -> _Facts:
         {client.key: model.silent_from_ms(heard_ms.get(client.key, ()), client.added_ms) for client in clients},
         beyond,
     )
+
+
+def _heard(c: Connection, clients: Sequence[Client]) -> dict[int, list[int]]:
+    """When the last messages of each client came; of a board, signs of life without a message among them."""
+    times = heard(c, [client.key for client in clients])
+    boards = [client.key for client in clients if client.kind == "kegboard"]
+    if boards:
+        signs = boards_heard(c)
+        times.update({key: [*times.get(key, ()), signs[key]] for key in boards if key in signs})
+    return times
 
 
 def _temperature(client: Client, reading: Reading, warm: bool) -> Signal:
@@ -126,7 +138,7 @@ def _keg_turns(c: Connection, open_: _Open, clients: Sequence[Client], now_ms: i
     by_key = {client.key: client for client in clients}
     taps = taps_of(c, list(by_key))
     kegs = kegs_on(c, [tap.key for tap in taps if not tap.hidden])
-    left = _left_ml(c, kegs, now_ms)
+    left = _left_ml(c, kegs)
     for tap in taps:
         yield from _tap_turns(open_, by_key[tap.client], tap, kegs.get(tap.key), left.get(tap.key), now_ms)
 
@@ -141,12 +153,12 @@ def _tap_turns(open_: _Open, client: Client, tap: Tap, keg: Keg | None, left_ml:
     yield from (Turn(turn.client, turn.tap, turn.kind, turn.at_ms, turn.alarm, notify=not empty) for turn in low)
 
 
-def _left_ml(c: Connection, kegs: Mapping[int, Keg], now_ms: int) -> dict[int, float]:
+def _left_ml(c: Connection, kegs: Mapping[int, Keg]) -> dict[int, float]:
     """What is left in each keg of which that is known, by tap."""
     known = [(tap, keg.on_ms, keg.start_ml) for tap, keg in kegs.items() if keg.start_ml is not None]
-    spans = [(tap, on_ms, now_ms + _AHEAD_MS) for tap, on_ms, _ in known]
+    spans = [(tap, on_ms, MOST_MS) for tap, on_ms, _ in known]
     poured = poured_ml(c, spans) if spans else []
-    return {tap: max(0.0, start_ml - out_ml) for (tap, _, start_ml), (out_ml, _) in zip(known, poured, strict=True)}
+    return {tap: left_ml(start_ml, out_ml) for (tap, _, start_ml), (out_ml, _) in zip(known, poured, strict=True)}
 
 
 def _turn(

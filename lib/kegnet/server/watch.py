@@ -12,9 +12,9 @@ import time
 from collections.abc import Sequence
 
 from .alarm_rounds import end_alarms_of_removed, evaluate
+from .client_directory import ClientDirectory
 from .context import Context
 from .storage import Change, Database, StorageError, UnavailableError
-from .storage.clients import clients as registered_clients
 from .storage.notifications import drop_notifications
 from .storage.records import Client
 
@@ -82,7 +82,7 @@ class _Rounds:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._clients: dict[str, Client] = {}
+        self._directory = ClientDirectory(database)
         self._silent_from: dict[int, int] = {}
         self._all_at = 0.0
 
@@ -99,37 +99,28 @@ class _Rounds:
         self._evaluate_some(self._just_silent(now_ms), now_ms, kegs=False)
 
     def _evaluate_all(self, now_ms: int) -> None:
-        self._read_clients()
-        end_alarms_of_removed(self._database, list(self._clients.values()), now_ms)
+        clients = self._directory.read()
+        end_alarms_of_removed(self._database, clients, now_ms)
         self._silent_from.clear()
-        self._evaluate_some(list(self._clients.values()), now_ms, kegs=True)
+        self._evaluate_some(clients, now_ms, kegs=True)
         with self._database.writing() as c:
             drop_notifications(c, now_ms - OUTBOX_MS)
 
     def _evaluate_changed(self, change: Change, now_ms: int) -> None:
-        if "client" in change.kinds or not change.clients <= self._clients.keys():
-            self._read_clients()
-            if not change.clients <= self._clients.keys():
-                end_alarms_of_removed(self._database, list(self._clients.values()), now_ms)
-        chosen = [self._clients[uuid] for uuid in change.clients if uuid in self._clients]
+        chosen = self._directory.of(change)
+        if self._directory.without(change):
+            end_alarms_of_removed(self._database, self._directory.all(), now_ms)
         self._evaluate_some(chosen, now_ms, kegs=bool(change.kinds & _KEG_KINDS))
 
     def _just_silent(self, now_ms: int) -> Sequence[Client]:
         """Those who count as silent now by what the last evaluation knew of them; each once."""
         due = {key for key, at_ms in self._silent_from.items() if at_ms <= now_ms}
-        return [client for client in self._clients.values() if client.key in due] if due else []
+        if not due:
+            return []
+        self._silent_from = {key: at_ms for key, at_ms in self._silent_from.items() if key not in due}
+        return [client for client in self._directory.all() if client.key in due]
 
     def _evaluate_some(self, clients: Sequence[Client], now_ms: int, *, kegs: bool) -> None:
         if clients:
             silent_from = evaluate(self._database, clients, now_ms, kegs=kegs).silent_from
-            for key, at_ms in silent_from.items():
-                if at_ms > now_ms:
-                    self._silent_from[key] = at_ms
-                else:
-                    self._silent_from.pop(key, None)
-
-    def _read_clients(self) -> None:
-        with self._database.reading() as c:
-            self._clients = {client.uuid: client for client in registered_clients(c)}
-        keys = {client.key for client in self._clients.values()}
-        self._silent_from = {key: at_ms for key, at_ms in self._silent_from.items() if key in keys}
+            self._silent_from.update({key: at_ms for key, at_ms in silent_from.items() if at_ms > now_ms})

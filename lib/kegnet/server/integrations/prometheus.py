@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -112,13 +113,14 @@ class _Litres:
             return dict(self._litres)
 
 
-class _Collected:
+class _Collected(Collector):
     """A collector over families that are there already."""
 
     def __init__(self, families: Sequence[Metric]) -> None:
         self._families = families
 
     def collect(self) -> Iterator[Metric]:
+        """All of them."""
         yield from self._families
 
 

@@ -5,34 +5,30 @@ Each beginning and each end puts a row into the outbox of notifications, in the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from .database import Connection
+from .ranges import keys_of
 from .records import Alarm
 from .schema import alarm, client, notification, ping
 
-KEYS_AT_ONCE = 500
-"""Keys per query. SQLite takes at most 999 variables before version 3.32."""
 RUN_MS = 25 * 3600 * 1000
 """How far back the beginning of a run of temperatures is searched: more than the longest interval between pings, a day."""
 
 _COLUMNS = (alarm.c.key, alarm.c.client, alarm.c.tap, alarm.c.kind, alarm.c.began_ms, alarm.c.ended_ms)
-_Key = TypeVar("_Key")
 
 
 def open_alarms(c: Connection, client_keys: Sequence[int] | None = None) -> list[Alarm]:
     """The alarms that last, of these clients or (None) of all, the oldest first."""
-    query = sa.select(*_COLUMNS).where(alarm.c.ended_ms.is_(None))
-    if client_keys is None:
-        found = _alarms(c, query)
-    else:
-        found = [each for keys in chunks(client_keys) for each in _alarms(c, query.where(alarm.c.client.in_(keys)))]
-    return sorted(found, key=lambda each: (each.began_ms, each.key))
+    query = sa.select(*_COLUMNS).where(alarm.c.ended_ms.is_(None)).order_by(alarm.c.began_ms, alarm.c.key)
+    if client_keys is not None:
+        wanted = keys_of(c, client_keys)
+        query = query.join_from(wanted, alarm, wanted.c.key == alarm.c.client)
+    return _alarms(c, query)
 
 
 def alarms_of(c: Connection, client_key: int, since_ms: int) -> list[Alarm]:
@@ -46,9 +42,9 @@ def begin_alarm(c: Connection, client: int, tap: int | None, kind: str, began_ms
 
     `now_ms` is the time for the outbox (default `began_ms`): a silence can have begun while no server ran.
     """
-    kinds = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+    insert: Any = postgresql.insert if c.dialect.name == "postgresql" else sqlite.insert
     row = {"client": client, "tap": tap, "kind": kind, "began_ms": began_ms, "ended_ms": None}
-    inserted = c.execute(kinds[c.dialect.name](alarm).values(**row).on_conflict_do_nothing())
+    inserted = c.execute(insert(alarm).values(**row).on_conflict_do_nothing())
     same_tap = alarm.c.tap.is_(None) if tap is None else alarm.c.tap == tap
     which = (alarm.c.client == client) & same_tap & (alarm.c.kind == kind) & alarm.c.ended_ms.is_(None)
     begun = _alarms(c, sa.select(*_COLUMNS).where(which))[0]
@@ -72,36 +68,23 @@ def beyond_since(c: Connection, client_keys: Sequence[int], *, warm: bool, since
 
     By the readings' own times, not before `since_ms`. A client whose last reading is within its limit is not in the answer.
     """
-    found: dict[int, int] = {}
-    for keys in chunks(client_keys):
-        found.update(_runs(c, keys, warm, since_ms))
-    return found
-
-
-def _runs(c: Connection, keys: Sequence[int], warm: bool, since_ms: int) -> Mapping[int, int]:
+    wanted = keys_of(c, client_keys)
+    recent = ping.join(wanted, (ping.c.client == wanted.c.key) & (ping.c.at_ms >= since_ms))
     within = ping.c.temp <= client.c.warmest if warm else ping.c.temp >= client.c.coldest
-    chosen = ping.c.client.in_(keys) & (ping.c.at_ms >= since_ms)
     last_within = (
         sa.select(ping.c.client, sa.func.max(ping.c.at_ms).label("at_ms"))
-        .select_from(ping.join(client, ping.c.client == client.c.key))
-        .where(chosen, within)
+        .select_from(recent.join(client, client.c.key == wanted.c.key))
+        .where(within)
         .group_by(ping.c.client)
-        .subquery()
+        .subquery("last_within")
     )
     query = (
         sa.select(ping.c.client, sa.func.min(ping.c.at_ms))
-        .select_from(ping.outerjoin(last_within, ping.c.client == last_within.c.client))
-        .where(chosen, ping.c.at_ms > sa.func.coalesce(last_within.c.at_ms, since_ms - 1))
+        .select_from(recent.outerjoin(last_within, ping.c.client == last_within.c.client))
+        .where(ping.c.at_ms > sa.func.coalesce(last_within.c.at_ms, since_ms - 1))
         .group_by(ping.c.client)
     )
     return {int(key): int(at_ms) for key, at_ms in c.execute(query)}
-
-
-def chunks(keys: Iterable[_Key]) -> Iterable[list[_Key]]:
-    """The keys in lists of at most `KEYS_AT_ONCE`."""
-    rest = iter(keys)
-    while some := list(islice(rest, KEYS_AT_ONCE)):
-        yield some
 
 
 def _alarms(c: Connection, query: Any) -> list[Alarm]:

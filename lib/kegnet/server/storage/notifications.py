@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -24,8 +23,8 @@ class Notification:
     delivered: frozenset[str]
 
 
-def waiting_notifications(c: Connection, limit: int) -> list[Notification]:
-    """What is still to be sent, the oldest first."""
+def waiting_notifications(c: Connection, fingerprint: str, limit: int) -> list[Notification]:
+    """What is still to be sent to the address with that fingerprint, the oldest first."""
     columns = (alarm.c.key, alarm.c.client, alarm.c.tap, alarm.c.kind, alarm.c.began_ms, alarm.c.ended_ms)
     query = (
         sa.select(*columns, client.c.name, tap.c.name, notification.c.ending, notification.c.made_ms, notification.c.delivered)
@@ -34,16 +33,22 @@ def waiting_notifications(c: Connection, limit: int) -> list[Notification]:
             .join(client, alarm.c.client == client.c.key)
             .outerjoin(tap, alarm.c.tap == tap.c.key)
         )
+        .where(~notification.c.delivered.contains(fingerprint))
         .order_by(notification.c.made_ms, notification.c.alarm, notification.c.ending)
         .limit(limit)
     )
     return [Notification(Alarm(*row[:6]), row[6], row[7], row[8], row[9], frozenset(row[10].split())) for row in c.execute(query)]
 
 
-def set_delivered(c: Connection, sent: Notification, delivered: Collection[str], *, finished: bool) -> None:
-    """Stores who has it. `finished`: everybody, so that the row can go."""
+def set_delivered(c: Connection, sent: Notification, fingerprint: str, everyone: frozenset[str]) -> None:
+    """Stores that one more address has it. Once all of `everyone` have it the row is deleted."""
     which = (notification.c.alarm == sent.alarm.key) & (notification.c.ending == sent.ending)
-    if finished:
+    # Locked: another address's task stores its own at the same time.
+    before = c.execute(sa.select(notification.c.delivered).where(which).with_for_update()).scalar()
+    if before is None:
+        return
+    delivered = {*before.split(), fingerprint}
+    if delivered >= everyone:
         c.execute(sa.delete(notification).where(which))
     else:
         c.execute(sa.update(notification).where(which).values(delivered=" ".join(sorted(delivered))))
