@@ -76,7 +76,10 @@ def unchanged_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]
 
 def test_without_a_password_nothing_can_be_changed(tmp_path: Path) -> None:
     with KegnetServer(tmp_path) as server:
-        for answer in (request(f"{server.page_url}settings"), request(f"{server.page_url}settings", form={"day_begins_hour": "4"}, password="x")):
+        for answer in (
+            request(f"{server.page_url}settings"),
+            request(f"{server.page_url}settings", form={"day_begins_hour": "4"}, password="x"),
+        ):
             assert answer.status == 403
             assert "kegnet-server password" in answer.text
 
@@ -243,6 +246,8 @@ def test_the_time_zone_and_the_begin_of_the_day_can_be_set(house: House) -> None
     assert (settings.time_zone, settings.day_begins_hour) == ("America/Santiago", 4)
 
 
-@pytest.mark.parametrize("path", [f"{ID[:-1]}2", f"{ID}/7", f"{ID}/7/keg", f"{ID}/99999999999999", f"{ID}/{'9' * 5000}", f"{ID}/-1", "x", f"{ID}/x"])
+@pytest.mark.parametrize(
+    "path", [f"{ID[:-1]}2", f"{ID}/7", f"{ID}/7/keg", f"{ID}/99999999999999", f"{ID}/{'9' * 5000}", f"{ID}/-1", "x", f"{ID}/x"]
+)
 def test_what_is_not_there_cannot_be_changed(unchanged_house: House, path: str) -> None:
     assert unchanged_house.post(f"settings/{path}", name="x", action="new").status == 404

@@ -9,6 +9,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.message import Message
 from typing import Any
 
 PASSWORD = "open sesame"
@@ -19,7 +20,7 @@ class Answer:
     """A response."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Message
     text: str
 
     def json(self) -> Any:
@@ -36,7 +37,12 @@ _opener = urllib.request.build_opener(_NoRedirect)
 
 
 def request(
-    url: str, *, form: Mapping[str, str] | None = None, password: str | None = None, headers: Mapping[str, str] | None = None, method: str = ""
+    url: str,
+    *,
+    form: Mapping[str, str] | None = None,
+    password: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    method: str = "",
 ) -> Answer:
     """GET, or POST of a form."""
     data = None if form is None else urllib.parse.urlencode(form).encode()

@@ -26,7 +26,9 @@ def test_a_hash_of_the_first_server_still_matches() -> None:
     assert not password.matches(OF_THE_FIRST_SERVER, "open sesam")
 
 
-@pytest.mark.parametrize("stored", ["", "x", "$$", "plain$salt$open sesame", "pbkdf2:sha256:x$s$00", "pbkdf2:nix:1$s$00", "scrypt:3:1:1$s$00"])
+@pytest.mark.parametrize(
+    "stored", ["", "x", "$$", "plain$salt$open sesame", "pbkdf2:sha256:x$s$00", "pbkdf2:nix:1$s$00", "scrypt:3:1:1$s$00"]
+)
 def test_what_is_no_hash_matches_nothing(stored: str) -> None:
     assert not password.matches(stored, "open sesame")
 

@@ -44,7 +44,8 @@ def test_an_unknown_unit_is_the_default() -> None:
     ("seconds", "text"),
     [
         (-5, "just now"), (0, "just now"), (59.9, "just now"), (60, "1 minute ago"), (89, "1 minute ago"), (91, "2 minutes ago"),
-        (59.6 * 60, "1 hour ago"), (23 * 3600, "23 hours ago"), (23.6 * 3600, "1 day ago"), (36 * 3600, "2 days ago"), (8000 * 86400, "8000 days ago"),
+        (59.6 * 60, "1 hour ago"), (23 * 3600, "23 hours ago"), (23.6 * 3600, "1 day ago"), (36 * 3600, "2 days ago"),
+        (8000 * 86400, "8000 days ago"),
     ],
 )  # fmt: skip
 def test_an_age_is_a_few_words(seconds: float, text: str) -> None:
