@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import threading
 import time
@@ -79,10 +80,8 @@ def events_of(server: KegnetServer) -> list[str]:
     assert answer.status_code == 200
 
     def read() -> None:
-        try:
+        with contextlib.suppress(requests.RequestException):
             events.extend(answer.iter_lines(chunk_size=1, decode_unicode=True))
-        except requests.RequestException:
-            pass
 
     threading.Thread(target=read, daemon=True).start()
     wait_for(lambda: events)
