@@ -11,18 +11,20 @@ from kegnet.core.syslog_handler import escape_name
 
 from . import wire
 from .background import Background
-from .body import BodyTooLargeError, DisconnectedError, Receive, read_body, replay
+from .body import LIMIT_BYTES, BodyTooLargeError, DisconnectedError, Receive, read_body, replay
 from .context import Context
 from .health import HealthCheck
 from .ingest.rest import PREFIX, Rest, Scope, Send, send_text
 from .log_limit import LimitedLog
-from .mounted import create_metrics, create_web
+from .mounted import create_kegboard, create_metrics, create_web
 from .options import ServeOptions
 from .proxies import Proxies
-from .storage import UnavailableError
+from .storage import StorageError, UnavailableError
 
 RETRY_AFTER_S = 10
 """For clients, while the database is away. They have a backoff of their own."""
+KEGBOARD_PATH, KEGBOARD_LIMIT_BYTES = "/kegboard-event", 16_384
+"""As the Kegboard Event Protocol has it."""
 STREAMS_END_AFTER_S = 1.0
 """Requests that still run this long after the stop are cancelled."""
 
@@ -42,7 +44,7 @@ class Application:
         self._stopping = False
         self._rest: Rest | None = None
         self._web: App | None = None
-        self._metrics: App | None = None
+        self._apps: dict[str, App] = {}
         self._health: HealthCheck | None = None
         background.on_open = self._open
 
@@ -65,7 +67,7 @@ class Application:
 
     def _open(self, context: Context) -> None:
         self._rest, self._health = Rest(context), HealthCheck(context.database)
-        self._web, self._metrics = create_web(context), create_metrics(context)
+        self._web, self._apps = create_web(context), {"/metrics": create_metrics(context), KEGBOARD_PATH: create_kegboard(context)}
         self._background.signers = self._rest.signers
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -82,19 +84,21 @@ class Application:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = wire.current()
         try:
-            body = await read_body(scope["headers"], receive)
+            limit_bytes = KEGBOARD_LIMIT_BYTES if scope["path"] == KEGBOARD_PATH else LIMIT_BYTES
+            body = await read_body(scope["headers"], receive, limit_bytes)
             connection.received()
             self._proxies.apply(scope)
             if self._rest is not None and scope["path"].startswith(PREFIX):
+                connection.hold()
                 await self._rest.answer(scope, body, send)
                 self._outage.over()
             else:
                 await self._other(scope, replay(body, receive), send)
         except BodyTooLargeError:
-            await send_text(send, 413, "the request's body is larger than 8192 bytes")
+            await send_text(send, 413, "the request's body is too large")
         except DisconnectedError:
             return
-        except UnavailableError as error:
+        except (UnavailableError, StorageError) as error:
             self._outage.began(str(error))
             await send_unavailable(send)
         finally:
@@ -102,13 +106,13 @@ class Application:
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        if self._web is None or self._metrics is None or self._health is None:
+        if self._web is None or self._health is None:
             await send_unavailable(send)
         elif path == "/healthz":
             health = await self._health.health()
             await (send_text(send, 200, health.text) if health.good else send_unavailable(send, health.text))
         else:
-            await self._run(self._metrics if path == "/metrics" else self._web, scope, receive, send)
+            await self._run(self._apps.get(path, self._web), scope, receive, send)
 
     async def _run(self, app: App, scope: Scope, receive: Receive, send: Send) -> None:
         """Runs an application of a framework, so that neither an error nor the stop leaves an answer without an end."""
@@ -122,7 +126,7 @@ class Application:
                 raise
             await answer.end(503, "the server is stopping")
         except Exception as error:
-            if isinstance(error, UnavailableError) and not answer.started:
+            if isinstance(error, UnavailableError | StorageError) and not answer.started:
                 raise
             text = "%s %s failed: %s: %s"
             self._errors.line(logging.ERROR, text, scope["method"], escape_name(scope["path"]), type(error).__name__, error, error=error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 
@@ -13,15 +12,13 @@ from .ingest.keys import Signers
 from .leader_work import leader_work
 from .options import ServeOptions
 from .outage import Outage
+from .restarts import always
 from .storage import Database, StorageError, UnavailableError, open_database
 from .storage.feed import Feed
 from .storage.leader import Leader
 from .storage.writer import Writer
 
 RETRY_FIRST_S, RETRY_AT_MOST_S = 1.0, 15.0
-FAILED_S = 10.0
-
-log = logging.getLogger(__name__)
 
 
 class Background:
@@ -75,7 +72,7 @@ class Background:
     def _begin(self, database: Database) -> None:
         writer, feed = Writer(database), Feed(database)
         writer.start()
-        self.context = Context(database, writer, feed, self._options, Counters(), asyncio.Event())
+        self.context = Context(database, writer, feed, self._options, Counters(), self.outage, asyncio.Event())
         self.on_open(self.context)
         leader, context = Leader(database), self.context
         self._always("change feed", feed.run)
@@ -83,17 +80,7 @@ class Background:
         self._always("leader", lambda: leader.run(lambda: leader_work(context)))
 
     def _always(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        async def repeat() -> None:
-            while True:
-                try:
-                    await run()
-                except UnavailableError as error:
-                    self.outage.began(str(error))
-                except Exception as error:
-                    log.error("%s failed and is started again: %s: %s", name, type(error).__name__, error, exc_info=error)
-                await asyncio.sleep(FAILED_S)
-
-        self._tasks.append(asyncio.create_task(repeat()))
+        self._tasks.append(asyncio.create_task(always(name, run, self.outage)))
 
     async def _follow_clients(self, feed: Feed) -> None:
         async with feed.subscribe() as subscription:

@@ -12,29 +12,29 @@ LIMIT_BYTES = 8192
 
 
 class BodyTooLargeError(Exception):
-    """The body has more than `LIMIT_BYTES`, or its head says so."""
+    """The body is larger than the limit, or its head says so."""
 
 
 class DisconnectedError(Exception):
     """The client has gone before the body was complete."""
 
 
-async def read_body(headers: list[tuple[bytes, bytes]], receive: Receive) -> bytes:
+async def read_body(headers: list[tuple[bytes, bytes]], receive: Receive, limit_bytes: int = LIMIT_BYTES) -> bytes:
     """The body. Raises BodyTooLargeError, DisconnectedError."""
     for name, value in headers:
         # uvicorn answers what is no number by 400.
-        if name == b"content-length" and int(value) > LIMIT_BYTES:
+        if name == b"content-length" and int(value) > limit_bytes:
             raise BodyTooLargeError
     message = await receive()
     body: bytes = message.get("body", b"")
     while message.get("more_body"):
-        if len(body) > LIMIT_BYTES:
+        if len(body) > limit_bytes:
             raise BodyTooLargeError
         message = await receive()
         body += message.get("body", b"")
     if message["type"] == "http.disconnect":
         raise DisconnectedError
-    if len(body) > LIMIT_BYTES:
+    if len(body) > limit_bytes:
         raise BodyTooLargeError
     return body
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from .storage import Database, UnavailableError
+from .storage import Database, StorageError, UnavailableError
 from .storage.refusals import forget_refusals
 
 REMEMBERED_S = 2.0
@@ -44,6 +44,6 @@ class HealthCheck:
         try:
             with self._database.writing() as connection:
                 forget_refusals(connection, time.time_ns() // (60 * 10**9) - _KEPT_MINUTES)
-        except UnavailableError as error:
+        except (UnavailableError, StorageError) as error:
             return Health(good=False, text=str(error))
         return Health(good=True, text="ok")

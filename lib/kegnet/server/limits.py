@@ -7,7 +7,7 @@ import ipaddress
 import time
 from collections import Counter
 
-from .storage import Database, UnavailableError
+from .storage import Database, StorageError, UnavailableError
 from .storage.refusals import count_refusal, refusals
 
 REFUSALS_A_MINUTE = 60
@@ -71,7 +71,7 @@ class RefusalLimit:
     async def _ask(self, subject: str, *, add: bool) -> int:
         try:
             return await asyncio.to_thread(self._query, subject, self._minute, add)
-        except UnavailableError:
+        except (UnavailableError, StorageError):
             return 0
 
     def _query(self, subject: str, minute: int, add: bool) -> int:

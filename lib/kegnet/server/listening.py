@@ -20,7 +20,11 @@ _IDLE_S, _INTERVAL_S, _PROBES, _UNSENT_MS = 60, 15, 4, 120_000
 
 
 class ListenError(ProblemError):
-    """The address cannot be listened at."""
+    """The text is no address to listen at."""
+
+
+class BindError(ProblemError):
+    """The address cannot be listened at now: it is in use, or the network is not there yet."""
 
 
 def check_listen(listen: str) -> None:
@@ -29,14 +33,14 @@ def check_listen(listen: str) -> None:
 
 
 def bind(listen: str) -> socket.socket:
-    """A socket that listens. Raises ListenError."""
+    """A socket that listens. Raises ListenError, BindError."""
     address = _parse(listen)
     try:
         sock = _bind_unix(address) if isinstance(address, str) else _bind_tcp(*address)
         sock.listen(BACKLOG)
     except OSError as error:
         fix = "stop the other program or choose another port" if isinstance(address, tuple) else "check the folder and its permissions"
-        raise ListenError(f"listen {listen}: {error.strerror or error}", fix) from error
+        raise BindError(f"listen {listen}: {error.strerror or error}", fix) from error
     return sock
 
 
@@ -74,8 +78,9 @@ def _bind_tcp(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except socket.gaierror as error:
-        raise ListenError(f"listen {host}: {error.strerror}", "use an address of this computer, e.g. 0.0.0.0 for all") from error
-    sock = socket.socket(family, socket.SOCK_STREAM)
+        raise BindError(f"listen {host}: {error.strerror}", "use an address of this computer, e.g. 0.0.0.0 for all") from error
+    # asyncio sets TCP_NODELAY only on sockets whose protocol is named; without it each answer waits 40 ms for an acknowledgement.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if host == "::" else 1)

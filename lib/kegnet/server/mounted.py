@@ -20,6 +20,11 @@ def create_metrics(context: Context) -> Any:
     return _made("integrations.prometheus", "create_metrics", context)
 
 
+def create_kegboard(context: Context) -> Any:
+    """The receiver of the Kegboard Event Protocol."""
+    return _made("ingest.kegboard", "create_kegboard", context)
+
+
 def _made(module: str, name: str, context: Context) -> Any:
     try:
         make: Callable[[Context], Any] = getattr(import_module(f"kegnet.server.{module}"), name)

@@ -22,7 +22,7 @@ from kegnet.core.systemd import ServiceManager
 from .app import Application
 from .background import Background
 from .certificate import check_certificate, load_certificate
-from .listening import base_url, bind, connections_at_most
+from .listening import BindError, base_url, bind, connections_at_most
 from .options import ServeOptions
 from .storage import Database, UnavailableError, open_database
 from .wire import Connections
@@ -37,14 +37,17 @@ log = logging.getLogger(__name__)
 
 
 def run(options: ServeOptions) -> int:
-    """Serves until SIGTERM or SIGINT; the exit status. What only a person can fix is EX_CONFIG, with one line."""
+    """Serves until SIGTERM or SIGINT; the exit status, with one line for an error.
+
+    What only a person can fix is EX_CONFIG; an address that cannot be listened at now is EX_TEMPFAIL: systemd tries again.
+    """
     try:
         check_certificate(options.certificate, options.key)
         with bind(options.listen) as sock:
             return _Server(options, sock).run()
     except ProblemError as error:
         print(f"kegnet-server: {error}", file=sys.stderr)
-        return os.EX_CONFIG
+        return os.EX_TEMPFAIL if isinstance(error, BindError) else os.EX_CONFIG
 
 
 class _Server:
@@ -65,7 +68,6 @@ class _Server:
 
     def run(self) -> int:
         signals = Signals()
-        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
         thread_ended, at_end = os.pipe()
         thread = threading.Thread(target=self._run_loop, args=(at_end,), name="server", daemon=True)
         thread.start()
@@ -166,6 +168,7 @@ def _config(app: Application, connections: Connections, options: ServeOptions) -
         lifespan="on",
         interface="asgi3",
         log_config=None,
+        log_level="critical",
         access_log=False,
         proxy_headers=False,
         server_header=False,

@@ -1,7 +1,8 @@
 """Limits on connections: uvicorn's HTTP protocol, wrapped through the `http=` setting of its configuration.
 
 uvicorn has no limit for a head or body that never ends, none for the number of connections that is not an answer, and it closes
-a connection whose client has finished sending before the answer is written.
+a connection whose client has finished sending before the answer is written. It also writes head and body of an answer by one
+system call each, which is a tenth of the time of a message.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import cast
+from typing import Any, cast
 
 REQUEST_S = 30.0
 """A head and body are complete after this long, counted from the connection or from the first byte after the last answer."""
@@ -82,7 +83,7 @@ class LimitedConnection(asyncio.Protocol):
         self._connections = connections
         self._http = http
         self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = None
+        self._transport: _Transport | None = None
         self._deadline: float | None = None
         self._answering = False
         self._finished_sending = False
@@ -110,23 +111,30 @@ class LimitedConnection(asyncio.Protocol):
         self._answering = True
         self._read_bytes = 0
 
+    def hold(self) -> None:
+        """Writes nothing until `answered()`: the answer is short."""
+        if self._transport is not None:
+            self._transport.hold()
+
     def answered(self) -> None:
-        """The answer is written."""
+        """The answer is complete."""
         self._answering = False
-        if self._finished_sending and self._transport is not None:
-            self._transport.close()
+        if self._transport is not None:
+            self._transport.release()
+            if self._finished_sending:
+                self._transport.close()
 
     # What asyncio reports.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The client has connected, and TLS is negotiated."""
-        transport = cast(asyncio.Transport, transport)
+        self._transport = _Transport(cast(asyncio.Transport, transport))
         if not self._connections.add(self):
-            transport.abort()
+            self._transport.abort()
+            self._transport = None
             return
-        self._transport = transport
         self._deadline = self._loop.time() + REQUEST_S
-        self._http.connection_made(transport)
+        self._http.connection_made(self._transport)
 
     def data_received(self, data: bytes) -> None:
         """A part of a request has come."""
@@ -163,6 +171,51 @@ class LimitedConnection(asyncio.Protocol):
         self._connections.remove(self)
         if self._transport is not None:
             self._http.connection_lost(error)
+
+
+class _Transport(asyncio.Transport):
+    """What uvicorn writes to: asyncio's transport, with a pause before the system call."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._transport = transport
+        self._held: list[bytes] | None = None
+
+    def hold(self) -> None:
+        self._held = []
+
+    def release(self) -> None:
+        held, self._held = self._held, None
+        if held:
+            self._transport.write(b"".join(held))
+
+    def write(self, data: Any) -> None:
+        if self._held is None:
+            self._transport.write(data)
+        else:
+            self._held.append(bytes(data))
+
+    def close(self) -> None:
+        self.release()
+        self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)
+
+    def pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._transport.resume_reading()
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._transport.set_protocol(protocol)
 
 
 def current() -> LimitedConnection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 from ..context import Context
@@ -48,9 +49,13 @@ async def _send_verdict(send: Send, verdict: Verdict) -> None:
 
 async def send_text(send: Send, status: int, text: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
     """Sends a whole answer of one line of text."""
+    start, body = _answer(status, text, headers)
+    await send(start)
+    await send(body)
+
+
+@lru_cache(maxsize=64)
+def _answer(status: int, text: str, headers: tuple[tuple[bytes, bytes], ...]) -> tuple[dict[str, Any], dict[str, Any]]:
     body = text.encode() + b"\n"
-    length = (b"content-length", str(len(body)).encode())
-    await send(
-        {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain; charset=utf-8"), length, *headers]}
-    )
-    await send({"type": "http.response.body", "body": body})
+    all_headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode()), *headers]
+    return {"type": "http.response.start", "status": status, "headers": all_headers}, {"type": "http.response.body", "body": body}
