@@ -225,7 +225,7 @@ def _url(options: ServeOptions) -> str | None:
     if options.url is not None:
         return options.url
     host, _, port = options.listen.rpartition(":")
-    if not host or host == "unix" or not port.isdigit():
+    if not host or host == "unix" or not port.isdigit() or int(port) == 0:
         return None
     scheme = "http" if options.certificate is None else "https"
     everywhere = host in ("0.0.0.0", "[::]", "*")  # noqa: S104  it is compared, not bound
