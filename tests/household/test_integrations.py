@@ -266,10 +266,10 @@ def read(server: KegnetServer, path: str) -> str:
         return str(answer.read().decode())
 
 
-def metric(text: str, name: str, **labels: str) -> float | None:
+def metric(text: str, metric_name: str, /, **labels: str) -> float | None:
     """The value of a metric with these labels among others."""
     for line in text.splitlines():
-        if re.match(rf"{name}[{{ ]", line) and all(f'{label}="{value}"' in line for label, value in labels.items()):
+        if re.match(rf"{metric_name}[{{ ]", line) and all(f'{label}="{value}"' in line for label, value in labels.items()):
             return float(line.rpartition(" ")[2])
     return None
 
