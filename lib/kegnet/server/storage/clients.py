@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import sqlalchemy as sa
 
 from . import schema
@@ -11,6 +13,7 @@ from .records import Client
 
 _client = schema.client
 _COLUMNS = [_client.c[name] for name in ("key", "uuid", "name", "kind", "public_key", "added_ms", "coldest", "warmest")]
+_AT_ONCE = 500
 _registered = _client.c.removed_ms.is_(None)
 
 
@@ -24,6 +27,15 @@ def find_client(connection: Connection, uuid: str) -> Client | None:
     """The registered client of that UUID, in upper or lower case."""
     row = connection.execute(sa.select(*_COLUMNS).where(_registered, _client.c.uuid == uuid.lower())).first()
     return None if row is None else Client(*row)
+
+
+def clients_by_uuid(connection: Connection, uuids: Collection[str]) -> list[Client]:
+    """The registered ones of these UUIDs, by name. One query for up to 500."""
+    found, wanted = [], sorted({uuid.lower() for uuid in uuids})
+    for start in range(0, len(wanted), _AT_ONCE):
+        query = sa.select(*_COLUMNS).where(_registered, _client.c.uuid.in_(wanted[start : start + _AT_ONCE]))
+        found += [Client(*row) for row in connection.execute(query)]
+    return sorted(found, key=lambda client: (client.name, client.uuid))
 
 
 def count_clients(connection: Connection) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -40,13 +41,24 @@ def revision(connection: sa.engine.Connection) -> str | None:
 def _upgrade(connection: sa.engine.Connection, found: str | None, shown: str) -> None:
     # Alembic costs a tenth of a second (a second on a small board), and is needed once in a release.
     import alembic.command
-    import alembic.config
-    import alembic.script
 
-    config = alembic.config.Config()
-    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
-    known = {script.revision for script in alembic.script.ScriptDirectory.from_config(config).walk_revisions()}
-    if found is not None and found not in known:
+    if found is not None and found not in known_revisions():
         raise StorageError(f"{shown}: this database was made by a newer kegnet-server", "install that release")
+    config = _config()
     config.attributes["connection"] = connection
     alembic.command.upgrade(config, "head")
+
+
+def known_revisions() -> set[str]:
+    """The revisions from which this program can migrate."""
+    from alembic.script import ScriptDirectory
+
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def _config() -> Any:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    return config

@@ -36,5 +36,5 @@ def _prepare(connection: Connection, begins: datetime, ends: datetime) -> None:
     execute("LOCK TABLE ping IN SHARE ROW EXCLUSIVE MODE")
     execute(f"CREATE TABLE {name} (LIKE ping INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
     deleted = "DELETE FROM ping_other WHERE ts_ms >= %(least)s AND ts_ms < %(most)s RETURNING *"
-    execute(f"WITH moved AS ({deleted}) INSERT INTO {name} SELECT * FROM moved", span)
+    execute(f"WITH moved AS ({deleted}) INSERT INTO {name} SELECT * FROM moved", span)  # noqa: S608
     execute(f"ALTER TABLE ping ATTACH PARTITION {name} FOR VALUES FROM ({span['least']}) TO ({span['most']})")

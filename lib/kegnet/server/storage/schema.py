@@ -147,6 +147,7 @@ correction = sa.Table(
     sa.Column("made_ms", sa.BigInteger, nullable=False),
     sa.Column("undone_ms", sa.BigInteger),
     sa.Index(None, "pour"),
+    sa.Index(None, "kind", "value"),
 )
 """A correction of a pour; the last one of a kind that was not undone counts. The kinds are those of `model.pours.CorrectionKind`:
 

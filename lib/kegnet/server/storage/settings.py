@@ -67,7 +67,7 @@ def set_household(connection: Connection, **changes: Any) -> None:
 
 
 def _require_valid(wanted: Household) -> None:
-    if wanted.time_zone not in zoneinfo.available_timezones():
+    if not _is_time_zone(wanted.time_zone):
         raise StorageError(f"{wanted.time_zone}: this is not a time zone", "write one such as Europe/Berlin")
     if not 0 <= wanted.day_begins_hour <= 23:
         raise StorageError(f"{wanted.day_begins_hour}: a day cannot begin at that hour", "write an hour from 0 to 23")
@@ -81,4 +81,12 @@ def system_time_zone() -> str:
         _, found, name = os.readlink("/etc/localtime").partition("zoneinfo/")
     except OSError:
         return "UTC"
-    return name if found and name in zoneinfo.available_timezones() else "UTC"
+    return name if found and _is_time_zone(name) else "UTC"
+
+
+def _is_time_zone(name: str) -> bool:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        return False
+    return True

@@ -22,7 +22,8 @@ _MESSAGES = (
 )
 # A clock can be 5 minutes ahead, and a message 90 days old when its client is added.
 # A client that was removed and added again has messages from before.
-_AT_MS = """CASE WHEN ts_ms <= m.received_ms + 300000 AND ts_ms >= CASE WHEN first_ms < added_ms THEN first_ms ELSE added_ms END - 7776000000
+_AT_MS = """CASE WHEN ts_ms <= m.received_ms + 300000
+    AND ts_ms >= CASE WHEN first_ms < added_ms THEN first_ms ELSE added_ms END - 7776000000
     THEN ts_ms ELSE m.received_ms END"""
 # The first of several with the same text is kept: one signature can be written in 16 ways.
 _FROM = "FROM {} m JOIN client ON uuid = m.id JOIN old_first f ON f.id = m.id WHERE true ORDER BY m.received_ms, sig ON CONFLICT DO NOTHING"
@@ -166,6 +167,7 @@ def _make_records() -> None:
         sa.Column("undone_ms", sa.BigInteger),
     )
     op.create_index(None, "correction", ["pour"])
+    op.create_index(None, "correction", ["kind", "value"])
     op.create_table(
         "alarm",
         _key(),
@@ -177,7 +179,15 @@ def _make_records() -> None:
     )
     op.create_index(None, "alarm", ["client", "began_ms"])
     lasting = sa.text("ended_ms IS NULL")
-    op.create_index("ix_alarm_open", "alarm", ["client"], sqlite_where=lasting, postgresql_where=lasting)
+    columns = ["client", sa.text("coalesce(tap, 0)"), "kind"]
+    op.create_index("ix_alarm_open", "alarm", columns, unique=True, sqlite_where=lasting, postgresql_where=lasting)
+    op.create_table(
+        "notification",
+        sa.Column("alarm", sa.Integer, sa.ForeignKey("alarm.key"), primary_key=True),
+        sa.Column("ending", sa.Boolean, primary_key=True),
+        _number("made_ms"),
+        sa.Column("delivered", sa.Text, nullable=False),
+    )
     op.create_table(
         "hour",
         _client(primary_key=True),
