@@ -14,6 +14,7 @@ from kegnet.server.alarm_rounds import end_alarms_of_removed, evaluate
 from kegnet.server.context import Context
 from kegnet.server.counters import Counters
 from kegnet.server.options import ServeOptions
+from kegnet.server.outage import Outage
 from kegnet.server.storage import Database, open_database
 from kegnet.server.storage.alarms import alarms_of, begin_alarm, end_alarm, open_alarms
 from kegnet.server.storage.clients import clients, find_client, remove_client, set_client, set_limits
@@ -280,7 +281,9 @@ def test_the_watch_follows_the_changes_of_other_processes(fridge: Fridge) -> Non
 
     async def run() -> None:
         feed, writer = Feed(fridge.database), Writer(fridge.database)
-        context = Context(fridge.database, writer, feed, ServeOptions(listen=""), Counters(), asyncio.Event())
+        context = Context(
+            fridge.database, writer, feed, ServeOptions(listen=""), Counters(), outage=Outage(away=False), stopping=asyncio.Event()
+        )
         tasks = [asyncio.create_task(feed.run()), asyncio.create_task(watch.AlarmWatch(context).run())]
         try:
             await _until(lambda: [kind for kind, _ in fridge.open()] == ["silent"])

@@ -31,7 +31,7 @@ from .mqtt_connection import BrokerError, Connection, check_url
 PAUSE_S = 1.0
 REST = 10
 LONGEST_PAUSE_S = 30.0
-"""A pause between two passes is `PAUSE_S` at least, and `REST` times the CPU time of the pass, up to this. The next one has what changed."""
+"""A pause between two passes is `PAUSE_S` at least, and `REST` times the pass's CPU time, up to this. The next one has what changed."""
 TICK_S = 60.0
 """How often the day is looked at: at its beginning nothing has been poured."""
 RETRY_S = 10.0
