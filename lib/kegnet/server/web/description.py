@@ -34,6 +34,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     400: _plain_text("The message is invalid. Do not send it again."),
     401: _plain_text("The client is not registered."),
     403: _plain_text("The signature is not this client's."),
+    404: _plain_text("There is no such version."),
     408: _plain_text("The body did not come within 30 seconds."),
     413: _plain_text("The body is longer than 8 KiB."),
     429: _plain_text("There were too many refused messages from this address."),
@@ -70,16 +71,18 @@ def install(app: FastAPI) -> None:
             app.openapi_schema = get_openapi(
                 title=app.title, version=app.version, openapi_version=app.openapi_version, description=TEXT, routes=routes
             )
-            _remove_validation_errors(app.openapi_schema)
+            _describe_ingest(app.openapi_schema)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _remove_validation_errors(schema: dict[str, Any]) -> None:
-    """`ingest` answers 400, never FastAPI's 422, and with plain text."""
+def _describe_ingest(schema: dict[str, Any]) -> None:
+    """`ingest` answers 400, never FastAPI's 422, and with plain text. A field that it does not know is a mistake."""
     for path, operations in schema["paths"].items():
         if path.startswith("/rest/"):
             responses = operations["post"]["responses"]
             responses.pop("422", None)
             responses["200"]["content"].pop("application/json", None)
+            body = operations["post"]["requestBody"]["content"]["application/x-www-form-urlencoded"]["schema"]
+            schema["components"]["schemas"][body["$ref"].rpartition("/")[2]]["additionalProperties"] = False
