@@ -402,9 +402,9 @@ def send(server: KegnetServer, body: bytes, token: str | None = None) -> tuple[i
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
     connection.request("POST", "/kegboard-event", body, headers)
     answer = connection.getresponse()
-    content = json.loads(answer.read())
+    text = answer.read()
     connection.close()
-    return answer.status, content
+    return answer.status, json.loads(text) if answer.status in (200, 400, 401) else {}
 
 
 def status(number: int = 1, dropped: int = 0) -> dict[str, Any]:
