@@ -163,7 +163,7 @@ def test_what_is_removed_disappears_from_the_broker(house: Household, listener: 
     house.ping(4000)
     wait_for(lambda: listener.state(GARAGE, "temperature") and listener.state(GARAGE, "0/left"))
     house.server.set_tap(GARAGE, 0, hidden=True)
-    wait_for(lambda: listener.state(GARAGE, "0/left") is None and listener.config(GARAGE, "0/today") is None)
+    wait_for(lambda: listener.state(GARAGE, "0/left") is None and not listener.config(GARAGE, "0/today"))
     assert listener.state(GARAGE, "temperature") == "4.000"
     with house.server.writing() as c:
         remove_client(c, GARAGE, now_ms())
@@ -193,7 +193,7 @@ def test_a_renamed_client_is_renamed_in_home_assistant(house: Household, listene
     wait_for(lambda: listener.config(GARAGE, "silent"))
     with house.server.writing() as c:
         set_client(c, GARAGE, now_ms=now_ms(), name="Shed")
-    wait_for(lambda: (listener.config(GARAGE, "silent") or {})["device"]["name"] == "Shed")
+    wait_for(lambda: listener.config(GARAGE, "silent")["device"]["name"] == "Shed")
 
 
 def test_an_alarm_reaches_home_assistant(house: Household, listener: Listener) -> None:
@@ -238,7 +238,7 @@ def test_a_broker_that_lost_everything_gets_everything_again(tmp_path: Path) -> 
         with Listener(broker.port) as listener:
             wait_for(lambda: listener.state(GARAGE, "silent") == "OFF")
         broker.stop()
-        command = ["/usr/sbin/mosquitto", "-c", tmp_path / "broker" / "conf"]
+        command: list[str | Path] = ["/usr/sbin/mosquitto", "-c", tmp_path / "broker" / "conf"]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as again:
             try:
                 wait_for(
@@ -545,7 +545,7 @@ def test_unknown_events_and_fields_are_accepted_and_ignored(plain: KegnetServer,
 
 
 def test_an_event_with_wrong_data_does_not_take_the_others_with_it(plain: KegnetServer, token: str) -> None:
-    wrong = [
+    wrong: list[dict[str, Any]] = [
         {"volume_ml": -1},
         {"volume_ml": "1"},
         {"volume_ml": 1e300},

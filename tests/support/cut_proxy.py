@@ -80,6 +80,6 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
-async def _ended(pumps: asyncio.Future[list[None]]) -> None:
+async def _ended(pumps: asyncio.Future[tuple[None, None]]) -> None:
     with contextlib.suppress(ConnectionError, asyncio.CancelledError):
         await pumps

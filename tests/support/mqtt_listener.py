@@ -39,14 +39,14 @@ class Listener:
         """The state at `kegnet/<client>/<path>`."""
         return self.retained.get(f"kegnet/{client}/{path}")
 
-    def config(self, client: str, path: str) -> dict[str, Any] | None:
-        """The discovery message of the entity with that state."""
+    def config(self, client: str, path: str) -> dict[str, Any]:
+        """The discovery message of the entity with that state; empty if there is none."""
         for topic, text in list(self.retained.items()):
             if topic.startswith("homeassistant/"):
                 found: dict[str, Any] = json.loads(text)
                 if found["state_topic"] == f"kegnet/{client}/{path}":
                     return found
-        return None
+        return {}
 
     def availability(self) -> str | None:
         """What the topic of availability says."""
