@@ -7,12 +7,15 @@ import pwd
 import shutil
 import socket
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from support.history import History
 from support.wait import wait_for
 
 
@@ -91,3 +94,25 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     yield port
     process.terminate()
     process.wait()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, once of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/kegnet.sqlite"
+    found: str = request.getfixturevalue("postgresql")
+    name = f"k{uuid.uuid4().hex}"
+    engine = sa.create_engine(found, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return found.rpartition("/")[0] + f"/{name}"
+
+
+@pytest.fixture
+def history(url: str) -> Iterator[History]:
+    """A database without clients."""
+    made = History(url)
+    yield made
+    made.close()
