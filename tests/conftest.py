@@ -21,6 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Here, because pytest reads the other conftest files after the command line if more than one directory is named."""
     parser.addoption("--pours", type=int, default=200, help="how many pours go from edge to database (%(default)s)")
     parser.addoption("--pulses", type=int, default=10_000, help="how many pulses two flow meters make at once (%(default)s)")
+    parser.addoption("--failover-pours", type=int, default=1000, help="how many pours are sent while a host is lost (%(default)s)")
 
 
 @pytest.fixture(scope="session")

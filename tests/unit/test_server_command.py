@@ -1,11 +1,24 @@
-"""kegnet-server's command line."""
+"""kegnet-server's command line, each test with a database of its own."""
 
 from __future__ import annotations
 
+import asyncio
+import io
+import json
+import os
+import re
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+from kegnet.server.commands.main import main
+from kegnet.server.storage import open_database
+from kegnet.server.storage.clients import find_client
+from kegnet.server.storage.messages import VerifiedPour
+from kegnet.server.storage.writer import Writer
 from support.daemon import PYTHON
 from support.keg import REPOSITORY
 from support.pki import openssl
@@ -13,20 +26,47 @@ from support.pki import openssl
 CLIENT = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 
 
+@contextmanager
+def standard_input(text: str) -> Iterator[None]:
+    """Lets the program read `text`."""
+    before, sys.stdin = sys.stdin, io.StringIO(text)
+    try:
+        yield
+    finally:
+        sys.stdin = before
+
+
 class Server:
-    """The command, with a database of its own."""
+    """The command, with a database in `folder`."""
 
     def __init__(self, folder: Path, key: Path) -> None:
-        self._database = f"sqlite:///{folder}/kegnet.sqlite"
+        self.folder = folder
+        self.url = f"sqlite:///{folder}/kegnet.sqlite"
         self.public = folder / "public.pem"
         openssl("rsa", "-in", key, "-pubout", "-out", self.public)
 
     def __call__(self, *words: str | Path, given: str = "") -> str:
-        """What it prints; on stderr, with a number in front, where it refuses."""
-        command: list[str | Path] = [PYTHON, "-B", REPOSITORY / "lib/server.py", "--database", self._database, *words]
-        done = subprocess.run(command, capture_output=True, text=True, input=given)
-        assert "Traceback" not in done.stderr
-        return done.stdout if done.returncode == 0 else f"{done.returncode} {done.stderr}"
+        """What it prints on standard output; if it fails, the status and what it prints on standard error. Within this process."""
+        output, errors = io.StringIO(), io.StringIO()
+        with redirect_stdout(output), redirect_stderr(errors), standard_input(given):
+            try:
+                status: object = main(["--database", self.url, *map(str, words)])
+            except SystemExit as end:
+                status = end.code
+        text = errors.getvalue().replace(f"kegnet-server: database: {self.url}\n", "")
+        assert status or not text, text
+        return f"{status} {text}" if status else output.getvalue()
+
+    def run(self, *words: str | Path, given: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        """Runs the command with these words."""
+        command: list[str | Path] = [PYTHON, "-B", REPOSITORY / "lib/server.py", *words]
+        done = subprocess.run(command, capture_output=True, text=True, input=given, env={"PATH": os.environ["PATH"], **environment})
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    def add_client(self) -> None:
+        """Registers the client."""
+        self("clients", "add", CLIENT, self.public, "--name", "Garage")
 
 
 @pytest.fixture
@@ -34,47 +74,252 @@ def server(tmp_path: Path, key: Path) -> Server:
     return Server(tmp_path, key)
 
 
-def test_clients_come_are_listed_and_go(server: Server) -> None:
-    assert server("clients", "add", CLIENT, server.public, "--name", "Garage") == f"{CLIENT} may speak\n"
+def test_clients_are_added_renamed_listed_and_removed(server: Server) -> None:
+    assert server("clients", "add", CLIENT, server.public, "--name", "Garage") == f"{CLIENT}: registered as Garage\n"
     assert server("clients", "list") == f"{CLIENT}  Garage\n"
-    assert server("clients", "add", CLIENT.upper(), "-", given=server.public.read_text()) == f"{CLIENT.upper()} may speak\n"
+    assert server("clients", "add", CLIENT.upper(), "-", given=server.public.read_text()) == f"{CLIENT}: registered as Garage\n"
+    assert server("clients", "limits", CLIENT, "--coldest", "1", "--warmest", "7.5").endswith(": coldest 1 °C  warmest 7.5 °C\n")
+    assert server("clients", "limits", CLIENT, "--coldest", "none").endswith(": warmest 7.5 °C\n")
+    assert server("clients", "list") == f"{CLIENT}  Garage  warmest 7.5 °C\n"
+    assert "is not below the warmest" in server("clients", "limits", CLIENT, "--coldest", "8")
+    assert "removed; what it sent is kept" in server("clients", "remove", CLIENT)
+    assert server("clients", "list") == ""
+    assert server("clients", "remove", CLIENT).startswith(f"1 kegnet-server: {CLIENT}: is not a registered client; fix: ")
+
+
+def test_the_readmes_commands_put_a_full_keg_on_a_tap(server: Server) -> None:
+    assert server("taps", "set", CLIENT, "17").startswith(f"1 kegnet-server: {CLIENT}: is not a registered client; fix: ")
+    server.add_client()
+    assert server("taps", "set", CLIENT, "17", "--name", "IPA", "--keg-litres", "19", "--fresh") == ""
+    assert server("taps", "list") == f"{CLIENT}  17  IPA  5600 pulses per litre  19 litres\n"
+    assert server("kegs", "list", CLIENT, "17").endswith(" to now  -  19 of 19 litres\n")
+
+
+def test_a_tap_is_changed_hidden_and_shown(server: Server) -> None:
+    server.add_client()
+    assert "no keg is on this tap" in server("taps", "set", CLIENT, "17", "--keg-litres", "19")
+    server("taps", "set", CLIENT, "17", "--fresh", "--keg-litres", "19", "--pulses-per-litre", "5000")
+    server("taps", "set", CLIENT, "17", "--keg-litres", "20.5")
+    assert server("taps", "list") == f"{CLIENT}  17  tap 17  5000 pulses per litre  20.5 litres\n"
+    server("taps", "hide", CLIENT, "17")
+    assert server("taps", "list").endswith("  hidden\n")
+    server("taps", "show", CLIENT, "17")
+    assert server("taps", "list").endswith("  20.5 litres\n")
+    assert f"{CLIENT} 4: is not a tap" in server("taps", "hide", CLIENT, "4")
+    assert "needs --pulses-per-litre" in server("taps", "set", CLIENT, "17", "--since-ever")
+
+
+def test_kegs_go_on_and_off_and_the_last_change_is_undone(server: Server) -> None:
+    server.add_client()
+    server("taps", "set", CLIENT, "17")
+    assert "no beer has this name" in server("kegs", "on", CLIENT, "17", "--beer", "Stout")
+    assert server("beers", "add", "Stout", "--brewery", "Home", "--abv", "4.4", "--ibu", "38") == "1  Stout  Home  4.4%  38 IBU\n"
+    server("kegs", "on", CLIENT, "17", "--beer", "stout", "--litres", "20", "--left", "12.5", "--since", "2026-01-01T12:00")
+    server("kegs", "on", CLIENT, "17", "--litres", "50")
+    kegs = server("kegs", "list", CLIENT, "17").splitlines()
+    assert [re.sub(".* to (now)?.*?  ", r"\1 ", keg) for keg in kegs] == ["now -  50 of 50 litres", " Stout  12.5 of 20 litres"]
+    assert server("kegs", "undo", CLIENT, "17").startswith("Undone: ")
+    assert "to now  Stout" in server("kegs", "list", CLIENT, "17")
+    server("kegs", "off", CLIENT, "17")
+    assert "no keg is on tap 17" in server("kegs", "off", CLIENT, "17")
+    assert "is in the future" in server("kegs", "on", CLIENT, "17", "--since", "2999-01-01")
+    assert "cannot be more" in server("kegs", "on", CLIENT, "17", "--litres", "5", "--left", "6")
+    assert server("beers", "remove", "1") == "Stout: removed\n"
+    assert server("beers", "list") == ""
+    assert "no beer has this number" in server("beers", "remove", "1")
+
+
+def add_pour(server: Server) -> None:
+    """A pour of half a litre at tap 17, in 2001."""
+    database = open_database(server.url)
+    with database.reading() as connection:
+        client = find_client(connection, CLIENT)
+    assert client is not None
+    pour = VerifiedPour(client.key, 10**12, b"1" * 32, False, 17, 2800, 7000, 10**12, 10**12)
+
+    async def keep() -> None:
+        writer = Writer(database)
+        writer.start()
+        await writer.keep(pour)
+        await writer.stop()
+
+    asyncio.run(keep())
+    database.close()
+
+
+def test_pours_are_listed_corrected_and_put_right_again(server: Server) -> None:
+    server.add_client()
+    server("taps", "set", CLIENT, "18")
+    add_pour(server)
+    (line,) = server("pours", "list").splitlines()
+    assert re.fullmatch(r"1  2001-09-0\d .*  Garage, tap 17  0\.500 litres", line)
+    assert server("pours", "correct", "1", "--volume", "0.4").endswith("  tap 17  0.400 litres  (corrected)\n")
+    assert server("pours", "correct", "1", "--spill").endswith("  0.400 litres  (spilled, corrected)\n")
+    assert server("pours", "correct", "1", "--move", CLIENT, "18").endswith("  tap 18  0.400 litres  (spilled, corrected)\n")
+    assert "deleted" in server("pours", "correct", "1", "--delete")
+    assert "deleted" not in server("pours", "undo", "1")
+    assert server("pours", "undo", "1").endswith("  tap 17  0.400 litres  (spilled, corrected)\n")
+    server("pours", "undo", "1")
+    server("pours", "undo", "1")
+    assert server("pours", "list", CLIENT, "--limit", "1") == line + "\n"
+    assert "pour 1 has no correction" in server("pours", "undo", "1")
+    assert f"{CLIENT} 4: is not a tap" in server("pours", "correct", "1", "--move", CLIENT, "4")
+    assert "--move x: is not a UUID" in server("pours", "correct", "1", "--move", "x", "4")
+
+
+def test_a_backup_brings_everything_back(server: Server) -> None:
+    server.add_client()
+    backup = server.folder / "backup"
+    assert server("backup", backup) == f"{backup}: {backup.stat().st_size} bytes\n"
+    assert backup.stat().st_mode & 0o777 == 0o600
+    assert "exists already" in server("backup", backup)
+    server("clients", "remove", CLIENT)
+    assert server("restore", backup).startswith(f"restored from {backup}; now: ")
     assert server("clients", "list") == f"{CLIENT}  Garage\n"
-    assert "may not speak any more" in server("clients", "remove", CLIENT)
-    assert server("clients", "list") == ""
-    assert "is not known" in server("clients", "remove", CLIENT)
+    assert server("restore", server.folder / "none").startswith(f"1 kegnet-server: {server.folder}/none: No such file or directory; fix: ")
+    assert sorted(path.name for path in server.folder.iterdir() if path.name.startswith(("backup-", "restore-"))) == []
 
 
-def test_taps_come_change_and_go(server: Server) -> None:
-    assert f"78 kegnet-server: client {CLIENT}: is not known; add it first\n" == server("taps", "set", CLIENT, "17")
-    server("clients", "add", CLIENT, server.public)
-    assert server("taps", "set", CLIENT, "17", "--name", "IPA") == ""
-    assert server("taps", "set", CLIENT, "17", "--keg-litres", "19", "--pulses-per-litre", "5000", "--fresh") == ""
-    assert server("taps", "list") == f"{CLIENT}  17  IPA  5000 pulses a litre  19 litres\n"
-    assert server("taps", "remove", CLIENT, "17") == ""
-    assert server("taps", "list") == ""
-    assert server("taps", "set", CLIENT, "17", "--pulses-per-litre", "0").startswith("2 ")
+def test_an_export_fills_another_database(server: Server, key: Path) -> None:
+    server.add_client()
+    add_pour(server)
+    exported = server("export")
+    assert server("export", server.folder / "all.jsonl") == ""
+    assert (server.folder / "all.jsonl").read_text() == exported
+    (server.folder / "other").mkdir()
+    other = Server(server.folder / "other", key)
+    assert "client: 1\n" in other("import", given=exported)
+    assert other("pours", "list") == server("pours", "list")
+    assert "the database is not empty" in other("import", server.folder / "all.jsonl")
 
 
-def test_mistakes_get_one_line(server: Server, key: Path, tmp_path: Path) -> None:
-    (tmp_path / "none.pem").write_text("nonsense")
-    openssl("genrsa", "-out", tmp_path / "small.key", "1024")
-    openssl("rsa", "-in", tmp_path / "small.key", "-pubout", "-out", tmp_path / "small.pem")
-    for words, said in (
-        (("clients", "add", "mine", server.public), "mine: is no UUID"),
-        (("clients", "add", CLIENT, tmp_path / "missing.pem"), "cannot be read (No such file or directory)"),
-        (("clients", "add", CLIENT, tmp_path / "none.pem"), "it is no RSA public key in PEM form"),
-        (("clients", "add", CLIENT, tmp_path / "small.pem"), "it has 1024 bits"),
-        (("clients", "add", CLIENT, key), "it is a private key, which stays with its client"),
-        (("serve", "--mqtt", "http://broker"), "it takes mqtt://"),
-        (("--database", "nonsense", "clients", "list"), "nonsense: "),
-    ):
-        told = server(*words)
-        assert told.startswith("78 kegnet-server: "), told
-        assert said in told
-        assert told.count("\n") == 1
-    assert server("clients", "list") == ""
+def test_the_settings_are_printed_and_changed(server: Server) -> None:
+    assert server("settings").splitlines()[1:] == ["the day begins at: 0:00", "single temperatures are kept for: ever"]
+    text = "time zone: Europe/Berlin\nthe day begins at: 4:00\nsingle temperatures are kept for: 30 days\n"
+    assert server("settings", "--time-zone", "Europe/Berlin", "--day-begins", "4", "--keep-temperatures", "30") == text
+    assert server("settings") == text
+    assert server("settings", "--keep-temperatures", "all").endswith("ever\n")
+    assert "Atlantis: is not a time zone" in server("settings", "--time-zone", "Atlantis")
 
 
 def test_the_password_is_asked_for_and_not_too_short(server: Server) -> None:
-    assert server("password", given="open sesame\n") == "the password is set\n"
-    assert "it takes 8 characters or more" in server("password", given="open\n")
+    assert server("password", given="open sesame\n") == "The password is set.\n"
+    assert server("password", given="open\n").startswith("1 kegnet-server: the password is too short; fix: ")
+
+
+def test_mistakes_get_one_line_with_a_fix(server: Server, key: Path) -> None:
+    folder = server.folder
+    (folder / "none.pem").write_text("nonsense")
+    openssl("genrsa", "-out", folder / "small.key", "1024")
+    openssl("rsa", "-in", folder / "small.key", "-pubout", "-out", folder / "small.pem")
+    for words, problem in (
+        (("clients", "add", CLIENT, folder / "missing.pem"), "cannot be read (No such file or directory)"),
+        (("clients", "add", CLIENT, folder / "none.pem"), "it is no RSA public key in PEM form"),
+        (("clients", "add", CLIENT, folder / "small.pem"), "it has 1024 bits"),
+        (("clients", "add", CLIENT, key), "it is a private key, which stays with its client"),
+        (("pours", "undo", "7"), "7: no pour has this number"),
+    ):
+        output = server(*words)
+        assert output.startswith("1 kegnet-server: ")
+        assert problem in output
+        assert "; fix: " in output
+        assert output.count("\n") == 1
+    assert server("clients", "list") == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("clients", "add", "mine", "key.pem"), "mine: is not a UUID"),
+        (("clients", "add", CLIENT, "key.pem", "--name", "a\nb"), "a name has 1 to 80 printable characters"),
+        (("clients", "add", CLIENT, "key.pem", "--name", "x" * 81), "a name has 1 to 80 printable characters"),
+        (("taps", "set", CLIENT, "1001"), "1001: is not a whole number from 0 to 1000"),
+        (("taps", "set", CLIENT, "17", "--pulses-per-litre", "0"), "0: is not a whole number from 1 to 1e+06"),
+        (("taps", "set", CLIENT, "17", "--keg-litres", "nan"), "nan: is not a number from 0 to 10000"),
+        (("kegs", "on", CLIENT, "17", "--since", "yesterday"), "yesterday: is not a time"),
+        (("pours", "correct", "1"), "one of the arguments --spill --delete --move --volume is required"),
+    ],
+)
+def test_a_wrong_command_line_is_explained(server: Server, words: tuple[str, ...], problem: str) -> None:
+    output = server(*words)
+    assert output.startswith("2 ")
+    assert problem in output
+
+
+def test_the_database_that_is_used_is_named_without_its_password(server: Server) -> None:
+    (server.folder / "server.conf").write_text("[Server]\ndatabase = postgresql://kegnet:secret@127.0.0.1:1/kegnet\n")
+    done = server.run("--config", server.folder / "server.conf", "clients", "list")
+    assert done.returncode == 75
+    assert "postgresql://kegnet:***@127.0.0.1:1/kegnet" in done.stderr
+    assert "secret" not in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_configuration_names_the_database(server: Server) -> None:
+    config = server.folder / "server.conf"
+    config.write_text(f"[Server]\nlisten = 127.0.0.1:80\ndatabase = {server.url}\nlissten = 1\n")
+    server.add_client()
+    done = server.run("--config", config, "clients", "list")
+    assert done.stdout == f"{CLIENT}  Garage\n"
+    assert done.stderr == (
+        f"kegnet-server: warning: {config}: the parameter lissten is unknown and ignored; is it misspelt?\n"
+        f"kegnet-server: database: {server.url}\n"
+    )
+
+
+def test_the_database_can_be_named_in_the_environment(server: Server) -> None:
+    server.add_client()
+    assert server.run("clients", "list", KEGNET_DATABASE=server.url).stdout == f"{CLIENT}  Garage\n"
+
+
+def test_a_wrong_configuration_ends_with_status_78(server: Server) -> None:
+    (server.folder / "server.conf").write_text("[Server]\nlisten = localhost:port\n")
+    for words in (("serve",), ("clients", "list")):
+        done = server.run("--config", server.folder / "server.conf", *words)
+        assert done.returncode == 78
+        assert done.stderr.startswith(f"kegnet-server: {server.folder}/server.conf: listen = localhost:port: ")
+        assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--listen", "localhost:port"), "--listen = localhost:port: "),
+        (("--mqtt", "mqtt://broker:99999"), "--mqtt = mqtt://broker:99999: "),
+        (("--mqtt", "mqtt://u:secret@broker"), "--mqtt: a password on the command line can be read by every user"),
+        (("--certificate", "missing.pem", "--key", "missing.key"), "cannot be read (No such file or directory)"),
+        (("--key", "tls.key"), "there is no certificate"),
+    ],
+)
+def test_what_only_a_person_can_change_ends_the_server_with_status_78(server: Server, words: tuple[str, ...], problem: str) -> None:
+    output = server("serve", "--listen", "127.0.0.1:0", *words)
+    assert output.startswith("78 kegnet-server: ")
+    assert problem in output
+    assert "secret" not in output
+    assert output.count("\n") == 1
+
+
+def test_check_reports_each_problem_with_its_fix(server: Server) -> None:
+    output = server.run("--database", server.url, "check").stdout
+    assert re.search(r"^warning  clients: none is registered; fix: ", output, re.MULTILINE)
+    assert re.search(r"^warning  password: there is none", output, re.MULTILINE)
+    assert re.search(r"^failure  port: no answer at 127.0.0.1:8080 ", output, re.MULTILINE)
+    assert re.search(rf"^ok       database: {server.url}, revision \d+$", output, re.MULTILINE)
+    assert [line for line in output.splitlines() if not line.startswith("ok ") and "; fix: " not in line] == []
+
+
+def test_check_prints_json_and_ends_with_1_after_a_failure(server: Server) -> None:
+    (server.folder / "server.conf").write_text("[Server]\nlisten = 1\n")
+    done = server.run("--config", server.folder / "server.conf", "check", "--json")
+    assert done.returncode == 1
+    result = json.loads(done.stdout)
+    assert not result["ok"]
+    assert [(finding["what"], finding["level"]) for finding in result["findings"]] == [("configuration", "failure")]
+
+
+def test_without_its_modules_the_command_names_the_package_to_install(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "modules/sqlalchemy").mkdir(parents=True)
+    (tmp_path / "modules/sqlalchemy/__init__.py").write_text("raise ModuleNotFoundError(name='sqlalchemy')")
+    done = server.run("clients", "list", PYTHONPATH=str(tmp_path / "modules"))
+    assert done.returncode == 1
+    assert done.stderr == "kegnet-server: the Python module sqlalchemy is missing; fix: sudo apt install python3-sqlalchemy\n"

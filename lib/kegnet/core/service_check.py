@@ -12,8 +12,8 @@ from . import system
 from .finding import Finding, Level
 
 
-def check_service(unit: str, service: Mapping[str, str]) -> Iterator[Finding]:
-    """Whether systemd starts the unit, and its state. `service`: the properties of the unit."""
+def check_service(unit: str, service: Mapping[str, str], log: str = "the end of /var/log/user.log") -> Iterator[Finding]:
+    """Whether systemd starts the unit, and its state. `service`: the properties of the unit; `log`: where its log is read."""
     if not service:
         yield Finding("service", Level.WARNING, "systemd does not run here", "make sure that something else starts this program")
         return
@@ -21,10 +21,10 @@ def check_service(unit: str, service: Mapping[str, str]) -> Iterator[Finding]:
     if not state.startswith("enabled"):
         yield Finding("service", Level.WARNING, f"it does not start at boot ({state})", system.enable_command(unit, state))
     if service["LoadState"] == "loaded":
-        yield _judge_service(unit, service)
+        yield _judge_service(unit, service, log)
 
 
-def _judge_service(unit: str, service: Mapping[str, str]) -> Finding:
+def _judge_service(unit: str, service: Mapping[str, str], log: str) -> Finding:
     active = service["ActiveState"]
     if active in ("active", "reloading"):
         return Finding("service", Level.OK, f"running since {service['ActiveEnterTimestamp']}: {service['StatusText']}")
@@ -33,7 +33,7 @@ def _judge_service(unit: str, service: Mapping[str, str]) -> Finding:
     if active == "inactive":
         return Finding("service", Level.WARNING, "it is not running", f"systemctl start {unit}")
     text = f"{active} ({service['Result']}, exit status {service['ExecMainStatus']})"
-    fix = f"fix the failures above, or read the end of /var/log/user.log; then: systemctl restart {unit}"
+    fix = f"fix the failures above, or read {log}; then: systemctl restart {unit}"
     return Finding("service", Level.FAILURE, text, fix)
 
 

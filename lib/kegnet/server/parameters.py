@@ -19,7 +19,7 @@ EXPECTED = {
     "listen": "HOST:PORT, [IPV6]:PORT or unix:/path/of/socket",
     "certificate": "the path of a certificate in PEM form",
     "key": "the path of the certificate's private key in PEM form",
-    "proxy": "the addresses of the proxies in front, such as 10.0.0.5 or 10.0.0.0/24, or unix, separated by blanks",
+    "proxy": "the addresses of the proxies in front, such as 10.0.0.5, or unix, separated by blanks",
     "mqtt": "mqtt://user:password@host:port, or mqtts:// for TLS",
     "notify": "URLs of Apprise such as ntfy://topic, separated by blanks",
     "url": "the address that people use, such as https://kegs.example",
@@ -52,8 +52,10 @@ def options(given: Mapping[str, Given]) -> ServeOptions:
         notify=_converted(given, "notify", _notify) or (),
         url=_converted(given, "url", _url),
     )
-    if made.key is not None and made.certificate is None:
-        raise ConfigError(f"{given['key'].where} = {made.key}: there is no certificate", f"set certificate, too: {EXPECTED['certificate']}")
+    for name, other in (("key", "certificate"), ("certificate", "key")):
+        path = getattr(made, name)
+        if path is not None and getattr(made, other) is None:
+            raise ConfigError(f"{given[name].where} = {path}: there is no {other}", f"set {other}, too: {EXPECTED[other]}")
     return made
 
 
@@ -101,13 +103,7 @@ def _path(given: Given) -> Path:
 
 
 def _proxies(given: Given) -> tuple[str, ...]:
-    return tuple(word if word == "unix" else _network(word) for word in re.split(r"[\s,]+", given.text))
-
-
-def _network(text: str) -> str:
-    """An address, or a network with its prefix. Raises ValueError."""
-    network = ipaddress.ip_network(text)
-    return str(network.network_address if network.num_addresses == 1 else network)
+    return tuple(word if word == "unix" else str(ipaddress.ip_address(word)) for word in re.split(r"[\s,]+", given.text))
 
 
 def _mqtt(given: Given) -> str:

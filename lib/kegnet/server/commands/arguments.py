@@ -47,7 +47,8 @@ def name(text: str) -> str:
 
 def millilitres(text: str) -> int:
     """A type for argparse: an amount in litres, as millilitres."""
-    return round(1000 * number(0, 10_000, float)(text))
+    litres: float = number(0, 10_000, float)(text)
+    return round(1000 * litres)
 
 
 def add_tap(parser: argparse.ArgumentParser) -> None:
@@ -66,4 +67,11 @@ def add_command(verbs: Any, word: str, run: Callable[..., Any], text: str) -> ar
     """Adds a command that `run` does, a function of the arguments and the database."""
     parser: argparse.ArgumentParser = verbs.add_parser(word, help=text, description=text, allow_abbrev=False)
     parser.set_defaults(run=run)
+    return parser
+
+
+def add_unopened(verbs: Any, word: str, run: Callable[..., Any], text: str) -> argparse.ArgumentParser:
+    """Adds a command that `run` does, a function of the arguments and the configuration; it opens the database itself, if at all."""
+    parser: argparse.ArgumentParser = verbs.add_parser(word, help=text, description=text, allow_abbrev=False)
+    parser.set_defaults(run_unopened=run)
     return parser

@@ -33,13 +33,14 @@ def add_to(verbs: Any) -> None:
 
 
 def add_beer(parsed: argparse.Namespace, database: Database) -> None:
-    """Adds a beer. Raises CommandError."""
+    """Adds a beer."""
     notes = (parsed.notes or "")[:_NOTES_AT_MOST].replace("\0", "")
     fields = {name: getattr(parsed, name) for name in _NUMBERS} | {name: getattr(parsed, name) or "" for name in _TEXTS}
     with database.writing() as connection:
         beer = storage.set_beer(connection, None, name=parsed.name, notes=notes, **fields)
+        assert beer is not None, "a new one"  # noqa: S101
         changed(connection, "setting")
-    print(f"{beer.key}  {beer.name}")
+    print(_line(beer))
 
 
 def list_beers(_parsed: argparse.Namespace, database: Database) -> None:

@@ -33,17 +33,15 @@ def add_to(verbs: Any) -> None:
 
 
 def put_on(parsed: argparse.Namespace, database: Database) -> None:
-    """Puts a keg on. Raises CommandError."""
+    """Puts a keg on. Raises CommandError, StorageError: at that time it cannot have been on."""
     if parsed.left is not None and (parsed.litres is None or parsed.left > parsed.litres):
         raise CommandError("--left needs --litres, and cannot be more", "give the size of the keg with --litres")
     with database.writing() as connection:
         client, tap = tap_of(connection, parsed.uuid, parsed.pin)
         beer = _beer(connection, parsed.beer) if parsed.beer else None
         start_ml = parsed.litres if parsed.left is None else parsed.left
-        on_ms = _past(parsed.since)
-        current = storage.kegs_on(connection, [tap.key]).get(tap.key)
-        _require_after(current, on_ms)
-        storage.put_on(connection, tap.key, beer=beer.key if beer else None, on_ms=on_ms, volume_ml=parsed.litres, start_ml=start_ml)
+        key = beer.key if beer else None
+        storage.put_on(connection, tap.key, beer=key, on_ms=_past(parsed.since), volume_ml=parsed.litres, start_ml=start_ml)
         changed(connection, "tap", client.uuid)
 
 
@@ -54,9 +52,7 @@ def take_off(parsed: argparse.Namespace, database: Database) -> None:
         keg = storage.kegs_on(connection, [tap.key]).get(tap.key)
         if keg is None:
             raise CommandError(f"no keg is on {tap.name}", "kegnet-server taps list prints what is on")
-        off_ms = _past(parsed.since)
-        _require_after(keg, off_ms)
-        storage.take_off(connection, keg.key, off_ms)
+        storage.take_off(connection, keg.key, _past(parsed.since))
         changed(connection, "tap", client.uuid)
 
 
@@ -102,13 +98,6 @@ def _past(at_ms: int | None) -> int:
     if at_ms is not None and at_ms > now:
         raise CommandError(f"--since {_local(at_ms)}: is in the future", "give a time in the past")
     return now if at_ms is None else at_ms
-
-
-def _require_after(keg: Keg | None, at_ms: int) -> None:
-    if keg is not None and at_ms <= keg.on_ms:
-        raise CommandError(
-            f"the keg that is on has been on since {_local(keg.on_ms)}, which is later", "use kegs undo first, or a later time"
-        )
 
 
 def _time(text: str) -> int:

@@ -14,11 +14,11 @@ from ...core.problem import ProblemError
 from .. import config
 from ..config import Config
 from ..storage import StorageError, UnavailableError, open_database
-from . import clients, password, serve, taps
+from . import beers, check, clients, kegs, password, pours, serve, settings, taps, transfer
 from .account import become_owner
 from .arguments import PROGRAM
 
-_COMMANDS = (serve, clients, taps, password)
+_COMMANDS = (serve, check, clients, taps, kegs, beers, pours, settings, password, transfer)
 _HELP = """\
 From nothing to a page, with what kegnet-client --setup has printed:
   sudo kegnet-server clients add UUID PUBKEY.pem --name Garage
@@ -60,7 +60,7 @@ def _run(parsed: argparse.Namespace) -> int:
     """Runs the command; an error is one line on stderr."""
     try:
         return _dispatch(parsed)
-    except (ConfigError, StorageError) as error:
+    except ConfigError as error:
         complain(PROGRAM, str(error))
         return os.EX_CONFIG
     except ProblemError as error:
@@ -72,13 +72,22 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def _dispatch(parsed: argparse.Namespace) -> int:
-    if hasattr(parsed, "serve"):
-        return int(parsed.serve(parsed, load(parsed)))
-    conf = load(parsed)
+    try:
+        conf = load(parsed)
+    except ConfigError as error:
+        if getattr(parsed, "run_unopened", None) is not check.check:
+            raise
+        return check.report_config_error(parsed, error)
+    if hasattr(parsed, "run_unopened"):
+        return int(parsed.run_unopened(parsed, conf) or os.EX_OK)
     for warning in conf.warnings:
         complain(PROGRAM, f"warning: {warning}")
     become_owner(conf.options.database)
-    database = open_database(conf.options.database)
+    try:
+        database = open_database(conf.options.database)
+    except StorageError as error:
+        complain(PROGRAM, str(error))
+        return os.EX_CONFIG
     try:
         complain(PROGRAM, f"database: {database.shown}")
         return int(parsed.run(parsed, database) or os.EX_OK)
@@ -88,7 +97,7 @@ def _dispatch(parsed: argparse.Namespace) -> int:
 
 def load(parsed: argparse.Namespace) -> Config:
     """The configuration with the options of the command line. Raises ConfigError."""
-    given = {name: getattr(parsed, name, None) for name in ("database", *serve.OPTIONS)}
+    given = {"database": parsed.database} | {name: getattr(parsed, f"given_{name}", None) for name in serve.OPTIONS}
     if given["database"] is None and parsed.config is None:
         given["database"] = os.environ.get("KEGNET_DATABASE")
     return config.load(parsed.config, {name: text for name, text in given.items() if text is not None})

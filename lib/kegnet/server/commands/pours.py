@@ -62,7 +62,7 @@ def undo_correction(parsed: argparse.Namespace, database: Database) -> None:
     """Undoes the last correction of a pour. Raises CommandError."""
     with database.writing() as connection:
         pour = _find(connection, parsed.pour)
-        made = storage.corrections_of(connection, pour.key)
+        made = [correction for correction in storage.corrections_of(connection, pour.key) if correction.undone_ms is None]
         if not made:
             raise CommandError(f"pour {pour.key} has no correction", "kegnet-server pours list marks the corrected ones")
         storage.undo_correction(connection, max(correction.key for correction in made), now_ms())

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from typing import Any
 from urllib.parse import urlsplit
 
 from ...core.ini import ConfigError
-from .. import serving
 from ..config import Config
 from ..parameters import EXPECTED
+from . import arguments
 
 OPTIONS = ("listen", "certificate", "key", "proxy", "mqtt", "notify", "url")
 
@@ -20,34 +19,23 @@ log = logging.getLogger("kegnet.server")
 
 
 def add_to(verbs: Any) -> None:
-    """Adds the command and its options, which take precedence over the configuration."""
-    parser: argparse.ArgumentParser = verbs.add_parser("serve", help="serves until SIGTERM", allow_abbrev=False)
+    """Adds the command and its options."""
+    parser = arguments.add_unopened(verbs, "serve", serve, "serves until SIGTERM; its options take precedence over the configuration")
     for name in OPTIONS:
-        parser.add_argument(f"--{name}", metavar=name.upper(), help=EXPECTED[name])
-    parser.set_defaults(serve=serve)
+        parser.add_argument(f"--{name}", dest=f"given_{name}", metavar=name.upper(), help=EXPECTED[name])
 
 
 def serve(parsed: argparse.Namespace, config: Config) -> int:
     """Serves until SIGTERM or SIGINT. Returns the exit status. Raises ProblemError."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
     logging.getLogger("kegnet").setLevel(logging.INFO)
-    if parsed.mqtt and urlsplit(parsed.mqtt).password:
+    if parsed.given_mqtt and urlsplit(parsed.given_mqtt).password:
         raise ConfigError(
             "--mqtt: a password on the command line can be read by every user of this machine", "put it into the configuration"
         )
     for warning in config.warnings:
         log.warning("%s", warning)
-    for name, path in (("certificate", config.options.certificate), ("key", config.options.key)):
-        if path is not None:
-            _require_readable(name, str(path))
-    return serving.run(config.options)
+    # The other commands do without the modules of the server, which take seconds to import on a small machine.
+    from ..serving import run
 
-
-def _require_readable(name: str, path: str) -> None:
-    """Raises ConfigError if the file cannot be read."""
-    try:
-        with open(path, "rb"):
-            return
-    except OSError as error:
-        fix = "correct the path" if not os.path.exists(path) else "make it readable for the user of the service, or use LoadCredential="
-        raise ConfigError(f"{name} = {path}: cannot be read ({error.strerror})", fix) from error
+    return run(config.options)

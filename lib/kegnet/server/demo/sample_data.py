@@ -47,7 +47,7 @@ def _add_client(connection: Connection, client_id: str, public_key: str, now_ms:
     for pin, (name, style, abv, ibu, srm) in zip(PINS, BEERS, strict=True):
         tap = set_tap(connection, client.key, pin, name=name)
         beer = set_beer(connection, None, name=name, brewery="", style=style, abv_percent=abv, ibu=ibu, srm=srm, notes="")
-        put_on(connection, tap.key, beer=beer.key, on_ms=now_ms - KEG_MS, volume_ml=19_000, start_ml=19_000)
+        put_on(connection, tap.key, beer=beer.key if beer else None, on_ms=now_ms - KEG_MS, volume_ml=19_000, start_ml=19_000)
     set_setting(connection, SETTING, "a week of history")
     return client.key
 

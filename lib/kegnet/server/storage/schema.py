@@ -147,10 +147,11 @@ correction = sa.Table(
     sa.Column("made_ms", sa.BigInteger, nullable=False),
     sa.Column("undone_ms", sa.BigInteger),
     sa.Index(None, "pour"),
+    sa.Index(None, "kind", "value"),
 )
 """A correction of a pour; the last one of a kind that was not undone counts. The kinds are those of `model.pours.CorrectionKind`:
 
-`spill` (leaves the keg, is nobody's drink), `delete` (counts for nothing), `move` (`value` is the key of the tap), `volume` (`value` in ml).
+`spill` (leaves the keg, is nobody's drink), `delete` (counts for nothing), `move` (`value` is a tap's key), `volume` (`value` in ml).
 """
 
 alarm = sa.Table(

@@ -1,11 +1,11 @@
-"""What Alembic runs: the migrations, over the connection that the store hands in."""
+"""What Alembic runs: the migrations, over the connection and within the transaction that `migrate` hands in."""
 
 from __future__ import annotations
 
 from alembic import context
-from kegnet.server.schema import metadata
+from kegnet.server.storage.schema import metadata
 
-# SQLite alters a table by making it anew, which Alembic does in batches.
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)
+# The metadata gives constraints without a name theirs.
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 with context.begin_transaction():
     context.run_migrations()

@@ -1,0 +1,138 @@
+"""kegnet-server backup, restore, export and import."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from ..config import Config
+from ..storage import Database
+from . import arguments
+from .account import as_root, become_owner
+from .errors import CommandError
+from .lookup import changed
+
+_STANDARD = "-"
+_MODE = 0o600
+
+
+def add_to(verbs: Any) -> None:
+    """Adds the commands."""
+    save = arguments.add_command(verbs, "backup", back_up, "copies the database to a new file, while the server runs")
+    load = arguments.add_unopened(verbs, "restore", put_back, "puts a backup in the place of the database; stop the server first")
+    for parser in (save, load):
+        parser.add_argument("file", metavar="FILE", type=Path)
+    export = arguments.add_command(verbs, "export", export_all, "writes everything as JSON lines, for another database or program")
+    take = arguments.add_command(verbs, "import", import_all, "fills an empty database with what export has written")
+    for parser in (export, take):
+        parser.add_argument("file", metavar="FILE", nargs="?", default=_STANDARD, help="- or none: standard output or input")
+
+
+def back_up(parsed: argparse.Namespace, database: Database) -> None:
+    """Makes the file, which only the user who started this can read. Never overwrites. Raises CommandError."""
+    from ..storage.backup import backup
+
+    _require_absent(parsed.file)
+    with tempfile.TemporaryDirectory(prefix="backup-", dir=_folder(database)) as folder:
+        copy = Path(folder, "backup")
+        backup(database, copy)
+        with _explained(parsed.file), copy.open("rb") as source, _new_file(parsed.file) as target:
+            shutil.copyfileobj(source, target)
+    print(f"{parsed.file}: {parsed.file.stat().st_size} bytes")
+
+
+def put_back(parsed: argparse.Namespace, config: Config) -> None:
+    """Restores the database from the file. Raises CommandError, StorageError, UnavailableError."""
+    from ..storage.backup import restore
+
+    url = config.options.database
+    become_owner(url)
+    with tempfile.TemporaryDirectory(prefix="restore-", dir=_sqlite_folder(url)) as folder:
+        copy = Path(folder, "backup")
+        with _explained(parsed.file), _readable(parsed.file) as source, copy.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        restore(url, copy)
+    print(f"restored from {parsed.file}; now: systemctl start kegnet-server")
+
+
+def export_all(parsed: argparse.Namespace, database: Database) -> None:
+    """Writes the lines to the file or to standard output. Raises CommandError."""
+    from ..storage.transfer import export_lines
+
+    if parsed.file == _STANDARD:
+        sys.stdout.writelines(export_lines(database))
+        return
+    _require_absent(Path(parsed.file))
+    with _explained(Path(parsed.file)), _new_file(Path(parsed.file)) as target:
+        for line in export_lines(database):
+            target.write(line.encode())
+
+
+def import_all(parsed: argparse.Namespace, database: Database) -> None:
+    """Fills the database, which must be empty, and prints how many rows each table has. Raises ProblemError."""
+    from ..storage.transfer import import_lines
+
+    if parsed.file == _STANDARD:
+        counts = import_lines(database, sys.stdin)
+    else:
+        with _explained(Path(parsed.file)), _readable(Path(parsed.file)) as source:
+            counts = import_lines(database, (line.decode("utf-8", "replace") for line in source))
+    with database.writing() as connection:
+        for kind in ("client", "tap", "pour", "ping", "setting"):
+            changed(connection, kind)
+    for table, count in counts.items():
+        print(f"{table}: {count}")
+
+
+def _folder(database: Database) -> Path | None:
+    """A folder that the user of the service can write to: that of SQLite's file, which has room for a copy. None: the usual one."""
+    return database.file.path.parent if database.file is not None else None
+
+
+def _sqlite_folder(url: str) -> Path | None:
+    return Path(url.removeprefix("sqlite:///")).parent if url.startswith("sqlite:///") else None
+
+
+def _require_absent(path: Path) -> None:
+    with as_root():
+        exists = os.path.lexists(path)
+    if exists:
+        raise CommandError(f"{path}: exists already", "name a new file, or remove this one")
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turns an OSError about `path` into a CommandError."""
+    try:
+        yield
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}", "name a file in a folder that you can use, with enough space") from error
+
+
+@contextlib.contextmanager
+def _new_file(path: Path) -> Iterator[IO[bytes]]:
+    """A new file of the user who started this. It is complete and on the disk, or absent."""
+    with as_root():
+        file = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "wb")  # noqa: SIM115
+    try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        with as_root():
+            path.unlink()
+        raise
+
+
+def _readable(path: Path) -> IO[bytes]:
+    """The file, opened as the user who started this."""
+    with as_root():
+        return path.open("rb")

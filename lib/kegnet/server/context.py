@@ -1,0 +1,29 @@
+"""What the parts of a running server share."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from .counters import Counters
+from .options import ServeOptions
+from .outage import Outage
+from .storage import Database
+from .storage.feed import Feed
+from .storage.writer import Writer
+
+
+@dataclass(frozen=True)
+class Context:
+    """Made once per process, when the database is open. `stopping` is set when the process is about to end: streams end then.
+
+    `outage` logs that the database is away, once.
+    """
+
+    database: Database
+    writer: Writer
+    feed: Feed
+    options: ServeOptions
+    counters: Counters
+    outage: Outage
+    stopping: asyncio.Event

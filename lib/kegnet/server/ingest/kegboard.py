@@ -1,0 +1,251 @@
+"""`POST /kegboard-event`: boards that report without a Pi, by the Kegboard Event Protocol, version 1.
+
+The protocol is open: https://github.com/Kegbot/kegboard, `docs/kegboard-event-protocol.md`, with JSON schemas in `schemas/`;
+the section numbers below are those of that document. Kegbot's firmware for ESP32 boards speaks it. In short:
+
+- A request is one JSON object with 1 to 16 events, of up to 16 KiB. The board repeats it until it gets 2xx, so an event is known
+  by the board's name, its `boot_id` and the event's `id` (section 9). 2xx is sent once all of them are durable.
+- A board has no clock. `age_ms` is how long ago an event happened when it was sent (section 6).
+- The board measures millilitres (`volume_ml`); its calibration is its own (section 5.1). They become a pour in pulses of 0.1 ml.
+- Pairing (section 8): without a token the answer is 401 with `{"pairing": {"state": "pending"}}`, and the board is listed as waiting.
+  Once somebody has accepted it, the answer to its next request contains its token, once; `denied` stops it until its next start.
+- 401 and 5xx: the board keeps the events. Any other 4xx: it drops them. So that is what only a malformed batch gets.
+
+Of the events, `pour` and `temperature` are stored, and `status` is a sign of life. The others are for live views and for valves,
+and are accepted and ignored. A client has one temperature: that of the first sensor that the board ever reported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from kegnet.core.syslog_handler import escape_name
+
+from ..context import Context
+from ..model.times import counted_ms
+from ..storage import Database
+from ..storage.boards import (
+    board_uuid,
+    find_board,
+    hand_out_token,
+    known_events,
+    provide_tap,
+    remember_board,
+    sensor_of,
+    set_board_heard,
+    token_hash,
+)
+from ..storage.clients import find_client
+from ..storage.messages import VerifiedMessage, VerifiedPing, VerifiedPour
+from ..storage.records import Client
+from .kegboard_events import Batch, BatchError, BoardPour, BoardTemperature, parse
+
+PATH = "/kegboard-event"
+LIMIT_BYTES = 16 * 1024
+"""Section 2."""
+REMEMBER_EVERY_S = 30.0
+"""How often the row of a waiting board is written."""
+REMEMBERED_AT_MOST = 20
+"""Boards that may write their rows in that time: invented boards must not keep the database busy."""
+HEARD_EVERY_MS = 10 * 60 * 1000
+SAME_EVENT_MS = 60 * 60 * 1000
+"""A repeated event gets a time that differs by the delay of its request and by the error of the board's clock: less than this."""
+
+log = logging.getLogger(__name__)
+_Answer = tuple[int, dict[str, Any]]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+def create_kegboard(context: Context) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """The ASGI application. It raises UnavailableError before it has sent anything."""
+    boards = _Boards(context)
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        status, content = 405, {"detail": "send events by POST"}
+        if scope["method"] == "POST":
+            body = await _body(receive)
+            if len(body) > LIMIT_BYTES:
+                status, content = 413, {"detail": f"the body is larger than {LIMIT_BYTES} bytes"}
+            else:
+                client = scope.get("client")
+                status, content = await boards.receive(body, _token(scope["headers"]), client[0] if client else "unix")
+        text = json.dumps(content).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(text)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": text})
+
+    return answer
+
+
+class _Boards:
+    """Receives the batches."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._database = context.database
+        self._locks: dict[int, asyncio.Lock] = {}
+        self._taps: set[tuple[int, int]] = set()
+        self._sensors: dict[int, str] = {}
+        self._heard_ms: dict[int, int] = {}
+        self._dropped: dict[int, int] = {}
+        self._remembered: dict[str, float] = {}
+
+    async def receive(self, body: bytes, token: str | None, address: str) -> _Answer:
+        """The status and the content of the answer. Raises UnavailableError."""
+        try:
+            batch = parse(body)
+        except BatchError as error:
+            log.warning("a Kegboard's batch from %s is refused: %s", address, error)
+            self._context.counters.message("kegboard", "malformed")
+            return 400, {"detail": str(error)}
+        client = await asyncio.to_thread(_client, self._database, batch.device)
+        if client is None or token is None or not hmac.compare_digest(client.public_key, token_hash(token)):
+            self._context.counters.message("kegboard", "unauthorized")
+            return 401, {"pairing": await self._pairing(client, batch.device, address)}
+        lock = self._locks.setdefault(client.key, asyncio.Lock())
+        async with lock:
+            await self._store(client, batch, time.time_ns() // 10**6)
+        return 200, {"commands": []}
+
+    async def _pairing(self, client: Client | None, device: str, address: str) -> dict[str, str]:
+        now_ms = time.time_ns() // 10**6
+        if client is not None and not client.public_key:
+            token = await asyncio.to_thread(_hand_out, self._database, client, now_ms)
+            if token is not None:
+                log.info("the Kegboard %s got its token", escape_name(device))
+                return {"state": "allowed", "token": token}
+        if await asyncio.to_thread(_is_denied, self._database, device):
+            return {"state": "denied"}
+        if self._may_remember(device):
+            await asyncio.to_thread(_remember, self._database, device, address, now_ms)
+        return {"state": "pending"}
+
+    def _may_remember(self, device: str) -> bool:
+        now = time.monotonic()
+        self._remembered = {name: at for name, at in self._remembered.items() if now - at < REMEMBER_EVERY_S}
+        if device in self._remembered or len(self._remembered) >= REMEMBERED_AT_MOST:
+            return False
+        self._remembered[device] = now
+        log.info("the Kegboard %s asks to be accepted; do that on the page or by: kegnet-server boards", escape_name(device))
+        return True
+
+    async def _store(self, client: Client, batch: Batch, now_ms: int) -> None:
+        """Returns once all of it is durable. Raises UnavailableError."""
+        self._log_losses(client, batch)
+        found = [await self._message(client, event, now_ms) for event in batch.events]
+        messages = list({message.digest: message for message in found if message is not None}.values())
+        if messages:
+            known = await asyncio.to_thread(_known, self._database, client.key, messages)
+            new = [message for message in messages if message.digest not in known]
+            kept = await asyncio.gather(*(self._context.writer.keep(message) for message in new))
+            self._count(client, len(messages), [message for message, is_new in zip(new, kept, strict=True) if is_new])
+            self._heard_ms[client.key] = now_ms
+        elif now_ms - self._heard_ms.get(client.key, 0) >= HEARD_EVERY_MS:
+            self._heard_ms[client.key] = now_ms
+            await asyncio.to_thread(_heard, self._database, client, now_ms)
+
+    async def _message(self, client: Client, event: BoardPour | BoardTemperature, now_ms: int) -> VerifiedMessage | None:
+        """The event as a message; None for a temperature of another sensor."""
+        if isinstance(event, BoardTemperature):
+            if client.key not in self._sensors:
+                self._sensors[client.key] = await asyncio.to_thread(_sensor, self._database, client.key, event.sensor)
+            if self._sensors[client.key] != event.sensor:
+                return None
+            ts_ms = now_ms - event.age_ms
+            at_ms, _ = counted_ms(ts_ms, now_ms, client.added_ms)
+            return VerifiedPing(client.key, ts_ms, event.digest, False, event.millicelsius, at_ms, now_ms)
+        if (client.key, event.meter) not in self._taps:
+            await asyncio.to_thread(_tap, self._database, client.key, event.meter)
+            self._taps.add((client.key, event.meter))
+        ts_ms = now_ms - event.age_ms - event.et_ms
+        at_ms, _ = counted_ms(ts_ms, now_ms, client.added_ms)
+        return VerifiedPour(client.key, ts_ms, event.digest, False, event.meter, event.pulses, event.et_ms, at_ms, now_ms)
+
+    def _count(self, client: Client, number: int, kept: Iterable[VerifiedMessage]) -> None:
+        new = list(kept)
+        for place in range(number):
+            self._context.counters.message("kegboard", "accepted" if place < len(new) else "repeated")
+        for message in new:
+            if isinstance(message, VerifiedPour):
+                self._context.counters.poured(client.uuid, message.pin, message.pulses)
+
+    def _log_losses(self, client: Client, batch: Batch) -> None:
+        for reason in batch.left_out:
+            log.warning("an event of the Kegboard %s is left out: %s", escape_name(batch.device), escape_name(reason))
+        if batch.dropped is not None:
+            before = self._dropped.setdefault(client.key, batch.dropped)
+            if batch.dropped > before:
+                log.warning(
+                    "the Kegboard %s has lost %d events that did not fit its memory", escape_name(batch.device), batch.dropped - before
+                )
+            self._dropped[client.key] = batch.dropped
+
+
+def _token(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    for name, value in headers:
+        scheme, _, token = value.decode("latin-1").partition(" ")
+        if name == b"authorization" and scheme.lower() == "bearer" and token.strip():
+            return token.strip()
+    return None
+
+
+async def _body(receive: Receive) -> bytes:
+    """The body, or the first part of one that is too large."""
+    body, more = b"", True
+    while more and len(body) <= LIMIT_BYTES:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
+
+
+def _client(database: Database, device: str) -> Client | None:
+    with database.reading() as c:
+        client = find_client(c, board_uuid(device))
+    return client if client is not None and client.kind == "kegboard" else None
+
+
+def _is_denied(database: Database, device: str) -> bool:
+    with database.reading() as c:
+        board = find_board(c, device)
+    return board is not None and board.denied
+
+
+def _hand_out(database: Database, client: Client, now_ms: int) -> str | None:
+    with database.writing() as c:
+        return hand_out_token(c, client, now_ms)
+
+
+def _remember(database: Database, device: str, address: str, now_ms: int) -> None:
+    with database.writing() as c:
+        remember_board(c, device, address, now_ms)
+
+
+def _sensor(database: Database, client_key: int, sensor: str) -> str:
+    with database.writing() as c:
+        return sensor_of(c, client_key, sensor)
+
+
+def _tap(database: Database, client_key: int, meter: int) -> None:
+    with database.writing() as c:
+        provide_tap(c, client_key, meter)
+
+
+def _heard(database: Database, client: Client, now_ms: int) -> None:
+    with database.writing() as c:
+        set_board_heard(c, client, now_ms)
+
+
+def _known(database: Database, client_key: int, messages: Iterable[VerifiedMessage]) -> set[bytes]:
+    times = {message.digest: message.ts_ms for message in messages}
+    least, most = min(times.values()) - SAME_EVENT_MS, max(times.values()) + SAME_EVENT_MS
+    with database.reading() as c:
+        return known_events(c, client_key, times.keys(), least, most)

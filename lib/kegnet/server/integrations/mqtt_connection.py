@@ -1,0 +1,188 @@
+"""The connection to an MQTT broker, by paho 1.6 or 2. Its thread reconnects by itself; its events reach the event loop here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import paho.mqtt.client as paho
+
+from kegnet.core.problem import ProblemError
+
+PORTS = {"mqtt": 1883, "mqtts": 8883}
+KEEPALIVE_S = 30
+ANSWER_S = 10.0
+"""How long the broker may take to acknowledge messages."""
+RECONNECT_S = (1, 60)
+AT_ONCE = 100
+"""Messages that are sent before an acknowledgement: what waits is bounded."""
+_EXAMPLE = "write mqtt://[USER:PASSWORD@]HOST[:PORT], or mqtts:// for TLS"
+
+log = logging.getLogger(__name__)
+
+
+class BrokerError(Exception):
+    """The broker is away, or does not answer in time. The connection is made again by itself."""
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where a broker is, and who connects to it."""
+
+    host: str
+    port: int
+    tls: bool
+    user: str | None
+    password: str | None
+
+
+def check_url(url: str) -> Broker:
+    """The broker of a URL. Raises ProblemError; its text contains no password."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ProblemError("mqtt: the port is not a number from 1 to 65535, or the address is malformed", _EXAMPLE) from error
+    if parts.scheme not in PORTS:
+        raise ProblemError("mqtt: it takes a URL that begins with mqtt:// or mqtts://", _EXAMPLE)
+    if not parts.hostname:
+        raise ProblemError("mqtt: the URL contains no host", _EXAMPLE)
+    if port == 0:
+        raise ProblemError("mqtt: the port is not a number from 1 to 65535", _EXAMPLE)
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ProblemError("mqtt: the URL goes on after the port; a # or / in a password is written %23 or %2F", _EXAMPLE)
+    user = unquote(parts.username) if parts.username else None
+    password = unquote(parts.password) if parts.password is not None else None
+    return Broker(parts.hostname, port or PORTS[parts.scheme], parts.scheme == "mqtts", user, password)
+
+
+class Connection:
+    """One MQTT session with a fixed client id, a will, and `online` in its topic while it is connected. Make it in the event loop.
+
+    `number` counts the connections that were made. `changed` is set at each connection.
+    """
+
+    def __init__(self, broker: Broker, client_id: str, availability: str) -> None:
+        self.number = 0
+        self.changed = asyncio.Event()
+        self._availability = availability
+        self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()
+        self._retained: dict[str, None] = {}
+        self._echoed = threading.Event()
+        self._away = False
+        self._where = f"{broker.host}:{broker.port}"
+        self._client = _client(client_id)
+        if broker.tls:
+            self._client.tls_set()
+        if broker.user is not None:
+            self._client.username_pw_set(broker.user, broker.password)
+        self._client.will_set(availability, "offline", qos=1, retain=True)
+        self._client.reconnect_delay_set(*RECONNECT_S)
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_message = self._on_message
+        self._client.connect_async(broker.host, broker.port, KEEPALIVE_S)
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return bool(self._client.is_connected())
+
+    def start(self) -> None:
+        """Connects, again and again, in a thread."""
+        self._client.loop_start()
+
+    def stop(self) -> None:
+        """Publishes `offline`, disconnects, and ends the thread. For a thread: it can take seconds."""
+        if self.connected:
+            self._client.publish(self._availability, "offline", qos=1, retain=True).wait_for_publish(2)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def publish(self, messages: Sequence[tuple[str, str]]) -> None:
+        """Publishes retained messages (topic, text; an empty text removes the topic). For a thread. Raises BrokerError.
+
+        When it returns, the broker has them.
+        """
+        for start in range(0, len(messages), AT_ONCE):
+            if not self.connected:
+                raise BrokerError(f"no connection to {self._where}")
+            infos = [self._client.publish(topic, text, qos=1, retain=True) for topic, text in messages[start : start + AT_ONCE]]
+            for info in infos:
+                self._wait(info)
+
+    def retained(self, filters: Iterable[str]) -> list[str]:
+        """The topics of these subscriptions that have a retained message now. For a thread. Raises BrokerError."""
+        subscriptions = [(each, 1) for each in filters]
+        with self._lock:
+            self._retained.clear()
+        self._echoed.clear()
+        self._client.subscribe(subscriptions)
+        # The broker sends in order: when this comes back, the retained messages have come.
+        self.publish([(self._availability, "online")])
+        if not self._echoed.wait(ANSWER_S):
+            raise BrokerError(f"{self._where} does not send back what was published")
+        self._client.unsubscribe([each for each, _ in subscriptions])
+        with self._lock:
+            found = list(self._retained)
+            self._retained.clear()
+        return found
+
+    def _wait(self, info: paho.MQTTMessageInfo) -> None:
+        try:
+            info.wait_for_publish(ANSWER_S)
+            published = info.is_published()
+        except (RuntimeError, ValueError) as error:
+            raise BrokerError(f"{self._where}: {error}") from error
+        if not published:
+            raise BrokerError(f"{self._where} does not acknowledge")
+
+    def _on_connect(self, client: paho.Client, _data: object, _flags: object, code: Any, *_: object) -> None:
+        if code != 0:
+            self._log_once(f"the MQTT broker {self._where} refuses the connection: {_reason(code)}")
+            return
+        log.info("connected to the MQTT broker %s", self._where)
+        self._away = False
+        client.subscribe(self._availability, 1)
+        client.publish(self._availability, "online", qos=1, retain=True)
+        self._loop.call_soon_threadsafe(self._connected)
+
+    def _connected(self) -> None:
+        self.number += 1
+        self.changed.set()
+
+    def _on_disconnect(self, *_: object) -> None:
+        self._log_once(f"the connection to the MQTT broker {self._where} ended; connecting again")
+
+    def _on_message(self, client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+        if message.topic != self._availability:
+            if message.retain and message.payload:
+                with self._lock:
+                    self._retained[message.topic] = None
+        elif message.payload == b"offline":
+            # The will of a connection that ended long ago can come late.
+            client.publish(self._availability, "online", qos=1, retain=True)
+        elif not message.retain:
+            self._echoed.set()
+
+    def _log_once(self, text: str) -> None:
+        """Logs it if the broker was there before."""
+        if not self._away:
+            log.warning("%s", text)
+        self._away = True
+
+
+def _client(client_id: str) -> paho.Client:
+    if hasattr(paho, "CallbackAPIVersion"):
+        return paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=client_id)
+    return paho.Client(client_id=client_id)
+
+
+def _reason(code: Any) -> str:
+    return str(paho.connack_string(code)) if isinstance(code, int) else str(code)

@@ -1,0 +1,144 @@
+"""Notifies people when an alarm begins and when it ends. One process of all runs it, the leader.
+
+What is to be sent is in the database, see `storage/notifications.py`: it survives a restart and a change of leader. Each
+address has a task of its own, so that one that does not answer holds up no other one. What waits together is sent together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+from collections.abc import Sequence
+
+from ..context import Context
+from ..model.days import find_zone
+from ..storage import Database, StorageError, UnavailableError
+from ..storage.notifications import Notification, set_delivered, waiting_notifications
+from ..storage.settings import household
+from .apprise_sender import Sender, check_urls
+
+__all__ = ["Notifier", "check_urls"]
+
+LIMIT_S = 30.0
+"""After this long the log says that an address does not answer. Nothing more is sent to it until it has."""
+RETRY_S = (5.0, 300.0)
+"""The first and the longest pause after a failure; it doubles in between."""
+LOOK_S = 60.0
+AT_ONCE = 1000
+LINES = 20
+"""Alarms that one message lists; more are counted."""
+
+log = logging.getLogger(__name__)
+
+
+class Notifier:
+    """Sends to the addresses of the options; `run()` is its only method for others. Raises ProblemError, see `check_urls`."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._senders = [Sender(url) for url in dict.fromkeys(context.options.notify)]
+
+    async def run(self) -> None:
+        """Sends until it is cancelled."""
+        everyone = frozenset(sender.fingerprint for sender in self._senders)
+        await asyncio.gather(*(_Address(self._context, sender, everyone).run() for sender in self._senders))
+
+
+class _Address:
+    """The task of one address."""
+
+    def __init__(self, context: Context, sender: Sender, everyone: frozenset[str]) -> None:
+        self._context = context
+        self._sender = sender
+        self._everyone = everyone
+        self._failures = 0
+
+    async def run(self) -> None:
+        async with self._context.feed.subscribe() as subscription:
+            coming = asyncio.ensure_future(subscription.next())
+            try:
+                while True:
+                    await self._send_waiting()
+                    await asyncio.wait({coming}, timeout=LOOK_S)
+                    if coming.done():
+                        coming = asyncio.ensure_future(subscription.next())
+            finally:
+                coming.cancel()
+
+    async def _send_waiting(self) -> None:
+        """Sends until nothing waits for this address."""
+        while True:
+            try:
+                waiting = await asyncio.to_thread(_waiting, self._context.database, self._sender.fingerprint)
+                if not waiting:
+                    return
+                if await self._deliver(waiting):
+                    await asyncio.to_thread(_store, self._context.database, waiting, self._sender.fingerprint, self._everyone)
+            except (UnavailableError, StorageError) as error:
+                log.warning("notifications wait: %s; next try in %g s", error, RETRY_S[0])
+                await asyncio.sleep(RETRY_S[0])
+
+    async def _deliver(self, waiting: Sequence[Notification]) -> bool:
+        """Sends one message for all of them. After a failure it pauses."""
+        zone = await asyncio.to_thread(_zone, self._context.database)
+        title, body = message(waiting, zone, self._context.options.url)
+        sending = asyncio.ensure_future(self._sender.send(title, body))
+        done, _ = await asyncio.wait({sending}, timeout=LIMIT_S)
+        if not done:
+            log.warning("notify: %s does not answer within %g s", self._sender.shown, LIMIT_S)
+        reason = await sending
+        if reason is None:
+            log.info("notified %s: %s", self._sender.shown, title)
+            self._failures = 0
+            return True
+        pause_s = min(RETRY_S[1], RETRY_S[0] * 2**self._failures)
+        self._failures = min(self._failures + 1, 10)
+        log.warning("notify: %s: %s; next try in %g s", self._sender.shown, reason, pause_s)
+        await asyncio.sleep(pause_s)
+        return False
+
+
+def message(waiting: Sequence[Notification], zone: datetime.tzinfo, url: str | None) -> tuple[str, str]:
+    """The title and the text for one notification or several."""
+    lines = [_line(each, zone) for each in waiting[:LINES]]
+    title = f"KegNet: {_subject(waiting[0])}" if len(waiting) == 1 else f"KegNet: {len(waiting)} alarms began or ended"
+    if len(waiting) > LINES:
+        lines.append(f"and {len(waiting) - LINES} more")
+    if url is not None:
+        lines.append(url)
+    return title, "\n".join(lines)
+
+
+def _subject(notification: Notification) -> str:
+    where = notification.client_name
+    if notification.tap_name is not None:
+        where += f", {notification.tap_name}"
+    return f"{where}: {notification.alarm.kind}{' is over' if notification.ending else ''}"
+
+
+def _line(notification: Notification, zone: datetime.tzinfo) -> str:
+    began = _time(notification.alarm.began_ms, zone)
+    if not notification.ending:
+        return f"{_subject(notification)} since {began}"
+    return f"{_subject(notification)}, it lasted from {began} to {_time(notification.alarm.ended_ms or notification.made_ms, zone)}"
+
+
+def _time(at_ms: int, zone: datetime.tzinfo) -> str:
+    return datetime.datetime.fromtimestamp(at_ms / 1000, zone).strftime("%Y-%m-%d %H:%M")
+
+
+def _waiting(database: Database, fingerprint: str) -> list[Notification]:
+    with database.reading() as c:
+        return waiting_notifications(c, fingerprint, AT_ONCE)
+
+
+def _store(database: Database, sent: Sequence[Notification], fingerprint: str, everyone: frozenset[str]) -> None:
+    with database.writing() as c:
+        for each in sent:
+            set_delivered(c, each, fingerprint, everyone)
+
+
+def _zone(database: Database) -> datetime.tzinfo:
+    with database.reading() as c:
+        return find_zone(household(c).time_zone) or datetime.UTC

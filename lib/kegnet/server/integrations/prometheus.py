@@ -1,0 +1,159 @@
+"""GET /metrics: what Prometheus collects.
+
+Gauges describe the clients and kegs as they are now; counters what this process has taken since it started. So where several
+server processes run, scrape each of them. The number of queries does not depend on the number of clients or on the history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kegnet import __version__
+
+from ..context import Context
+from ..counters import Counters
+from ..overview import ClientState, overview
+from ..storage import Database, UnavailableError
+from ..storage.clients import clients as registered_clients
+from ..storage.records import PULSES_PER_LITRE
+
+CLIENT = ("client", "name")
+TAP = ("client", "name", "pin", "tap")
+RETRY_AFTER_S = 10
+
+
+def create_metrics(context: Context) -> ASGIApp:
+    """The ASGI application that answers GET with the metrics; 503 while the database is away."""
+    metrics = Metrics(context.database, context.counters)
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        response: Response
+        if scope["method"] not in ("GET", "HEAD"):
+            response = PlainTextResponse("only GET\n", 405, {"Allow": "GET, HEAD"})
+        else:
+            try:
+                response = Response(await asyncio.to_thread(metrics.text), media_type=CONTENT_TYPE_LATEST)
+            except UnavailableError as error:
+                response = PlainTextResponse(f"{error}\n", 503, {"Retry-After": str(RETRY_AFTER_S)})
+        await response(scope, receive, send)
+
+    return answer
+
+
+class Metrics:
+    """The metrics of this process. `text()` is for several threads."""
+
+    def __init__(self, database: Database, counters: Counters) -> None:
+        self._database = database
+        self._counters = counters
+        self._litres = _Litres()
+        self._process = CollectorRegistry(auto_describe=False)
+        ProcessCollector(registry=self._process)
+
+    def text(self) -> bytes:
+        """All metrics, in Prometheus's text format. Raises UnavailableError."""
+        # Collected before it is registered: an exception of the database reaches the caller.
+        families = list(self._families())
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Collected(families))
+        return generate_latest(registry) + generate_latest(self._process)
+
+    def _families(self) -> Iterator[Metric]:
+        now_ms = time.time_ns() // 10**6
+        with self._database.reading() as c:
+            states = overview(c, registered_clients(c), now_ms)
+        yield from _of_clients(states)
+        yield from _of_taps(states)
+        yield from self._counted(states)
+        info = GaugeMetricFamily("kegnet_server_info", "The version of kegnet-server.", labels=("version",))
+        info.add_metric((__version__,), 1)
+        yield info
+
+    def _counted(self, states: Sequence[ClientState]) -> Iterator[Metric]:
+        counts = self._counters.copy()
+        messages = CounterMetricFamily("kegnet_messages", "Messages by what became of them.", labels=("endpoint", "result"))
+        for labels, number in sorted(counts.messages.items()):
+            messages.add_metric(labels, number)
+        yield messages
+        taps = {(state.client.uuid, tap.tap.pin): (state.client.name, tap.tap) for state in states for tap in state.taps}
+        k_factors = {key: tap.pulses_per_litre for key, (_, tap) in taps.items()}
+        poured = CounterMetricFamily("kegnet_poured_litres", "What was poured since this process started, in litres.", labels=TAP)
+        for (uuid, pin), litres in sorted(self._litres.after(counts.poured_pulses, k_factors).items()):
+            if (uuid, pin) in taps:
+                name, tap = taps[uuid, pin]
+                poured.add_metric((uuid, name, str(pin), tap.name), litres)
+        yield poured
+
+
+class _Litres:
+    """Litres from counts of pulses. A new k-factor changes only what is poured afterwards, so that the counters never go back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pulses: dict[tuple[str, int], int] = {}
+        self._litres: dict[tuple[str, int], float] = {}
+
+    def after(self, pulses: dict[tuple[str, int], int], k_factors: dict[tuple[str, int], int]) -> dict[tuple[str, int], float]:
+        """The litres by client and pin, when the counts of pulses are these."""
+        with self._lock:
+            for key, number in pulses.items():
+                more = number - self._pulses.get(key, 0)
+                if more > 0:
+                    self._pulses[key] = number
+                    self._litres[key] = self._litres.get(key, 0.0) + more / k_factors.get(key, PULSES_PER_LITRE)
+            return dict(self._litres)
+
+
+class _Collected(Collector):
+    """A collector over families that are there already."""
+
+    def __init__(self, families: Sequence[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        """All of them."""
+        yield from self._families
+
+
+def _of_clients(states: Sequence[ClientState]) -> Iterator[Metric]:
+    temperature = GaugeMetricFamily("kegnet_temperature_celsius", "The last temperature.", labels=CLIENT)
+    message = GaugeMetricFamily("kegnet_last_message_timestamp_seconds", "When the last message of any kind came.", labels=CLIENT)
+    alarm = GaugeMetricFamily("kegnet_alarm", "The alarms that last, 1 each.", labels=(*TAP, "kind"))
+    for state in states:
+        labels = (state.client.uuid, state.client.name)
+        if state.reading is not None:
+            temperature.add_metric(labels, state.reading.millicelsius / 1000)
+        if state.heard_ms is not None:
+            message.add_metric(labels, state.heard_ms / 1000)
+        taps = {tap.tap.key: (str(tap.tap.pin), tap.tap.name) for tap in state.taps}
+        for each in state.alarms:
+            pin, name = taps.get(each.tap, ("", "")) if each.tap is not None else ("", "")
+            alarm.add_metric((*labels, pin, name, each.kind), 1)
+    yield from (temperature, message, alarm)
+    number = GaugeMetricFamily("kegnet_open_alarms", "How many alarms last.", value=sum(len(state.alarms) for state in states))
+    clients = GaugeMetricFamily("kegnet_clients", "How many clients are registered.", value=len(states))
+    yield from (number, clients)
+
+
+def _of_taps(states: Sequence[ClientState]) -> Iterator[Metric]:
+    today = GaugeMetricFamily("kegnet_poured_today_litres", "What was poured since the day began.", labels=TAP)
+    left = GaugeMetricFamily("kegnet_keg_left_litres", "What is left in the keg.", labels=TAP)
+    volume = GaugeMetricFamily("kegnet_keg_volume_litres", "The size of the keg.", labels=TAP)
+    for state in states:
+        for tap in state.taps:
+            labels = (state.client.uuid, state.client.name, str(tap.tap.pin), tap.tap.name)
+            today.add_metric(labels, tap.today_ml / 1000)
+            if tap.left_ml is not None:
+                left.add_metric(labels, tap.left_ml / 1000)
+            if tap.keg is not None and tap.keg.volume_ml is not None:
+                volume.add_metric(labels, tap.keg.volume_ml / 1000)
+    yield from (today, left, volume)

@@ -1,0 +1,29 @@
+"""What exactly one of all processes does: alarms, MQTT, notifications, maintenance."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from .context import Context
+from .maintenance import maintain
+from .restarts import always
+from .watch import AlarmWatch
+
+
+async def leader_work(context: Context) -> None:
+    """Runs until it is cancelled."""
+    works: dict[str, Callable[[], Awaitable[None]]] = {
+        "maintenance": lambda: maintain(context.database),
+        "alarms": lambda: AlarmWatch(context).run(),
+    }
+    # paho and apprise are imported only where they are used: on a Raspberry Pi that is seconds and megabytes.
+    if context.options.mqtt:
+        from .integrations.mqtt import Publisher
+
+        works["MQTT"] = lambda: Publisher(context).run()
+    if context.options.notify:
+        from .integrations.notify import Notifier
+
+        works["notifications"] = lambda: Notifier(context).run()
+    await asyncio.gather(*(always(name, run, context.outage) for name, run in works.items()))

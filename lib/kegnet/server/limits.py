@@ -1,0 +1,82 @@
+"""How many refusals an address has a minute, over all processes of the server."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import time
+from collections import Counter
+
+from .storage import Database, StorageError, UnavailableError
+from .storage.refusals import count_refusal, refusals
+
+REFUSALS_A_MINUTE = 60
+SUBJECTS_AT_MOST = 10_000
+"""Beyond this many in a minute, further ones share a count: memory and queries are bounded."""
+_SUBJECT_CHARACTERS = 100
+_OTHERS = "others"
+
+
+def network(address: str) -> str:
+    """What counts as one sender: an IPv4 address, or the /64 of an IPv6 address, of which a household has at least one."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address[:_SUBJECT_CHARACTERS]
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((parsed, 64), strict=False))
+
+
+class RefusalLimit:
+    """Counts refusals by subject, in whole minutes of Unix time. On PostgreSQL the count is that of all processes.
+
+    For the event loop's thread. A database that is away leaves the count of this process.
+    """
+
+    def __init__(self, database: Database, name: str, per_minute: int = REFUSALS_A_MINUTE) -> None:
+        """`name` separates this limit's subjects from those of others."""
+        self._database = database
+        self._name = name
+        self._per_minute = per_minute
+        self._minute = 0
+        self._counts: Counter[str] = Counter()
+
+    async def reached(self, subject: str) -> bool:
+        """Whether the subject has had as many refusals this minute as it may. Counts nothing."""
+        subject = self._subject(subject)
+        if self._counts[subject] < self._per_minute and self._database.postgresql:
+            self._counts[subject] = max(self._counts[subject], await self._ask(subject, add=False))
+        return self._counts[subject] >= self._per_minute
+
+    async def count(self, subject: str) -> bool:
+        """Counts a refusal. Whether it is one too many."""
+        subject = self._subject(subject)
+        self._counts[subject] += 1
+        if self._counts[subject] <= self._per_minute and self._database.postgresql:
+            self._counts[subject] = max(self._counts[subject], await self._ask(subject, add=True))
+        return self._counts[subject] > self._per_minute
+
+    def _subject(self, subject: str) -> str:
+        minute = time.time_ns() // (60 * 10**9)
+        if minute != self._minute:
+            self._minute = minute
+            self._counts.clear()
+        if subject not in self._counts and len(self._counts) >= SUBJECTS_AT_MOST:
+            subject = _OTHERS
+        return f"{self._name} {subject}"[:_SUBJECT_CHARACTERS]
+
+    async def _ask(self, subject: str, *, add: bool) -> int:
+        try:
+            return await asyncio.to_thread(self._query, subject, self._minute, add)
+        except (UnavailableError, StorageError):
+            return 0
+
+    def _query(self, subject: str, minute: int, add: bool) -> int:
+        if add:
+            with self._database.writing() as connection:
+                return count_refusal(connection, subject, minute)
+        with self._database.reading() as connection:
+            return refusals(connection, subject, minute)

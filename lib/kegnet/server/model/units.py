@@ -1,0 +1,111 @@
+"""Temperatures, volumes and durations as text, in the units that each reader chooses. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+US_PINT_ML = 473.176473
+IMPERIAL_PINT_ML = 568.26125
+US_OUNCE_ML = 29.5735295625
+US_GALLON_ML = 3785.411784
+_MINUTE_MS, _HOUR_MS, _DAY_MS = 60_000, 3_600_000, 86_400_000
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A unit of volume: its size in millilitres, its name behind a number, and how many decimals are shown."""
+
+    size_ml: float
+    name: str
+    decimals: int
+
+    def text(self, millilitres: float) -> str:
+        """An amount as text, for example `0.33 l`."""
+        return f"{millilitres / self.size_ml:.{self.decimals}f} {self.name}"
+
+
+LITRE = Volume(1000.0, "l", 2)
+PINT = Volume(US_PINT_ML, "pt", 1)
+IMPERIAL_PINT = Volume(IMPERIAL_PINT_ML, "imp. pt", 1)
+OUNCE = Volume(US_OUNCE_ML, "fl oz", 0)
+GALLON = Volume(US_GALLON_ML, "gal", 2)
+POURS = {"l": LITRE, "pt": PINT, "imp-pt": IMPERIAL_PINT, "oz": OUNCE}
+"""The units in which a reader can see pours, by the value of the cookie `volume`."""
+KEGS = {**POURS, "oz": GALLON}
+"""The units of kegs: who counts pours in fluid ounces counts kegs in US gallons."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """The choice of a reader: `temperature` is `C` or `F`, `volume` is a key of `POURS`."""
+
+    temperature: str = "C"
+    volume: str = "l"
+
+    @classmethod
+    def of(cls, chosen: Mapping[str, str]) -> Units:
+        """The units that a request's parameters or cookies name. Unknown and absent ones are the default."""
+        temperature, volume = chosen.get("temperature", ""), chosen.get("volume", "")
+        return cls(temperature if temperature in ("C", "F") else "C", volume if volume in POURS else "l")
+
+    def degrees(self, millicelsius: float) -> float:
+        """A temperature in the reader's degrees."""
+        celsius = millicelsius / 1000
+        return celsius * 9 / 5 + 32 if self.temperature == "F" else celsius
+
+    def millicelsius(self, degrees: float) -> int:
+        """The reverse of `degrees`."""
+        return round(1000 * ((degrees - 32) * 5 / 9 if self.temperature == "F" else degrees))
+
+    def temp(self, millicelsius: float) -> str:
+        """A temperature as text, for example `4.2 °C`. Never `-0.0`."""
+        return f"{self.degrees(millicelsius):z.1f} °{self.temperature}"
+
+    def pour(self, millilitres: float) -> str:
+        """The volume of one or more pours as text."""
+        return POURS[self.volume].text(millilitres)
+
+    def keg(self, millilitres: float) -> str:
+        """The volume of a keg, or what is left in it, as text."""
+        return KEGS[self.volume].text(millilitres)
+
+    @property
+    def keg_unit(self) -> str:
+        """The name of the unit of kegs."""
+        return KEGS[self.volume].name
+
+    def keg_number(self, millilitres: float) -> str:
+        """The volume of a keg without its unit, for a form's field: at most 3 decimals."""
+        return f"{millilitres / KEGS[self.volume].size_ml:.3f}".rstrip("0").rstrip(".")
+
+    def keg_ml(self, number: float) -> int:
+        """The reverse of `keg_number`, in millilitres."""
+        return round(number * KEGS[self.volume].size_ml)
+
+
+def ago(then_ms: int, now_ms: int) -> str:
+    """How long ago, as text. A time in the future counts as now. static/kegnet.js computes the same."""
+    gone = now_ms - then_ms
+    return "just now" if gone < _MINUTE_MS else f"{span(gone)} ago"
+
+
+def span(ms: int) -> str:
+    """A duration as text, rounded to days, hours or minutes."""
+    if ms < _MINUTE_MS:
+        return "less than a minute"
+    # Rounded first: 59.6 minutes are an hour, not "60 minutes".
+    minutes, hours, days = (_rounded(ms / size) for size in (_MINUTE_MS, _HOUR_MS, _DAY_MS))
+    if minutes < 60:
+        return _counted(minutes, "minute")
+    return _counted(hours, "hour") if hours < 24 else _counted(days, "day")
+
+
+def _counted(number: int, name: str) -> str:
+    return f"{number} {name}" + ("" if number == 1 else "s")
+
+
+def _rounded(number: float) -> int:
+    """Halves up, as JavaScript's Math.round."""
+    return math.floor(number + 0.5)

@@ -1,0 +1,25 @@
+"""How the server serves, as one value; the command line makes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """The settings of `kegnet-server serve`.
+
+    `listen` is HOST:PORT, [IPV6]:PORT or unix:/path; port 0 takes a free one. With `certificate` and `key` (PEM files) it is HTTPS.
+    `proxies` are the addresses of the reverse proxies that are trusted, `unix` for the peers of a UNIX socket. `mqtt` is a broker's URL,
+    `notify` are URLs of apprise, `database` is SQLAlchemy's URL, `url` is the address that people use.
+    """
+
+    listen: str
+    certificate: Path | None = None
+    key: Path | None = None
+    proxies: tuple[str, ...] = ()
+    mqtt: str | None = None
+    notify: tuple[str, ...] = ()
+    database: str = ""
+    url: str | None = None

@@ -1,0 +1,28 @@
+"""The database's absence: logged once when it begins and once when it is over."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+log = logging.getLogger(__name__)
+
+
+class Outage:
+    """For the event loop's thread."""
+
+    def __init__(self, *, away: bool) -> None:
+        """`away`: it is away already, and that is logged."""
+        self._since: float | None = time.monotonic() if away else None
+
+    def began(self, reason: str) -> None:
+        """The database does not answer; `reason` names it."""
+        if self._since is None:
+            self._since = time.monotonic()
+            log.error("%s; clients are asked to try again until it answers", reason)
+
+    def over(self) -> None:
+        """The database answers."""
+        if self._since is not None:
+            log.warning("the database answers again, after %.0f s", time.monotonic() - self._since)
+            self._since = None

@@ -1,0 +1,179 @@
+"""Runs the server until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+from typing import Any, cast
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from kegnet.core.problem import ProblemError
+from kegnet.core.signals import Signals
+from kegnet.core.systemd import ServiceManager
+
+from .app import Application
+from .background import Background
+from .certificate import check_certificate, load_certificate
+from .listening import BindError, base_url, bind, connections_at_most
+from .options import ServeOptions
+from .storage import Database, UnavailableError, open_database
+from .wire import Connections
+
+KEEP_ALIVE_S = 75
+CONNECTIONS_END_AFTER_S = 2.5
+"""Requests that are incomplete this long after the stop are dropped."""
+ENDS_WITHIN_S = 4.5
+"""The process ends this long after the stop, whatever still waits. What was answered by then is durable."""
+
+log = logging.getLogger(__name__)
+
+
+def run(options: ServeOptions) -> int:
+    """Serves until SIGTERM or SIGINT; the exit status, with one line for an error.
+
+    What only a person can fix is EX_CONFIG; an address that cannot be listened at now is EX_TEMPFAIL: systemd tries again.
+    """
+    try:
+        check_certificate(options.certificate, options.key)
+        with bind(options.listen) as sock:
+            return _Server(options, sock).run()
+    except ProblemError as error:
+        print(f"kegnet-server: {error}", file=sys.stderr)
+        return os.EX_TEMPFAIL if isinstance(error, BindError) else os.EX_CONFIG
+
+
+class _Server:
+    """uvicorn in a thread of its own. The main thread waits for signals, so uvicorn installs no handlers of its own."""
+
+    def __init__(self, options: ServeOptions, sock: socket.socket) -> None:
+        self._options = options
+        self._sock = sock
+        self._service = ServiceManager()
+        self._background = Background(options, _open_if_there(options))
+        self._app = Application(options, self._background)
+        self._connections = Connections(H11Protocol, connections_at_most())
+        self._config = _config(self._app, self._connections, options)
+        self._uvicorn = uvicorn.Server(self._config)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
+        self._error: BaseException | None = None
+
+    def run(self) -> int:
+        signals = Signals()
+        thread_ended, at_end = os.pipe()
+        thread = threading.Thread(target=self._run_loop, args=(at_end,), name="server", daemon=True)
+        thread.start()
+        self._wait(signals, thread_ended)
+        self._service.stopping()
+        thread.join(ENDS_WITHIN_S)
+        if thread.is_alive():
+            log.warning("stopped with requests that were not finished")
+            logging.shutdown()
+            os._exit(os.EX_OK)
+        if self._error is not None:
+            raise self._error
+        log.info("stopped")
+        return os.EX_OK
+
+    # The main thread.
+
+    def _wait(self, signals: Signals, thread_ended: int) -> None:
+        """Until a signal ends the server, or it ends by itself."""
+        poll = select.poll()
+        poll.register(signals.fileno(), select.POLLIN)
+        poll.register(thread_ended, select.POLLIN)
+        while True:
+            ready = {descriptor for descriptor, _ in poll.poll()}
+            if thread_ended in ready:
+                return
+            numbers = signals.read()
+            if signal.SIGHUP in numbers:
+                self._reload()
+            if signal.SIGTERM in numbers or signal.SIGINT in numbers:
+                if self._loop is not None:
+                    self._loop.call_soon_threadsafe(self._stop.set)
+                return
+
+    def _reload(self) -> None:
+        """Reads the certificate again. A bad one is reported, and the old one stays in use."""
+        certificate, key, context = self._options.certificate, self._options.key, self._config.ssl
+        self._service.reloading()
+        if certificate is not None and key is not None and context is not None:
+            try:
+                check_certificate(certificate, key)
+                load_certificate(context, certificate, key)
+                log.info("the certificate was read again")
+            except ProblemError as error:
+                log.error("the old certificate stays in use: %s", error)
+        self._service.ready()
+
+    # The event loop's thread.
+
+    def _run_loop(self, at_end: int) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:
+            self._error = error
+        finally:
+            os.close(at_end)
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._background.on_start = self._listening
+        serving = asyncio.create_task(self._uvicorn.serve(sockets=[self._sock]))
+        stopped = asyncio.create_task(self._stop.wait())
+        failed = asyncio.wrap_future(self._background.failed)
+        ends: list[asyncio.Future[Any]] = [serving, stopped, failed]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        self._uvicorn.should_exit = True
+        await self._app.end_requests()
+        self._loop.call_later(CONNECTIONS_END_AFTER_S, self._connections.abort_all)
+        await serving
+        stopped.cancel()
+        if failed.done():
+            raise failed.result()
+
+    def _listening(self) -> None:
+        log.info("listening at %s/rest/v2", base_url(self._sock, encrypted=self._options.certificate is not None))
+        self._service.ready()
+
+
+def _open_if_there(options: ServeOptions) -> Database | None:
+    """The database; None if it is away. Raises StorageError."""
+    try:
+        return open_database(options.database)
+    except UnavailableError as error:
+        log.error("%s; clients are asked to try again until it answers", error)
+        return None
+
+
+def _config(app: Application, connections: Connections, options: ServeOptions) -> uvicorn.Config:
+    encrypted: dict[str, Any] = {}
+    if options.certificate is not None and options.key is not None:
+        # An empty list of ciphers leaves OpenSSL's own, which is Debian's.
+        encrypted = {"ssl_certfile": str(options.certificate), "ssl_keyfile": str(options.key), "ssl_ciphers": ""}
+    config = uvicorn.Config(
+        cast(Any, app),
+        http=cast(Any, connections),
+        loop="asyncio",
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        **encrypted,
+    )
+    config.load()
+    return config

@@ -1,0 +1,157 @@
+"""Boards that report by the Kegboard Event Protocol: which ask to be accepted, and what an accepted one needs.
+
+What asks is stored, not kept in memory, so that the page and the command of any process and host show it. It is bounded:
+whoever sends events of invented boards displaces other boards that wait, and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import uuid
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
+
+import sqlalchemy as sa
+
+from .clients import find_client, set_client
+from .database import Connection
+from .feed import Change, announce
+from .records import Client
+from .schema import ping, pour, setting
+from .settings import get_setting
+from .taps import find_tap, set_meter, set_tap
+
+WAITING_AT_MOST = 20
+PULSES_PER_LITRE = 10_000
+"""A board reports millilitres. They are stored as pulses of a tenth of one, with this k-factor."""
+_NAMESPACE = uuid.UUID("5c2c8a5e-0c55-5b0e-9d38-1f0a6a8a2b7d")
+_WAITING = "board "
+_HEARD = "board heard "
+_SENSOR = "board sensor "
+_BOARDS = Change(frozenset(), frozenset({"board"}))
+"""Concerns the page that lists the boards, and no client."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board that asks to be accepted, or (`denied`) that somebody refused. `address` is where it last asked from."""
+
+    device: str
+    address: str
+    first_ms: int
+    last_ms: int
+    denied: bool = False
+
+
+def board_uuid(device: str) -> str:
+    """The UUID of the client for a board's own name."""
+    return str(uuid.uuid5(_NAMESPACE, device))
+
+
+def waiting_boards(c: Connection) -> list[Board]:
+    """The boards that ask, and those that were refused; the longest waiting first."""
+    prefix = setting.c.name.startswith(_WAITING, autoescape=True) & ~setting.c.name.startswith(_HEARD) & ~setting.c.name.startswith(_SENSOR)
+    boards = [Board(**json.loads(value)) for (value,) in c.execute(sa.select(setting.c.value).where(prefix))]
+    return sorted(boards, key=lambda board: (board.denied, board.first_ms, board.device))
+
+
+def find_board(c: Connection, device: str) -> Board | None:
+    """The board of that name, if it waits or was refused."""
+    value = get_setting(c, _name(device))
+    return None if value is None else Board(**json.loads(value))
+
+
+def remember_board(c: Connection, device: str, address: str, now_ms: int) -> Board:
+    """Stores that a board asks. More than `WAITING_AT_MOST` displace those that asked least recently."""
+    before = find_board(c, device)
+    board = Board(device, address, now_ms, now_ms) if before is None else replace(before, address=address, last_ms=now_ms)
+    _set(c, _name(device), json.dumps(asdict(board)))
+    if before is None:
+        everyone = sorted(waiting_boards(c), key=lambda each: each.last_ms, reverse=True)
+        for stale in everyone[WAITING_AT_MOST:]:
+            _set(c, _name(stale.device), None)
+        announce(c, _BOARDS)
+    return board
+
+
+def accept_board(c: Connection, device: str, now_ms: int) -> Client:
+    """Accepts a board: it gets a token when it asks next. One that was accepted before loses its token by that."""
+    _set(c, _name(device), None)
+    known = find_client(c, board_uuid(device))
+    return set_client(c, board_uuid(device), now_ms=now_ms, public_key="", name=known.name if known else device, kind="kegboard")
+
+
+def deny_board(c: Connection, device: str) -> bool:
+    """Refuses a board that waits; it stops asking until it is restarted. False: none of that name waits."""
+    board = find_board(c, device)
+    if board is None:
+        return False
+    _set(c, _name(device), json.dumps(asdict(replace(board, denied=True))))
+    announce(c, _BOARDS)
+    return True
+
+
+def hand_out_token(c: Connection, client: Client, now_ms: int) -> str | None:
+    """The token of a board that was accepted and has none yet; it is handed out once. None: it has one."""
+    now = find_client(c, client.uuid)
+    if now is None or now.public_key:
+        return None
+    token = "kbe_" + secrets.token_hex(24)
+    set_client(c, client.uuid, now_ms=now_ms, public_key=token_hash(token), kind="kegboard")
+    return token
+
+
+def token_hash(token: str) -> str:
+    """What is stored of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def known_events(c: Connection, client_key: int, digests: Collection[bytes], since_ms: int, until_ms: int) -> set[bytes]:
+    """Which events are stored already, by their digests, among those from `since_ms` to `until_ms`."""
+    found: set[bytes] = set()
+    for table in (ping, pour):
+        when = (table.c.client == client_key) & (table.c.ts_ms >= since_ms) & (table.c.ts_ms <= until_ms)
+        found.update(bytes(digest) for (digest,) in c.execute(sa.select(table.c.digest).where(when)) if bytes(digest) in digests)
+    return found
+
+
+def provide_tap(c: Connection, client_key: int, meter: int) -> None:
+    """Adds the tap of a board's flow meter, with the k-factor for its millilitres, where it is not there."""
+    if find_tap(c, client_key, meter) is None:
+        set_meter(c, set_tap(c, client_key, meter).key, 0, PULSES_PER_LITRE)
+
+
+def set_board_heard(c: Connection, client: Client, now_ms: int) -> None:
+    """Stores that a board gave a sign of life that is no message of its own. For silence."""
+    _set(c, f"{_HEARD}{client.key}", str(now_ms))
+    announce(c, Change(frozenset({client.uuid}), frozenset({"ping"})))
+
+
+def boards_heard(c: Connection) -> dict[int, int]:
+    """When each board last gave such a sign, by the client's key."""
+    query = sa.select(setting.c.name, setting.c.value).where(setting.c.name.startswith(_HEARD))
+    return {int(name.removeprefix(_HEARD)): int(value) for name, value in c.execute(query)}
+
+
+def sensor_of(c: Connection, client_key: int, sensor: str) -> str:
+    """The sensor whose temperature counts for this board: the first one that ever reported. A client has one temperature."""
+    chosen = get_setting(c, f"{_SENSOR}{client_key}")
+    if chosen is None:
+        chosen = sensor
+        _set(c, f"{_SENSOR}{client_key}", sensor)
+    return chosen
+
+
+def _name(device: str) -> str:
+    """A name of at most 40 characters, which is what the table takes."""
+    return _WAITING + hashlib.sha256(device.encode()).hexdigest()[:32]
+
+
+def _set(c: Connection, name: str, value: str | None) -> None:
+    """Sets it without a report: a sign of life of one board is no change of the installation's settings."""
+    if value is None:
+        c.execute(sa.delete(setting).where(setting.c.name == name))
+    elif not c.execute(sa.update(setting).where(setting.c.name == name).values(value=value)).rowcount:
+        c.execute(sa.insert(setting).values(name=name, value=value))

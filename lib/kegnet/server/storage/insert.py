@@ -1,0 +1,151 @@
+"""Puts a batch of messages into the tables, and finds out which of them are new.
+
+At thousands of messages a second each microsecond counts. So the statements are INSERTs of many rows that go to the driver as they are:
+one call of the driver, during which other threads run, for hundreds of messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+
+import sqlalchemy as sa
+
+from . import schema
+from .database import Connection, Database
+from .feed import Change, announce
+from .messages import VerifiedMessage, VerifiedPour
+
+_ROWS = 500
+"""Rows of one statement; SQLite takes 32,766 parameters."""
+_COLUMNS = {
+    "ping": ("client", "ts_ms", "digest", "ts_seconds", "temp", "at_ms", "received_ms"),
+    "pour": ("client", "ts_ms", "digest", "ts_seconds", "pin", "pulses", "et_ms", "at_ms", "received_ms"),
+}
+_KEY_COLUMNS = 3
+
+_Key = tuple[int, int, bytes]
+_Row = tuple[Any, ...]
+
+
+class _SomeAreKnownError(Exception):
+    """Not all rows of the batch are new."""
+
+
+class Inserter:
+    """Used by one thread. It remembers which taps are in the table, and the clients' uuids."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._taps: set[tuple[int, int]] = set()
+        self._uuids: dict[int, str] = {}
+
+    def insert(self, messages: Sequence[VerifiedMessage]) -> list[bool]:
+        """Commits the messages; which of them are new. Of two that are the same the first is. Raises UnavailableError, StorageError."""
+        pings: dict[_Key, _Row] = {}
+        pours: dict[_Key, _Row] = {}
+        keys = []
+        for m in messages:
+            key = (m.client, m.ts_ms, m.digest)
+            keys.append(key)
+            if isinstance(m, VerifiedPour):
+                pours.setdefault(key, (*key, m.ts_seconds, m.pin, m.pulses, m.et_ms, m.at_ms, m.received_ms))
+            else:
+                pings.setdefault(key, (*key, m.ts_seconds, m.temp, m.at_ms, m.received_ms))
+        try:
+            with self._database.writing() as connection:
+                self._write(connection, pings, pours)
+            known: set[_Key] = set()
+        except _SomeAreKnownError:
+            with self._database.writing() as connection:
+                known = _known(connection, "ping", pings) | _known(connection, "pour", pours)
+                for key in known:
+                    pings.pop(key, None)
+                    pours.pop(key, None)
+                self._write(connection, pings, pours)
+        self._taps.update((row[0], row[4]) for row in pours.values())
+        return _news(keys, known)
+
+    def _write(self, connection: Connection, pings: Mapping[_Key, _Row], pours: Mapping[_Key, _Row]) -> None:
+        taps = {(row[0], row[4]) for row in pours.values()} - self._taps
+        if taps:
+            _add_taps(connection, taps)
+        _add(connection, "ping", pings)
+        _add(connection, "pour", pours)
+        kinds = {kind for kind, rows in (("ping", pings), ("pour", pours), ("tap", taps)) if rows}
+        if kinds:
+            clients = {key[0] for key in chain(pings, pours)}
+            announce(connection, Change(frozenset(self._known_uuids(connection, clients)), frozenset(kinds)))
+
+    def _known_uuids(self, connection: Connection, clients: set[int]) -> list[str]:
+        missing = clients - self._uuids.keys()
+        if missing:
+            client = schema.client
+            query = sa.select(client.c.key, client.c.uuid).where(client.c.key.in_(sorted(missing)))
+            self._uuids.update((row.key, row.uuid) for row in connection.execute(query))
+        return [self._uuids[key] for key in clients]
+
+
+def _add_taps(connection: Connection, taps: Collection[tuple[int, int]]) -> None:
+    tap = schema.tap
+    query = sa.select(tap.c.client, tap.c.pin).where(tap.c.client.in_({client for client, _ in taps}))
+    found = {(row.client, row.pin) for row in connection.execute(query)}
+    rows = [_with_default_name(client, pin) for client, pin in sorted(taps) if (client, pin) not in found]
+    for row in rows:
+        _execute(connection, "tap", ("client", "pin", "name", "hidden"), [row])
+
+
+def _with_default_name(client: int, pin: int) -> _Row:
+    return (client, pin, f"tap {pin}", False)
+
+
+def _add(connection: Connection, table: str, rows: Mapping[_Key, _Row]) -> None:
+    # In one order everywhere: two servers with the same messages then never wait for each other.
+    ordered = [rows[key] for key in sorted(rows)]
+    for start in range(0, len(ordered), _ROWS):
+        part = ordered[start : start + _ROWS]
+        if _execute(connection, table, _COLUMNS[table], part) != len(part):
+            raise _SomeAreKnownError
+
+
+def _execute(connection: Connection, table: str, columns: tuple[str, ...], rows: Sequence[_Row]) -> int:
+    statement = _insert(table, columns, len(rows), connection.dialect.name == "postgresql")
+    return int(connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows))).rowcount)
+
+
+def _known(connection: Connection, table: str, rows: Mapping[_Key, _Row]) -> set[_Key]:
+    ordered = sorted(rows)
+    found: set[_Key] = set()
+    for start in range(0, len(ordered), _ROWS):
+        part = ordered[start : start + _ROWS]
+        statement = _select(table, len(part), connection.dialect.name == "postgresql")
+        for client, ts_ms, digest in connection.exec_driver_sql(statement, tuple(chain.from_iterable(part))):
+            found.add((client, ts_ms, bytes(digest)))
+    return found
+
+
+def _news(keys: Sequence[_Key], known: set[_Key]) -> list[bool]:
+    seen, news = set(known), []
+    for key in keys:
+        news.append(key not in seen)
+        seen.add(key)
+    return news
+
+
+@lru_cache
+def _insert(table: str, columns: tuple[str, ...], rows: int, postgresql: bool) -> str:
+    values = _groups(rows, len(columns), postgresql)
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {values} ON CONFLICT DO NOTHING"  # noqa: S608
+
+
+@lru_cache
+def _select(table: str, rows: int, postgresql: bool) -> str:
+    keys = _groups(rows, _KEY_COLUMNS, postgresql)
+    return f"SELECT client, ts_ms, digest FROM {table} WHERE (client, ts_ms, digest) IN (VALUES {keys})"  # noqa: S608
+
+
+def _groups(rows: int, columns: int, postgresql: bool) -> str:
+    mark = "%s" if postgresql else "?"
+    return ", ".join(["(" + ", ".join([mark] * columns) + ")"] * rows)

@@ -1,0 +1,116 @@
+"""The web application: pages, JSON API, CSV, event stream."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kegnet import __version__
+
+from ..context import Context
+from ..log_limit import LimitedLog
+from ..storage import UnavailableError
+from . import api, changes, description, exports, pages
+from .auth import Guard, RefusedError
+from .events import Broadcast, events
+
+RETRY_S = 10
+"""When a request that met no database should be repeated."""
+SECURITY_HEADERS = {
+    "content-security-policy": "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+}
+"""Nothing from elsewhere runs on the pages, nobody frames them, and their forms are sent nowhere else."""
+
+log = logging.getLogger(__name__)
+
+
+def create_web(context: Context) -> FastAPI:
+    """The application over `context`. It needs no lifespan events."""
+    app = FastAPI(
+        title="KegNet server", version=__version__, openapi_url="/api/openapi.json", docs_url=None, redoc_url=None,
+        routes=[*PAGES], description=description.TEXT,
+    )  # fmt: skip
+    app.state.context = context
+    app.state.guard = Guard(context)
+    app.state.broadcast = Broadcast(context)
+    app.include_router(api.router)
+    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
+    app.add_middleware(SecurityHeaders)
+    app.add_exception_handler(UnavailableError, _Unavailable())
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RefusedError, _refused)
+    description.install(app)
+    return app
+
+
+PAGES = (
+    Route("/", pages.home),
+    Route("/kegs", pages.kegs),
+    Route("/events", events),
+    Route("/courses/{client:uuid}/{span}.svg", pages.course),
+    Route("/csv/{client:uuid}/temperatures.csv", exports.temperatures),
+    Route("/csv/{client:uuid}/pours.csv", exports.pours),
+    Route("/settings", changes.settings),
+    Route("/settings", changes.change_household, methods=["POST"]),
+    Route("/settings/{client:uuid}", changes.change_client, methods=["POST"]),
+    Route("/settings/{client:uuid}/{pin}", changes.change_tap, methods=["POST"]),
+    Route("/settings/{client:uuid}/{pin}/keg", changes.change_keg_of_tap, methods=["POST"]),
+)
+
+
+class SecurityHeaders:
+    """Adds `SECURITY_HEADERS` to each response that does not have its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves a request."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+class _Unavailable:
+    """Answers while the database is away, and logs it: once, not for each request."""
+
+    def __init__(self) -> None:
+        self._log = LimitedLog(log, "%d more requests without the database")
+
+    async def __call__(self, request: Request, error: Exception) -> Response:
+        self._log.line(logging.ERROR, "the database does not answer: %s", error)
+        return await _error(request, 503, "the database does not answer; try again in a moment", {"Retry-After": str(RETRY_S)})
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    return await _error(request, error.status_code, error.detail, dict(error.headers or {}))
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedError)  # noqa: S101
+    return await _error(request, error.status, error.text, error.headers)
+
+
+async def _error(request: Request, status: int, text: str, headers: dict[str, str]) -> Response:
+    """An error as JSON for the API, else as a page."""
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"detail": text}, status, headers)
+    return pages.error_page(request, status, text, headers)

@@ -1,0 +1,58 @@
+"""Values that somebody typed into a form. Each wrong one becomes an error with the name of its field; nothing is thrown away."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+
+NAME_CHARACTERS = 80
+
+
+class Form:
+    """The fields of a request. A field that is absent is None: it changes nothing. `errors` has a text by field."""
+
+    def __init__(self, typed: Mapping[str, str]) -> None:
+        self.typed = dict(typed)
+        self.errors: dict[str, str] = {}
+
+    def has(self, field: str) -> bool:
+        """Whether the request contains the field, even if it is empty."""
+        return field in self.typed
+
+    def name(self, field: str, *, may_be_empty: bool = False) -> str | None:
+        """A name of at most 80 characters, with its blanks tidied."""
+        if field not in self.typed:
+            return None
+        text = " ".join(self.typed[field].split())
+        if len(text) > NAME_CHARACTERS or (not text and not may_be_empty) or any(map(_is_control, text)):
+            self.errors[field] = f"enter 1 to {NAME_CHARACTERS} characters, without control characters"
+            return None
+        return text
+
+    def number(self, field: str, least: float, most: float) -> float | None:
+        """A number with a decimal point or comma. None also where the field is empty."""
+        text = self.typed.get(field, "").strip()
+        if not text:
+            return None
+        try:
+            number = float(text.replace(",", ".", 1)) if text.isascii() and "_" not in text else float("nan")
+        except ValueError:
+            number = float("nan")
+        if not least <= number <= most:
+            self.errors[field] = f"enter a number from {least:g} to {most:g}"
+            return None
+        return number
+
+    def whole(self, field: str, least: int, most: int) -> int | None:
+        """A whole number, in digits only. None also where the field is empty."""
+        text = self.typed.get(field, "").strip()
+        if not text:
+            return None
+        if not (text.isascii() and text.isdigit() and len(text) < 19 and least <= int(text) <= most):
+            self.errors[field] = f"enter a whole number from {least} to {most}, in digits only"
+            return None
+        return int(text)
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cs")

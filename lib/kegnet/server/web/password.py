@@ -1,0 +1,61 @@
+"""The hash of the one password that changes need. Hashes are texts as werkzeug writes them: `METHOD:PARAMETERS$SALT$HEX`.
+
+`scrypt:N:r:p` for new ones (RFC 7914; `hashlib.scrypt`), `pbkdf2:HASH:ITERATIONS` for those of the first server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+
+from kegnet.core.problem import ProblemError
+
+from ..storage import Connection
+from ..storage.settings import set_setting
+
+SETTING = "password hash"
+"""The name of the setting that holds the hash."""
+LEAST_CHARACTERS = 8
+_N, _R, _P = 16_384, 8, 1
+"""16 MiB of memory and about 50 ms on a PC, 0.3 s on a Pi."""
+_MEMORY_BYTES = 256 * _N * _R
+
+
+class PasswordError(ProblemError):
+    """The text cannot be the password."""
+
+
+def set_password(connection: Connection, text: str) -> None:
+    """Stores the hash of `text` as the password of this installation. Raises PasswordError if it is too short."""
+    if len(text) < LEAST_CHARACTERS:
+        raise PasswordError("the password is too short", f"choose one of {LEAST_CHARACTERS} characters or more")
+    set_setting(connection, SETTING, hashed(text))
+
+
+def hashed(text: str) -> str:
+    """A new hash of `text`, with a salt of its own."""
+    salt = secrets.token_hex(16)
+    return f"scrypt:{_N}:{_R}:{_P}${salt}${_scrypt(text, salt, _N, _R, _P).hex()}"
+
+
+def matches(stored: str, text: str) -> bool:
+    """Whether `stored` is a hash of `text`. It takes about 50 ms on a PC. False if `stored` is no known form of a hash."""
+    try:
+        method, salt, digest = stored.split("$")
+        match method.split(":"):
+            case ["scrypt", n, r, p]:
+                computed = _scrypt(text, salt, int(n), int(r), int(p))
+            case ["pbkdf2", name, iterations]:
+                computed = hashlib.pbkdf2_hmac(name, text.encode("utf-8", "surrogateescape"), salt.encode(), int(iterations))
+            case _:
+                return False
+    except ValueError:
+        return False
+    return hmac.compare_digest(computed.hex().encode(), digest.encode())
+
+
+def _scrypt(text: str, salt: str, n: int, r: int, p: int) -> bytes:
+    return hashlib.scrypt(
+        text.encode("utf-8", "surrogateescape"), salt=salt.encode(), n=n, r=r, p=p, maxmem=max(_MEMORY_BYTES, 256 * n * r), dklen=64
+    )

@@ -1,0 +1,57 @@
+"""The processes that are measured: our server and the bare endpoint; and who uses them meanwhile."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from support.ports import free_port
+from support.services import is_listening
+from support.wait import wait_for
+
+HERE = Path(__file__).resolve().parent
+REPOSITORY = HERE.parents[2]
+
+
+class Process:
+    """A process that listens to a port, from its first connection until `stop()`. Its output is in `log`."""
+
+    def __init__(self, log: Path, command: list[str | Path], port: int) -> None:
+        self.log, self.port = log, port
+        env = {**os.environ, "PYTHONPATH": f"{REPOSITORY / 'lib'}:{REPOSITORY / 'tests'}"}
+        with log.open("w") as out:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env)
+        wait_for(lambda: is_listening(port) or self.process.poll() is not None, 30)
+        assert self.process.poll() is None, log.read_text()
+
+    def cpu_s(self) -> float:
+        """The processor time that it has used, in seconds."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(") ")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def peak_mb(self) -> float:
+        """The most memory that it has used."""
+        return int(re.findall(r"VmHWM:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text())[0]) / 1024
+
+    def stop(self) -> None:
+        """Ends it."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait()
+
+
+def bare(folder: Path) -> Process:
+    """The bare endpoint."""
+    port = free_port()
+    return Process(folder / "bare.log", [sys.executable, "-B", HERE / "bare.py", str(port)], port)
+
+
+def kegnet_server(folder: Path, url: str, *words: str, profile: Path | None = None) -> Process:
+    """Our server on the database at `url`; with `profile` its calls are counted into that file, which takes time."""
+    port = free_port()
+    before = ["-m", "cProfile", "-o", str(profile)] if profile else []
+    command = [REPOSITORY / "lib/server.py", "--database", url, "serve", "--listen", f"127.0.0.1:{port}", *words]
+    return Process(folder / "server.log", [sys.executable, "-B", *before, *command], port)

@@ -1,0 +1,159 @@
+"""Several servers on one database: what one accepts, all show; limits count for all; one publishes, and another takes over."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from bench.server import signed
+from support.kegnet_server import KegnetServer
+from support.services import Broker, PostgreSQL
+from support.wait import wait_for
+
+TAKE_OVER_S = 10
+
+
+@pytest.fixture(scope="module")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
+    made = PostgreSQL(tmp_path_factory.mktemp("postgresql") / "postgresql")
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    made = Broker(tmp_path / "broker")
+    yield made
+    made.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/kegnet.sqlite"
+    made: PostgreSQL = request.getfixturevalue("postgresql")
+    return made.database()
+
+
+class Two:
+    """Two servers on one database, with a client that both know."""
+
+    def __init__(self, folder: Path, url: str, *words: str) -> None:
+        self.first = KegnetServer(folder / "first", None, *words, url=url)
+        self.second = KegnetServer(folder / "second", None, *words, url=url)
+        (self.sender,) = signed.senders(1, 1)
+        self.first.add_client(self.sender.uuid, self.sender.public, "Garage")
+
+    def post(self, server: KegnetServer, endpoint: str, form: str) -> requests.Response:
+        """A message."""
+        head = {"Content-Type": "application/x-www-form-urlencoded"}
+        return requests.post(f"{server.base_url}/{endpoint}", data=form, headers=head, timeout=30)
+
+    def pour(self, server: KegnetServer, pulses: int = 586) -> requests.Response:
+        """A pour of now."""
+        return self.post(server, "pour", signed.form(self.sender, pin=17, pulses=pulses, et=8213, ts=time.time_ns() // 10**6))
+
+    def stop(self) -> None:
+        """Ends both."""
+        self.first.stop()
+        self.second.stop()
+
+
+@pytest.fixture
+def two(tmp_path: Path, url: str) -> Iterator[Two]:
+    made = Two(tmp_path, url)
+    yield made
+    made.stop()
+
+
+def events_of(server: KegnetServer) -> list[str]:
+    """A reader of its event stream, which is connected; the list grows as events come."""
+    events: list[str] = []
+    answer = requests.get(f"{server.page_url}events", stream=True, timeout=60)
+    assert answer.status_code == 200
+
+    def read() -> None:
+        try:
+            for line in answer.iter_lines(chunk_size=1, decode_unicode=True):
+                events.append(line)
+        except requests.RequestException:
+            pass
+
+    threading.Thread(target=read, daemon=True).start()
+    wait_for(lambda: events)
+    return events
+
+
+def test_a_reader_at_one_server_hears_of_a_pour_at_the_other(two: Two) -> None:
+    events = events_of(two.first)
+    assert two.pour(two.second).status_code == 200
+    wait_for(lambda: any(two.sender.uuid in line and "pour" in line for line in events), 5)
+
+
+def test_a_pour_sent_to_both_servers_counts_once(two: Two) -> None:
+    form = signed.form(two.sender, pin=17, pulses=586, et=8213, ts=time.time_ns() // 10**6)
+    answers = [two.post(server, "pour", form) for server in (two.first, two.second)]
+    assert [(each.status_code, each.text) for each in answers] == [(200, "accepted\n"), (200, "accepted before\n")]
+    assert len(two.first.messages_of("pour", two.sender.uuid)) == 1
+
+
+def test_a_client_that_one_server_removes_is_refused_by_the_other(two: Two) -> None:
+    assert two.pour(two.second).status_code == 200
+    from kegnet.server.storage import Change, announce
+    from kegnet.server.storage.clients import remove_client
+
+    with two.first.writing() as connection:
+        remove_client(connection, two.sender.uuid, time.time_ns() // 10**6)
+        announce(connection, Change(frozenset({two.sender.uuid}), frozenset({"client"})))
+    wait_for(lambda: two.pour(two.second).status_code == 401, 10)
+
+
+def test_refused_messages_are_counted_over_both_servers(tmp_path: Path, postgresql: PostgreSQL) -> None:
+    two = Two(tmp_path, postgresql.database())
+    try:
+        minute, statuses = 0, list[int]()
+        # The limit is of 60 in a minute of the clock: another attempt if a new one has begun meanwhile.
+        while minute != time.time() // 60:
+            minute, stranger = time.time() // 60, signed.senders(1, 1)[0]
+            servers = (two.first, two.second) * 35
+            statuses = [two.post(server, "ping", signed.form(stranger, temp=1, ts=n)).status_code for n, server in enumerate(servers)]
+        assert statuses == [401] * 60 + [429] * 10
+        assert two.pour(two.first).status_code == 200
+    finally:
+        two.stop()
+
+
+@pytest.mark.parametrize("end", ["SIGKILL", "SIGTERM"])
+def test_the_other_server_publishes_when_the_publisher_ends(end: str, tmp_path: Path, url: str, broker: Broker) -> None:
+    two = Two(tmp_path, url, "--mqtt", f"mqtt://127.0.0.1:{broker.port}")
+    with subprocess.Popen(
+        ["mosquitto_sub", "-p", str(broker.port), "-t", "#", "-v"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as subscriber:
+        heard: list[str] = []
+        assert subscriber.stdout is not None
+        stdout = subscriber.stdout
+        threading.Thread(target=lambda: heard.extend(iter(stdout.readline, "")), daemon=True).start()
+        try:
+            wait_for(lambda: any(line.endswith(" online\n") for line in heard), 20)
+            two.first.process.kill() if end == "SIGKILL" else two.first.process.terminate()
+            ended = time.monotonic()
+            before = len(heard)
+            assert two.pour(two.second, pulses=5600).status_code == 200
+            wait_for(lambda: any(line.rstrip().endswith(" online") for line in heard[before:]) or _state(heard) == "online", 20)
+            wait_for(lambda: [line for line in heard if two.sender.uuid in line and "1000" in line], 20)
+            print(f"taken over after {time.monotonic() - ended:.1f} s")
+        finally:
+            two.stop()
+            subscriber.terminate()
+
+
+def _state(heard: list[str]) -> str:
+    said = [line.rstrip().rpartition(" ")[2] for line in heard if line.rstrip().endswith((" online", " offline"))]
+    return said[-1] if said else ""
