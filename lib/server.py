@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import sys
 
-_PACKAGES = {"paho": "python3-paho-mqtt", "prometheus_client": "python3-prometheus-client", "psycopg2": "python3-psycopg2"}
+_PACKAGES = {"paho": "python3-paho-mqtt", "prometheus_client": "python3-prometheus-client", "apprise": "apprise"}
 
 
 def main() -> int:
     """Runs the command line. Returns the exit status."""
     try:
         from kegnet.server.commands.main import main as run
+
+        return run()
     except ModuleNotFoundError as error:
         module = (error.name or "").partition(".")[0]
         if module in ("", "kegnet"):
@@ -19,7 +21,6 @@ def main() -> int:
         package = _PACKAGES.get(module, f"python3-{module}")
         print(f"kegnet-server: the Python module {module} is missing; fix: sudo apt install {package}", file=sys.stderr)
         return 1
-    return run()
 
 
 if __name__ == "__main__":

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,23 +12,20 @@ import pytest
 import requests
 from support.keg import REPOSITORY
 from support.pki import Certificate, openssl, signature
+from support.ports import free_port
 from support.wait import wait_for
-from system.container import Machine, root_file_system
+from system.container import SERVER_PACKAGES, Machine, root_file_system
 
 CLIENT = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 EXPOSURE_AT_MOST = 1.2
-PACKAGES = (
-    "python3", "python3-m2crypto", "python3-flask", "gunicorn", "python3-flask-limiter", "python3-sqlalchemy", "python3-alembic",
-    "python3-pygal", "python3-prometheus-client", "python3-paho-mqtt", "openssl",
-)  # fmt: skip
-README_COMMANDS = re.findall(
-    r"^    (sudo (?:service/install-server|kegnet-server) ?.*)$", (REPOSITORY / "README.md").read_text(), re.MULTILINE
-)
+CONF = "/etc/kegnet-server.conf"
+README_COMMANDS = re.findall(r"^    sudo (kegnet-server .*)$", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
+INSTALL = "/share/source/service/install-server"
 
 
 @pytest.fixture(scope="module")
 def machine(suite: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    made = Machine(root_file_system(suite, *PACKAGES, name="server"), tmp_path_factory.mktemp(suite))
+    made = Machine(root_file_system(suite, *SERVER_PACKAGES, name="kegnet-server"), tmp_path_factory.mktemp(suite))
     yield made
     made.scrap()
 
@@ -39,44 +35,88 @@ def ping(key: Path, ts: int) -> dict[str, str]:
     return {**fields, "sig": signature(key, ",".join(fields.values()))}
 
 
+def is_up(page: str) -> bool:
+    """Whether the page is there."""
+    try:
+        return requests.get(page).status_code == 200
+    except requests.ConnectionError:
+        return False
+
+
+def listening(machine: Machine) -> str:
+    """Where the server listens."""
+    return machine.sh(f"sed -n 's/^listen = //p' {CONF}").strip()
+
+
 def test_it_is_installed_and_configured_and_serves_by_the_readmes_commands(machine: Machine, key: Path) -> None:
-    (machine.share / "sudo").write_text('#!/bin/sh\nexec "$@"\n')
-    machine.sh("install -m 755 /share/sudo /usr/local/bin/sudo")
-    openssl("rsa", "-in", key, "-pubout", "-out", machine.share / "source/pubkey.pem")
-    (machine.share / "source/pubkey.pem").chmod(0o600)
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    install, *configure = README_COMMANDS
-    machine.sh(f"cd /share/source && {install} && sed -i s/0.0.0.0:8080/127.0.0.1:{port}/ /etc/kegnet-server.conf")
-    assert len(configure) == 3
-    for command in configure:
-        machine.sh(f"cd /share/source && echo open sesame | {command}")
-    machine.run("systemctl", "restart", "kegnet-server")
+    openssl("rsa", "-in", key, "-pubout", "-out", machine.share / "pubkey.pem")
+    (machine.share / "pubkey.pem").chmod(0o600)
+    port = free_port()
+    # Other machines of the tests have the same ports.
+    machine.sh(f"sed s/0.0.0.0:8080/127.0.0.1:{port}/ /share/source/service/kegnet-server.conf > {CONF} && {INSTALL}")
+    assert len(README_COMMANDS) == 4
+    for command in README_COMMANDS:
+        output = machine.sh(f"cd /share && echo open sesame | {command}", check=not command.endswith("check"))
+        assert "database: sqlite:////var/lib/kegnet-server/kegnet.sqlite" in output
+    assert "failure" not in output
     page = f"http://127.0.0.1:{port}/"
 
-    def up() -> bool:
-        try:
-            return requests.get(page).status_code == 200
-        except requests.ConnectionError:
-            return False
-
-    wait_for(up, limit_s=40)
     assert requests.post(f"{page}rest/v2/ping", data=ping(key, 1_700_000_000_000)).text == "accepted\n"
     machine.run("systemctl", "kill", "--signal=KILL", "kegnet-server")
-    wait_for(lambda: machine.property("NRestarts", "kegnet-server") == "1" and up(), limit_s=30)
+    wait_for(lambda: machine.property("NRestarts", "kegnet-server") == "1" and is_up(page), limit_s=30)
     assert requests.post(f"{page}rest/v2/ping", data=ping(key, 1_700_000_000_000)).text == "accepted before\n"
     (client,) = requests.get(f"{page}api/clients").json()
     assert (client["name"], client["millicelsius"], client["taps"][0]["name"]) == ("Garage", 4187, "IPA")
-    image = requests.get(f"{page}courses/{CLIENT}/24h.svg")
-    assert (image.status_code, image.headers["Content-Type"]) == (200, "image/svg+xml; charset=utf-8")
     owners = machine.sh("stat -c %U /var/lib/kegnet-server/*").split()
     assert set(owners) == {"kegnet-server"}
-    before = machine.sh("sha256sum /etc/kegnet-server.conf")
-    machine.sh(f"cd /share/source && {install}")
-    assert machine.sh("sha256sum /etc/kegnet-server.conf") == before
-    wait_for(up, limit_s=40)
-    print(json.dumps(client))
+    assert machine.sh(f"stat -c '%U:%G %a' {CONF}") == "root:kegnet-server 640\n"
+    before = machine.sh(f"sha256sum {CONF}")
+    machine.sh(INSTALL)
+    assert machine.sh(f"sha256sum {CONF}") == before
+    assert is_up(page), "systemd has waited until it was ready"
+    assert machine.property("StatusText", "kegnet-server") or machine.property("Type", "kegnet-server") == "notify"
+
+
+def test_a_configuration_in_the_older_form_goes_on_working(machine: Machine) -> None:
+    port = free_port()
+    old = f'KEGNET_DATABASE=sqlite:////var/lib/kegnet-server/old.sqlite\nKEGNET_SERVER_OPTIONS="--listen 127.0.0.1:{port}"\n'
+    (machine.share / "old.conf").write_text(old)
+    machine.sh(f"cp {CONF} /root/kept.conf && cat /share/old.conf > {CONF} && chmod 644 {CONF} && {INSTALL}")
+    assert is_up(f"http://127.0.0.1:{port}/")
+    assert "database: sqlite:////var/lib/kegnet-server/old.sqlite" in machine.run("kegnet-server", "clients", "list")
+    assert machine.sh(f"cat {CONF}") == old
+    assert machine.sh(f"stat -c '%U:%G %a' {CONF}") == "root:kegnet-server 640\n"
+    machine.sh(f"cat /root/kept.conf > {CONF} && systemctl restart kegnet-server")
+
+
+def test_a_wrong_configuration_is_explained_and_not_tried_again(machine: Machine) -> None:
+    machine.sh(f"sed -i 's/^listen = .*/& # for all/' {CONF}")
+    machine.run("systemctl", "restart", "kegnet-server", check=False)
+    assert machine.property("ExecMainStatus", "kegnet-server") == "78"
+    assert machine.property("ActiveState", "kegnet-server") == "failed"
+    assert "a comment needs a line of its own" in machine.run("journalctl", "--unit=kegnet-server", "--lines=5", "--output=cat")
+    machine.sh(f"sed -i 's/ # for all//' {CONF} && systemctl restart kegnet-server")
+
+
+def test_several_processes_share_the_database_each_at_a_port_of_its_own(machine: Machine) -> None:
+    ports = [free_port(), free_port()]
+    units = [f"kegnet-server@{port}" for port in ports]
+    machine.run("systemctl", "start", *units)
+    for port in ports:
+        (client,) = requests.get(f"http://127.0.0.1:{port}/api/clients").json()
+        assert client["name"] == "Garage"
+    machine.run("systemctl", "stop", *units)
+
+
+def test_a_stop_takes_less_than_five_seconds_with_a_reader_of_the_page(machine: Machine) -> None:
+    page = f"http://{listening(machine)}/"
+    with requests.get(f"{page}events", stream=True) as events:
+        assert events.status_code == 200
+        began = time.monotonic()
+        machine.run("systemctl", "stop", "kegnet-server")
+    assert time.monotonic() - began < 10
+    assert machine.property("Result", "kegnet-server") == "success"
+    machine.run("systemctl", "start", "kegnet-server")
 
 
 def test_it_installs_from_the_installed_place_too_and_keeps_the_clients_configuration(machine: Machine) -> None:
@@ -95,18 +135,12 @@ def test_with_a_certificate_from_systemd_it_serves_https(machine: Machine, ca: C
         "printf '[Service]\\nLoadCredential=tls.pem:/root/tls.pem\\nLoadCredential=tls.key:/root/tls.key\\n'"
         " > /etc/systemd/system/kegnet-server.service.d/tls.conf && systemctl daemon-reload"
     )
-    words = re.findall(r"--(?:certificate|key) /run/credentials/\S+", machine.sh("cat /etc/kegnet-server.conf"))
-    assert len(words) == 2, "the configuration file describes them"
-    machine.sh(f"sed -i 's|^KEGNET_SERVER_OPTIONS=\"|&{' '.join(words)} |' /etc/kegnet-server.conf && systemctl restart kegnet-server")
-    port = machine.sh("grep -o '127.0.0.1:[0-9]*' /etc/kegnet-server.conf").strip()
-
-    def up() -> bool:
-        try:
-            return requests.get(f"https://{port}/", verify=str(ca.certificate)).status_code == 200
-        except requests.ConnectionError:
-            return False
-
-    wait_for(up, limit_s=40)
+    machine.sh(f"sed -i 's|^# certificate = |certificate = |; s|^# key = |key = |' {CONF} && systemctl restart kegnet-server")
+    page = f"https://{listening(machine)}/"
+    assert requests.get(page, verify=str(ca.certificate)).status_code == 200
+    assert "ok       certificate: /run/credentials/kegnet-server.service/tls.pem" in machine.run("kegnet-server", "check", check=False)
+    machine.run("systemctl", "reload", "kegnet-server")
+    assert requests.get(page, verify=str(ca.certificate)).status_code == 200
 
 
 def test_its_exposure_is_not_above_the_clients_limit(machine: Machine) -> None:

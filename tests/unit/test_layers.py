@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 LIB = Path(__file__).resolve().parents[2] / "lib"
 KEGNET = LIB / "kegnet"
 PROGRAMS = ("client", "meter", "server")
-LAYERED = ("client.", "meter.")
+LAYERED = ("client.", "meter.", "server.")
 
 LAYERS = (
     ("client.commands.modes",),
@@ -43,9 +44,31 @@ LAYERS = (
     ("meter.gpio", "meter.checkpoint"),
     ("meter.config", "meter.flow", "meter.gpio_line", "meter.single"),
     ("meter.gpio_uapi",),
+    ("server.demo",),
+    ("server.commands.main",),
+    tuple(
+        f"server.commands.{name}"
+        for name in ("serve", "check", "clients", "taps", "kegs", "beers", "pours", "boards", "settings", "password", "transfer")
+    ),
+    ("server.commands.checks",),
+    ("server.commands.lookup",),
+    ("server.commands.arguments", "server.commands.account", "server.commands.errors"),
+    ("server.serving",),
+    ("server.app",),
+    ("server.background", "server.mounted", "server.health", "server.wire", "server.body", "server.proxies"),
+    ("server.leader_work",),
+    ("server.web", "server.ingest", "server.integrations", "server.watch", "server.maintenance"),
+    ("server.alarm_rounds", "server.overview", "server.limits", "server.context", "server.restarts"),
+    ("server.client_directory",),
+    ("server.storage",),
+    ("server.model",),
+    ("server.config", "server.certificate", "server.listening", "server.counters", "server.log_limit", "server.outage"),
+    ("server.environment_file",),
+    ("server.parameters",),
+    ("server.options", "server.activate"),
     ("core",),
 )
-"""The modules of the client and of the meter from the top to the bottom. In a sub-package that is one entry, they may import each other."""
+"""The modules of the programs from the top to the bottom. In a sub-package that is one entry, they may import each other."""
 
 ONLY_IN = {
     "requests": ("kegnet/client/rest_api.py",),
@@ -59,8 +82,28 @@ FILES = sorted(
     [*(path for folder in ("core", "client", "meter") for path in (KEGNET / folder).rglob("*.py")), LIB / "client.py", LIB / "meter.py"]
 )
 """The modules of the client and of the meter."""
+SERVER_FILES = [*sorted((KEGNET / "server").rglob("*.py")), LIB / "server.py"]
+ONLY_IN_OF_THE_SERVER = {
+    "sqlalchemy": ("storage/",),
+    "alembic": ("storage/",),
+    "sqlite3": ("storage/",),
+    "psycopg2": ("storage/",),
+    "fastapi": ("web/",),
+    "jinja2": ("web/",),
+    "starlette": ("web/", "integrations/prometheus.py"),
+    "uvicorn": ("serving.py",),
+    "prometheus_client": ("integrations/prometheus.py",),
+    "paho": ("integrations/mqtt_connection.py",),
+    "cryptography": ("ingest/signature.py", "ingest/keys.py", "commands/checks/certificate.py"),
+    "requests": (),
+    "M2Crypto": (),
+}
+"""Which modules of the server import a library: folders with a slash at their end, or files."""
+PURE = {"__future__", "collections", "dataclasses", "datetime", "enum", "itertools", "math", "statistics", "typing", "zoneinfo"}
+"""What the modules of `server.model` may import: nothing that does input or output, or reads a clock."""
 
 
+@functools.cache
 def modules() -> dict[str, Path]:
     """Each module of the package `kegnet` by its dotted name below it."""
     return {
@@ -129,8 +172,35 @@ def test_one_module_per_outside_thing(library: str, places: tuple[str, ...]) -> 
     assert tuple(found) == places
 
 
+def outside_imports(path: Path) -> set[str]:
+    """The packages outside of `kegnet` that the file imports, wherever in it."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    names = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    names |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return {name.split(".")[0] for name in names} - {"kegnet"}
+
+
+@pytest.mark.parametrize(("library", "places"), ONLY_IN_OF_THE_SERVER.items())
+def test_one_package_of_the_server_per_outside_thing(library: str, places: tuple[str, ...]) -> None:
+    found = [str(path.relative_to(KEGNET / "server")) for path in SERVER_FILES if library in outside_imports(path)]
+    assert [name for name in found if not name.startswith(places)] == []
+
+
+def test_the_model_of_the_server_is_pure() -> None:
+    files = sorted((KEGNET / "server/model").rglob("*.py"))
+    assert len(files) > 5
+    for path in files:
+        assert outside_imports(path) <= PURE, path.name
+        calls = [
+            node.func.attr
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        ]
+        assert not {"now", "today", "utcnow"} & set(calls), f"{path.name} reads a clock"
+
+
 def test_modules_are_short() -> None:
-    lines = {str(path.relative_to(LIB)): len(path.read_text().splitlines()) for path in FILES}
+    lines = {str(path.relative_to(LIB)): len(path.read_text().splitlines()) for path in [*FILES, *SERVER_FILES]}
     assert {name: count for name, count in lines.items() if count > 250} == {}
     assert lines["kegnet/client/rest_api.py"] <= 200
     assert lines["client.py"] <= 220

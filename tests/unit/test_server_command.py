@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from kegnet.server.commands.main import main
 from kegnet.server.storage import open_database
+from kegnet.server.storage.boards import remember_board
 from kegnet.server.storage.clients import find_client
 from kegnet.server.storage.messages import VerifiedPour
 from kegnet.server.storage.writer import Writer
@@ -191,6 +192,22 @@ def test_an_export_fills_another_database(server: Server, key: Path) -> None:
     assert "client: 1\n" in other("import", given=exported)
     assert other("pours", "list") == server("pours", "list")
     assert "the database is not empty" in other("import", server.folder / "all.jsonl")
+
+
+def test_boards_are_listed_accepted_and_removed(server: Server) -> None:
+    database = open_database(server.url)
+    with database.writing() as connection:
+        for device in ("bar-1", "bar-2"):
+            remember_board(connection, device, "10.0.0.9", 1)
+    database.close()
+    assert server("boards", "list") == "bar-1  asks to be accepted, from 10.0.0.9\nbar-2  asks to be accepted, from 10.0.0.9\n"
+    uuid = server("boards", "accept", "bar-1").removesuffix(": accepted as bar-1\n")
+    assert server("boards", "remove", "bar-2").startswith("bar-2: refused")
+    assert server("boards", "list") == f"bar-2  refused, from 10.0.0.9\n{uuid}  accepted as bar-1\n"
+    assert server("clients", "list") == f"{uuid}  bar-1  kegboard\n"
+    assert server("boards", "remove", uuid) == f"{uuid}: removed; what it sent is kept\n"
+    assert "no board of this name asks" in server("boards", "accept", "bar-3")
+    assert "is not a registered client" in server("boards", "remove", "bar-3")
 
 
 def test_the_settings_are_printed_and_changed(server: Server) -> None:

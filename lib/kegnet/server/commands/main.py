@@ -14,11 +14,11 @@ from ...core.problem import ProblemError
 from .. import config
 from ..config import Config
 from ..storage import StorageError, UnavailableError, open_database
-from . import beers, check, clients, kegs, password, pours, serve, settings, taps, transfer
+from . import beers, boards, check, clients, kegs, password, pours, serve, settings, taps, transfer
 from .account import become_owner
 from .arguments import PROGRAM
 
-_COMMANDS = (serve, check, clients, taps, kegs, beers, pours, settings, password, transfer)
+_COMMANDS = (serve, check, clients, taps, kegs, beers, pours, boards, settings, password, transfer)
 _HELP = """\
 From nothing to a page, with what kegnet-client --setup has printed:
   sudo kegnet-server clients add UUID PUBKEY.pem --name Garage

@@ -64,7 +64,7 @@ def _check_time(zone: str, begins_hour: int) -> Finding:
             return Finding("time", Level.WARNING, f"{text}; the clock is not synchronised", "timedatectl set-ntp true")
     except OSError:
         pass
-    if zone == "UTC":
+    if zone in ("UTC", "Etc/UTC"):
         fix = "if this is not intended: kegnet-server settings --time-zone Europe/Berlin"
         return Finding("time", Level.WARNING, f"{text}; days and weeks are those of UTC", fix)
     return Finding("time", Level.OK, text)
