@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -96,18 +96,28 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     process.wait()
 
 
+@pytest.fixture
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
+    """Makes the URL of an empty database, of `sqlite` or `postgresql`."""
+
+    def make(kind: str) -> str:
+        name = f"k{uuid.uuid4().hex}"
+        if kind == "sqlite":
+            return f"sqlite:///{tmp_path}/{name}.sqlite"
+        found: str = request.getfixturevalue("postgresql")
+        engine = sa.create_engine(found, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        engine.dispose()
+        return found.rpartition("/")[0] + f"/{name}"
+
+    return make
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def url(request: pytest.FixtureRequest, new_url: Callable[[str], str]) -> str:
     """The URL of an empty database, once of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/kegnet.sqlite"
-    found: str = request.getfixturevalue("postgresql")
-    name = f"k{uuid.uuid4().hex}"
-    engine = sa.create_engine(found, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return found.rpartition("/")[0] + f"/{name}"
+    return new_url(request.param)
 
 
 @pytest.fixture

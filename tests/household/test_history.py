@@ -19,7 +19,7 @@ from kegnet.server.storage.pours import correct, corrections_of, find_pour, last
 from kegnet.server.storage.readings import course, heard, latest_readings, stream_readings
 from kegnet.server.storage.records import Beer, Client, Course, Keg, Pour, Reading, Tap
 from kegnet.server.storage.settings import set_household, set_setting
-from kegnet.server.storage.taps import find_tap, set_meter, set_tap, taps_of
+from kegnet.server.storage.taps import find_tap, set_meter, taps_of
 from support.history import DAY_MS, HOUR_MS, NOW, History
 
 DELETE, MOVE, SPILL, VOLUME = CorrectionKind.DELETE, CorrectionKind.MOVE, CorrectionKind.SPILL, CorrectionKind.VOLUME
@@ -47,15 +47,16 @@ def last(history: History, tap: Tap, limit: int = 99) -> list[int]:
 
 
 @contextmanager
-def counted_queries(connection: Connection) -> Iterator[list[str]]:
+def counted_queries(history: History) -> Iterator[tuple[Connection, list[str]]]:
     asked: list[str] = []
 
     def count(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
         asked.append(statement)
 
-    sa.event.listen(connection, "before_cursor_execute", count)
-    yield asked
-    sa.event.remove(connection, "before_cursor_execute", count)
+    sa.event.listen(sa.engine.Engine, "before_cursor_execute", count)
+    with history.reading() as connection:
+        yield connection, asked
+    sa.event.remove(sa.engine.Engine, "before_cursor_execute", count)
 
 
 # Taps.
@@ -414,7 +415,8 @@ def test_pages_of_pours_have_each_once(history: History) -> None:
     client = history.client()
     keys = [history.pour(client, number % 2, NOW + number // 4) for number in range(12)]
     taps = [history.tap(client, 0), history.tap(client, 1)]
-    pages, before = [], {}
+    pages: list[list[int]] = []
+    before: dict[str, int] = {}
     while page := listed(history, taps, limit=5, **before):
         pages.append(page)
         before = {"before": page[-1]}
@@ -677,7 +679,7 @@ def test_the_number_of_queries_does_not_depend_on_clients_and_history(history: H
                 history.call(set_meter, tap.key, NOW - DAY_MS, 5000)
                 keg(history, tap, NOW - 9 * DAY_MS)
                 history.ping(client, NOW)
-        with history.reading() as connection, counted_queries(connection) as queries:
+        with counted_queries(history) as (connection, queries):
             assert len(overview(connection, made, NOW)) == len(made)
         asked.append(len(queries))
     assert asked[0] == asked[1] <= 20

@@ -17,7 +17,9 @@ START = NOW - NOW % HOUR_MS
 def pings(history: History) -> list[int]:
     """The times of the pings that are left, relative to START."""
     with history.reading() as connection:
-        return list(connection.execute(sa.select(schema.ping.c.at_ms - START).order_by(schema.ping.c.client, schema.ping.c.at_ms)).scalars())
+        return list(
+            connection.execute(sa.select(schema.ping.c.at_ms - START).order_by(schema.ping.c.client, schema.ping.c.at_ms)).scalars()
+        )
 
 
 def hours(history: History) -> list[tuple[int, ...]]:

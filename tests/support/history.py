@@ -50,7 +50,9 @@ class History:
     def insert(self, messages: list[VerifiedMessage]) -> list[bool]:
         return self._inserter.insert(messages)
 
-    def verified_ping(self, client: Client, at_ms: int, temp: int, received_ms: int | None = None, ts_ms: int | None = None) -> VerifiedPing:
+    def verified_ping(
+        self, client: Client, at_ms: int, temp: int, received_ms: int | None = None, ts_ms: int | None = None
+    ) -> VerifiedPing:
         received_ms, ts_ms = at_ms + 300 if received_ms is None else received_ms, at_ms if ts_ms is None else ts_ms
         return VerifiedPing(client.key, ts_ms, self._digest(), False, temp, at_ms, received_ms)
 

@@ -1,7 +1,7 @@
 """Backup and restore of an SQLite database.
 
-A restore is safe against a power cut between any two of its steps: at each moment the database's name is that of a complete database, the old
-one or the restored one, and the old one also gets a second name before it loses the first.
+A restore is safe against a power cut between any two of its steps. The database's name is always that of a complete database, the old or
+the restored one. The old one gets its second name before it loses the first.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -20,9 +21,8 @@ import sqlalchemy as sa
 from .database import Database
 from .errors import StorageError
 from .migrate import known_revisions
-from .sqlite_file import SqliteFile
+from .sqlite_file import SqliteFile, create_owned_file
 
-_NO_HARD_LINKS = "this file system has no hard links"
 BEFORE = ".before-restore"
 
 
@@ -35,13 +35,14 @@ def backup(database: Database, path: Path) -> None:
             raise StorageError(f"{path}: this file exists", "name a new file, or delete that one first")
         with _new_file(path) as temporary:
             with database.reading() as connection:
-                _copy(connection.connection.driver_connection, temporary)
+                driver: Any = connection.connection.driver_connection
+                _copy(driver, temporary)
             _sync(temporary)
             _name_newly(temporary, path)
 
 
 def restore(url: str, path: Path) -> Path | None:
-    """Puts a backup in the place of the SQLite database at `url`. The old database is kept under the name that is returned, if there was one.
+    """Puts a backup in the place of the SQLite database at `url`. The result is the new name of the old database, None if there was none.
 
     Raises StorageError: the backup is damaged or of a newer release, or the database is in use.
     """
@@ -148,13 +149,16 @@ def _check_backup(path: Path, source: sqlite3.Connection) -> None:
 
 @contextlib.contextmanager
 def _unused(target: Path) -> Iterator[None]:
-    """Holds the lock of the leading server, so that none starts to lead, and requires that nobody else has the database open.
+    """Requires that nobody else has the database open, and takes the lock of the leading server, so that none begins to lead.
 
-    Whoever has it open in WAL mode holds a shared lock on it. So leaving that mode, which also moves all that is in the log into the database
-    and deletes the log, works for its only user alone.
+    Whoever has it open in WAL mode has a shared lock on it. So only its last user can leave that mode, which also moves all that is in
+    the log into the database and deletes the log.
     """
     in_use = StorageError(f"{target}: the database is in use", "stop the server first: systemctl stop kegnet-server")
-    with open(SqliteFile(target).leader, "a") as leader:
+    lock = SqliteFile(target).leader
+    with contextlib.suppress(FileExistsError):
+        create_owned_file(lock)
+    with open(lock, "a") as leader:
         try:
             fcntl.flock(leader, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -178,10 +182,11 @@ def _replace(target: Path, temporary: Path) -> Path:
         raise StorageError(f"{kept}: this file is of an earlier restore", "move it elsewhere, or delete it")
     if not kept.exists():
         os.link(target, kept)
-    for suffix in ("-wal", "-shm"):
-        # Only a damaged database has them still. They must not be taken for those of the restored one.
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(f"{target}{suffix}", f"{kept}{suffix}")
+    # Only a damaged database has a log still. It must not be taken for that of the restored one.
+    log = Path(f"{target}-wal")
+    if os.path.lexists(log):
+        _name_newly(log, Path(f"{kept}-wal"))
+        log.unlink(missing_ok=True)
     _own_like(temporary, target)
     _sync(temporary)
     _sync(target.parent)

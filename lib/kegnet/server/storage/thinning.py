@@ -29,7 +29,10 @@ def thinned_before_ms(connection: sa.engine.Connection) -> int:
 
 
 def thin(connection: sa.engine.Connection, before_ms: int, limit: int) -> int:
-    """Turns pings of the hours that end by `before_ms` into rows of `hour`. The number of pings, about `limit` at most; 0: nothing is left to do."""
+    """Turns pings of the hours that end by `before_ms` into rows of `hour`: about `limit` of them at most.
+
+    Their number. 0: nothing is left to do.
+    """
     before_ms -= before_ms % HOUR_MS
     if before_ms > int(get_setting(connection, _SETTING) or 0):
         set_setting(connection, _SETTING, str(before_ms))

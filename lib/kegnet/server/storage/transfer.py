@@ -1,7 +1,7 @@
 """Export and import of everything as JSON lines, from any database to any other.
 
-The first line names the format, the last one the number of rows of each table. In between each line is a row: the table under `table`, and its
-columns. Keys are kept. Bytes are in hexadecimal.
+The first line names the format, the last one the number of rows of each table. Each line in between is a row: the name of its table under
+`table`, and its columns. Keys are kept. Bytes are in hexadecimal.
 """
 
 from __future__ import annotations
@@ -52,13 +52,17 @@ def import_lines(database: Database, lines: Iterable[str]) -> dict[str, int]:
         _require_empty(connection)
         try:
             _read_header(next(numbered, None))
-            counts = _import_rows(connection, numbered)
+            reader = _Reader(numbered)
+            for table, group in itertools.groupby(reader.rows(), key=lambda each: each[0]):
+                while batch := [(line, values) for _, line, values in itertools.islice(group, _ROWS)]:
+                    _insert(connection, table, batch)
+            reader.require_complete()
         except LineError as error:
             raise StorageError(f"line {error.line}: {error}", _FIX) from error
         if database.postgresql:
             _advance_sequences(connection)
         announce(connection, Change(frozenset(), frozenset({"ping", "pour", "alarm", "client", "tap", "setting"})))
-    return counts
+    return reader.counts
 
 
 def _everything(table: sa.Table) -> Any:
@@ -80,34 +84,38 @@ def _read_header(first: tuple[int, str] | None) -> None:
         raise LineError(1, f"this program reads version {VERSION} of the format, not {header.get('version')!r}")
 
 
-def _import_rows(connection: sa.engine.Connection, numbered: Iterator[tuple[int, str]]) -> dict[str, int]:
-    tables = {table.name: table for table in TABLES}
-    counts, number = dict.fromkeys(tables, 0), 1
-    end: dict[str, Any] | None = None
+class _Reader:
+    """Reads the rows of the lines after the first one, and counts them."""
 
-    def rows() -> Iterator[tuple[sa.Table, int, dict[str, Any]]]:
-        nonlocal end, number
-        for number, line in numbered:
+    def __init__(self, numbered: Iterator[tuple[int, str]]) -> None:
+        self._numbered = numbered
+        self._end: dict[str, Any] | None = None
+        self._line = 1
+        self.counts = {table.name: 0 for table in TABLES}
+
+    def rows(self) -> Iterator[tuple[sa.Table, int, dict[str, Any]]]:
+        """Each row with its table and the number of its line. Raises LineError."""
+        tables = {table.name: table for table in TABLES}
+        for number, line in self._numbered:
             values = _parsed(number, line)
-            if end is not None:
+            if self._end is not None:
                 raise LineError(number, "nothing can follow the last line")
+            self._line = number
             if values.get("end") is True:
-                end = values
+                self._end = values
                 continue
             table = tables.get(str(values.pop("table", None)))
             if table is None:
                 raise LineError(number, "this is a row of no table")
-            counts[table.name] += 1
+            self.counts[table.name] += 1
             yield table, number, checked_row(table, number, values)
 
-    for table, group in itertools.groupby(rows(), key=lambda each: each[0]):
-        while batch := list(itertools.islice(group, _ROWS)):
-            _insert(connection, table, [(line, values) for _, line, values in batch])
-    if end is None:
-        raise LineError(number, "the file ends here, before its last line: it is not complete")
-    if end.get("rows") != counts:
-        raise LineError(number, f"the rows are not complete: the file has {counts}, and should have {end.get('rows')}")
-    return counts
+    def require_complete(self) -> None:
+        """The last line was there, and agrees with the rows. Raises LineError."""
+        if self._end is None:
+            raise LineError(self._line, "the file ends here, before its last line: it is not complete")
+        if self._end.get("rows") != self.counts:
+            raise LineError(self._line, f"rows are missing: this file has {self.counts}, its last line says {self._end.get('rows')}")
 
 
 def _parsed(number: int, line: str) -> dict[str, Any]:

@@ -36,6 +36,7 @@ def _checked(column: sa.Column[Any], line: int, value: Any) -> Any:
     if value is None and column.nullable:
         return None
     kind = column.type
+    found: bytes | bool | float | str | None
     if isinstance(kind, sa.LargeBinary):
         found = _bytes(value, kind.length)
     elif isinstance(kind, sa.Boolean):
