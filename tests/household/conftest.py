@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
-from support.history import History
+from support.browsers import Browsers
+from support.stored_history import History
 from support.wait import wait_for
 
 
@@ -28,30 +27,6 @@ def free_port() -> int:
 def answers(port: int) -> bool:
     with socket.socket() as sock:
         return sock.connect_ex(("127.0.0.1", port)) == 0
-
-
-class Browsers:
-    """Starts Chromium as a phone or a laptop has it, light or dark."""
-
-    def __init__(self) -> None:
-        self._open: list[webdriver.Chrome] = []
-
-    def start(self, width: int = 1100, height: int = 1400, dark: bool = False) -> webdriver.Chrome:
-        options = webdriver.ChromeOptions()
-        flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"]
-        # The test's certificate is by an authority of its own.
-        for flag in (*flags, "--ignore-certificate-errors", f"--window-size={width},{height}"):
-            options.add_argument(flag)
-        if dark:
-            options.add_argument("--blink-settings=preferredColorScheme=0")
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        browser = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
-        self._open.append(browser)
-        return browser
-
-    def close(self) -> None:
-        for browser in self._open:
-            browser.quit()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The short form of the benchmark's burst: all that is sent at once is kept, and the pages answer meanwhile. The rates are for the long form."""
+"""The short form of the benchmark's burst: all that is sent at once is kept, and the pages answer meanwhile. Its rates count for nothing."""
 
 from __future__ import annotations
 
@@ -33,9 +33,7 @@ def with_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tu
 
 
 @pytest.mark.parametrize("with_database", DATABASES, indirect=True)
-def test_a_burst_is_kept_and_the_pages_answer_meanwhile(
-    with_database: tuple[str, PostgreSQL | None], mqtt: Broker, tmp_path: Path
-) -> None:
+def test_a_burst_is_kept_and_the_pages_answer_meanwhile(with_database: tuple[str, PostgreSQL | None], mqtt: Broker, tmp_path: Path) -> None:
     url, postgresql = with_database
     senders, forms = signed.senders(8, 2), tmp_path / "forms"
     signed.write(forms, signed.pours(senders, POURS, time.time_ns() // 10**6))

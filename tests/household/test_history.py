@@ -20,7 +20,7 @@ from kegnet.server.storage.readings import course, heard, latest_readings, strea
 from kegnet.server.storage.records import Beer, Client, Course, Keg, Pour, Reading, Tap
 from kegnet.server.storage.settings import set_household, set_setting
 from kegnet.server.storage.taps import find_tap, set_meter, taps_of
-from support.history import DAY_MS, HOUR_MS, NOW, History
+from support.stored_history import DAY_MS, HOUR_MS, NOW, History
 
 DELETE, MOVE, SPILL, VOLUME = CorrectionKind.DELETE, CorrectionKind.MOVE, CorrectionKind.SPILL, CorrectionKind.VOLUME
 FOREVER = 2**62

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,8 +80,7 @@ def events_of(server: KegnetServer) -> list[str]:
 
     def read() -> None:
         try:
-            for line in answer.iter_lines(chunk_size=1, decode_unicode=True):
-                events.append(line)
+            events.extend(answer.iter_lines(chunk_size=1, decode_unicode=True))
         except requests.RequestException:
             pass
 

@@ -9,7 +9,7 @@ from kegnet.server.storage import Connection, schema
 from kegnet.server.storage.readings import course, latest_readings
 from kegnet.server.storage.records import Client, Course, Reading
 from kegnet.server.storage.thinning import thin, thinned_before_ms
-from support.history import HOUR_MS, NOW, History
+from support.stored_history import HOUR_MS, NOW, History
 
 START = NOW - NOW % HOUR_MS
 

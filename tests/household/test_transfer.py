@@ -25,7 +25,7 @@ from kegnet.server.storage.taps import set_meter
 from kegnet.server.storage.thinning import thin, thinned_before_ms
 from kegnet.server.storage.transfer import TABLES, export_lines, import_lines
 from kegnet.server.storage.transfer_rows import LineError, checked_row, json_row
-from support.history import DAY_MS, HOUR_MS, NOW, History
+from support.stored_history import DAY_MS, HOUR_MS, NOW, History
 
 
 @pytest.fixture

@@ -40,11 +40,18 @@ class PostgreSQL:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
-        user, data = as_postgres(folder), folder / "data"
-        subprocess.run([*user, PROGRAMS / "initdb", "-D", data, "-A", "trust", "-U", "kegnet", "-N"], check=True, stdout=subprocess.DEVNULL)
-        where: list[str | Path] = ["-p", str(self.port), "-h", "127.0.0.1", "-k", folder]
-        with (folder / "log").open("w") as log:
-            self.process = subprocess.Popen([*user, PROGRAMS / "postgres", "-D", data, *where], stdout=log, stderr=log)
+        self._folder, self._user = folder, as_postgres(folder)
+        initdb = [PROGRAMS / "initdb", "-D", folder / "data", "-A", "trust", "-U", "kegnet", "-N"]
+        subprocess.run([*self._user, *initdb], check=True, stdout=subprocess.DEVNULL)
+        self.start()
+
+    def start(self) -> None:
+        """Starts it, again after `stop()`, and waits until it answers."""
+        where: list[str | Path] = ["-p", str(self.port), "-h", "127.0.0.1", "-k", self._folder]
+        with (self._folder / "log").open("a") as log:
+            self.process = subprocess.Popen(
+                [*self._user, PROGRAMS / "postgres", "-D", self._folder / "data", *where], stdout=log, stderr=log
+            )
         ready: list[str | Path] = [PROGRAMS / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         wait_for(lambda: subprocess.run(ready).returncode == 0, limit_s=30, every_s=0.1)
 

@@ -22,7 +22,7 @@ RETRY_FIRST_S, RETRY_AT_MOST_S = 1.0, 15.0
 
 
 class Background:
-    """Of one process. `on_start` is called at the start, `on_open` once `context` is there; `failed` gets what only a person can fix."""
+    """Of one process. `on_open` is called once `context` is there; `failed` gets what only a person can fix."""
 
     def __init__(self, options: ServeOptions, database: Database | None) -> None:
         """`database` is None if it was away; it is then opened later."""
@@ -33,7 +33,6 @@ class Background:
         self.signers: Signers | None = None
         self.outage = Outage(away=database is None)
         self.failed: Future[StorageError] = Future()
-        self.on_start: Callable[[], None] = lambda: None
         self.on_open: Callable[[Context], None] = lambda _context: None
 
     def start(self) -> None:
@@ -42,7 +41,6 @@ class Background:
             self._tasks.append(asyncio.create_task(self._open_later()))
         else:
             self._begin(self._database)
-        self.on_start()
 
     async def stop(self) -> None:
         """Ends all work; what was handed to the writer is finished."""

@@ -13,7 +13,6 @@ class Counts:
 
     messages: dict[tuple[str, str], int]
     poured_pulses: dict[tuple[str, int], int]
-    poured_litres: dict[tuple[str, int], float]
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,6 @@ class Counters:
 
     _messages: Counter[tuple[str, str]] = field(default_factory=Counter)
     _pulses: Counter[tuple[str, int]] = field(default_factory=Counter)
-    _litres: dict[tuple[str, int], float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def message(self, endpoint: str, result: str) -> None:
@@ -35,12 +33,7 @@ class Counters:
         with self._lock:
             self._pulses[client, pin] += pulses
 
-    def poured_litres(self, client: str, pin: int, litres: float) -> None:
-        """Adds to what a tap has poured since the start, in litres, for whoever knows the k-factor."""
-        with self._lock:
-            self._litres[client, pin] = self._litres.get((client, pin), 0.0) + litres
-
     def copy(self) -> Counts:
         """All counts of one moment."""
         with self._lock:
-            return Counts(dict(self._messages), dict(self._pulses), dict(self._litres))
+            return Counts(dict(self._messages), dict(self._pulses))

@@ -22,12 +22,17 @@ from kegnet.core.systemd import ServiceManager
 from .app import Application
 from .background import Background
 from .certificate import check_certificate, load_certificate
-from .listening import BindError, base_url, bind, connections_at_most
+from .listening import BACKLOG, BindError, base_url, bind, connections_at_most
+from .log_limit import LimitedLog
 from .options import ServeOptions
 from .storage import Database, UnavailableError, open_database
 from .wire import Connections
 
 KEEP_ALIVE_S = 75
+STARTED_EVERY_S = 0.02
+"""uvicorn has no event for its start."""
+ACCEPTED_AT_ONCE = 16
+"""asyncio accepts so many in each of the four turns of its loop until one is counted: together less than the reserved descriptors."""
 CONNECTIONS_END_AFTER_S = 2.5
 """Requests that are incomplete this long after the stop are dropped."""
 ENDS_WITHIN_S = 4.5
@@ -63,6 +68,7 @@ class _Server:
         self._config = _config(self._app, self._connections, options)
         self._uvicorn = uvicorn.Server(self._config)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_errors = LimitedLog(log, "asyncio: %d more errors")
         self._stop = asyncio.Event()
         self._error: BaseException | None = None
 
@@ -127,8 +133,9 @@ class _Server:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._background.on_start = self._listening
+        self._loop.set_exception_handler(lambda _loop, context: self._log_loop_error(context))
         serving = asyncio.create_task(self._uvicorn.serve(sockets=[self._sock]))
+        announced = asyncio.create_task(self._announce())
         stopped = asyncio.create_task(self._stop.wait())
         failed = asyncio.wrap_future(self._background.failed)
         ends: list[asyncio.Future[Any]] = [serving, stopped, failed]
@@ -138,10 +145,19 @@ class _Server:
         self._loop.call_later(CONNECTIONS_END_AFTER_S, self._connections.abort_all)
         await serving
         stopped.cancel()
+        announced.cancel()
         if failed.done():
             raise failed.result()
 
-    def _listening(self) -> None:
+    def _log_loop_error(self, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        self._loop_errors.line(logging.ERROR, "asyncio: %s: %s", context["message"], error)
+
+    async def _announce(self) -> None:
+        """Reports that it listens, and lets more connections wait than asyncio accepts at once."""
+        while not self._uvicorn.started:
+            await asyncio.sleep(STARTED_EVERY_S)
+        self._sock.listen(BACKLOG)
         log.info("listening at %s/rest/v2", base_url(self._sock, encrypted=self._options.certificate is not None))
         self._service.ready()
 
@@ -173,6 +189,7 @@ def _config(app: Application, connections: Connections, options: ServeOptions) -
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
+        backlog=ACCEPTED_AT_ONCE,
         **encrypted,
     )
     config.load()

@@ -60,7 +60,7 @@ async def main(port: int, readers: int) -> None:
     tasks = [asyncio.create_task(seen.read_events()) for _ in range(readers)]
     while seen.connected < readers and not seen.failed:
         await asyncio.sleep(0.02)
-    tasks += [asyncio.create_task(seen.get("/", seen.page_s, 0.25)), asyncio.create_task(seen.get("/metrics", seen.metrics_s, 1))]
+    tasks += [asyncio.create_task(seen.get("/", seen.page_s, 0.5)), asyncio.create_task(seen.get("/metrics", seen.metrics_s, 1))]
     print("ready", flush=True)
     await over.wait()
     seen.failed += [repr(task.exception()) for task in tasks if task.done() and task.exception()]

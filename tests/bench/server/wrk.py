@@ -25,7 +25,7 @@ class Sent:
         return self.accepted / self.seconds
 
 
-def send(url: str, forms: Path, connections: int = 64, limit_s: int = 600) -> Sent:
+def send(url: str, forms: Path, connections: int = 256, limit_s: int = 600) -> Sent:
     """Sends all; fails if a connection is lost, for then a message has no answer."""
     command: list[str | Path] = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{limit_s}s", "--timeout", "60s"]
     command += ["-s", HERE / "burst.lua", url, "--", forms]

@@ -32,7 +32,7 @@ CLIENTS_AT_MOST = 100
 POURS_AT_MOST = 1000
 POINTS_AT_MOST = 2000
 BINS_MS = (60_000, 600_000, 3_600_000, 6 * 3_600_000, 12 * 3_600_000, 24 * 3_600_000, 7 * 24 * 3_600_000)
-"""Temperatures come in bins of these lengths: the first one that needs no more than `POINTS_AT_MOST` of them."""
+"""Temperatures come in bins of these lengths: the first one that needs no more than `POINTS_AT_MOST` of them, else multiples of a week."""
 
 Problem = types.ProblemBody
 router = APIRouter(
@@ -40,7 +40,6 @@ router = APIRouter(
     responses={503: {"model": Problem, "description": "The database does not answer. `Retry-After` says when to try again."}},
 )
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "There is no such client, tap or pour."}}
-INVALID: dict[int | str, dict[str, Any]] = {400: {"model": Problem, "description": "The parameters do not fit together."}}
 
 # FastAPI 0.92 has no Annotated: each of these is a parameter's default.
 LIMIT_OF_CLIENTS = Query(50, ge=1, le=CLIENTS_AT_MOST)
@@ -79,7 +78,7 @@ async def get_client(request: Request, client: UUID) -> JSONResponse:
     return _json(await read(request, lambda c: types.client_body(overview(c, [_known(c, client)], now_ms())[0])))
 
 
-@router.get("/clients/{client}/temperatures", response_model=list[types.TemperatureBody], responses={**NOT_FOUND, **INVALID})
+@router.get("/clients/{client}/temperatures", response_model=list[types.TemperatureBody], responses=NOT_FOUND)
 async def get_temperatures(
     request: Request, client: UUID, over: Literal["24h", "7d", "90d"] = "24h", since: int | None = SINCE, until: int | None = UNTIL
 ) -> JSONResponse:
@@ -157,15 +156,12 @@ def _pins(connection: Connection, concerned: list[Client]) -> dict[int, int]:
 
 
 def _bins(over: str, since: int | None, until: int | None) -> tuple[int, int, int]:
-    """From when until when, and the length of a bin. Raises HTTPException."""
+    """From when until when, and the length of a bin."""
     if since is None and until is None:
         span = Span.of(over) or Span.DAY
         return (*span.bounds(now_ms()), span.bin_ms)
     until_ms = now_ms() if until is None else until
-    since_ms = until_ms - Span.DAY.length_ms if since is None else since
-    if since_ms >= until_ms:
-        raise HTTPException(400, "since must be before until")
-    bin_ms = next((length for length in BINS_MS if (until_ms - since_ms) // length < POINTS_AT_MOST), None)
-    if bin_ms is None:
-        raise HTTPException(400, f"since and until are more than {BINS_MS[-1] * POINTS_AT_MOST // 86_400_000} days apart")
-    return since_ms, until_ms, bin_ms
+    since_ms = max(0, until_ms - Span.DAY.length_ms) if since is None else since
+    length_ms = until_ms - since_ms
+    longest_ms = BINS_MS[-1] * (length_ms // (BINS_MS[-1] * POINTS_AT_MOST) + 1)
+    return since_ms, until_ms, next((bin_ms for bin_ms in BINS_MS if length_ms // bin_ms < POINTS_AT_MOST), longest_ms)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -17,10 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kegnet import __version__
 
 from ..context import Context
-from ..log_limit import LimitedLog
 from ..storage import UnavailableError
 from . import api, changes, description, exports, pages
 from .auth import Guard, RefusedError
+from .database import context_of
 from .events import Broadcast, events
 
 RETRY_S = 10
@@ -31,8 +30,6 @@ SECURITY_HEADERS = {
     "referrer-policy": "same-origin",
 }
 """Nothing from elsewhere runs on the pages, nobody frames them, and their forms are sent nowhere else."""
-
-log = logging.getLogger(__name__)
 
 
 def create_web(context: Context) -> FastAPI:
@@ -47,7 +44,7 @@ def create_web(context: Context) -> FastAPI:
     app.include_router(api.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     app.add_middleware(SecurityHeaders)
-    app.add_exception_handler(UnavailableError, _Unavailable())
+    app.add_exception_handler(UnavailableError, _unavailable)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RefusedError, _refused)
     description.install(app)
@@ -88,15 +85,9 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
-class _Unavailable:
-    """Answers while the database is away, and logs it: once, not for each request."""
-
-    def __init__(self) -> None:
-        self._log = LimitedLog(log, "%d more requests without the database")
-
-    async def __call__(self, request: Request, error: Exception) -> Response:
-        self._log.line(logging.ERROR, "the database does not answer: %s", error)
-        return await _error(request, 503, "the database does not answer; try again in a moment", {"Retry-After": str(RETRY_S)})
+async def _unavailable(request: Request, error: Exception) -> Response:
+    context_of(request).outage.began(str(error))
+    return await _error(request, 503, "the database does not answer; try again in a moment", {"Retry-After": str(RETRY_S)})
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -9,7 +9,6 @@ import hashlib
 import hmac
 import logging
 import secrets
-from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -46,7 +45,7 @@ class Guard:
     def __init__(self, context: Context) -> None:
         self._limit = RefusalLimit(context.database, "password", WRONG_PASSWORDS_A_MINUTE)
         self._log = LimitedLog(log, "%d more wrong passwords")
-        self._thread = ThreadPoolExecutor(1, "password")
+        self._one_at_a_time = asyncio.Lock()
         self._secret = secrets.token_bytes(32)
         self._right: bytes | None = None
 
@@ -61,13 +60,14 @@ class Guard:
         if given is None:
             raise RefusedError(401, "enter the password; any user name will do", AUTHENTICATE)
         if not self._is_known(stored, given):
-            await self._check_unknown(stored, given, address_of(request))
+            async with self._one_at_a_time:
+                await self._check_unknown(stored, given, address_of(request))
 
     async def _check_unknown(self, stored: str, given: str, address: str) -> None:
         subject = network(address)
         if await self._limit.reached(subject):
             raise RefusedError(429, "too many wrong passwords from this address; wait a minute", {"Retry-After": "60"})
-        if await asyncio.get_running_loop().run_in_executor(self._thread, password.matches, stored, given):
+        if await asyncio.to_thread(password.matches, stored, given):
             self._right = self._digest(stored, given)
             return
         await self._limit.count(subject)

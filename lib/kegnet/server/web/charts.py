@@ -21,6 +21,8 @@ from . import times
 WIDTH, HEIGHT = 900, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 14, 40
 """The margins around the plot, in the units of the picture."""
+LABEL = 110
+"""The width of a label on a narrow screen."""
 _HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
 _GAP_MEDIANS = 2.5
 """A pause of so many times the usual distance between two points is a gap."""
@@ -52,11 +54,16 @@ class Span(Enum):
 
 @dataclass(frozen=True)
 class Tick:
-    """A mark on an axis: where, and its label. Every second one is `minor`: it has no label on a narrow screen."""
+    """A mark on an axis: where, and its label. A `minor` one has no label on a narrow screen. `anchor` is SVG's `text-anchor`."""
 
     at: float
     label: str
     minor: bool = False
+
+    @property
+    def anchor(self) -> str:
+        """The label of the x axis begins or ends at its mark where it would be cut off at the edge of the picture."""
+        return "end" if self.at > WIDTH - RIGHT - LABEL / 2 else "start" if self.at < LABEL / 2 else "middle"
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ async def read(request: Request, query: Callable[[Connection], T]) -> T:
         with context_of(request).database.reading() as connection:
             return query(connection)
 
-    return await in_thread(work)
+    return await _database_work(request, work)
 
 
 async def write(request: Request, change: Callable[[Connection], T]) -> T:
@@ -48,7 +48,13 @@ async def write(request: Request, change: Callable[[Connection], T]) -> T:
         with context_of(request).database.writing() as connection:
             return change(connection)
 
-    return await in_thread(work)
+    return await _database_work(request, work)
+
+
+async def _database_work(request: Request, work: Callable[[], T]) -> T:
+    result = await in_thread(work)
+    context_of(request).outage.over()
+    return result
 
 
 async def in_thread(work: Callable[[], T]) -> T:

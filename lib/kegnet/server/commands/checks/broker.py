@@ -19,10 +19,10 @@ def check_broker(options: ServeOptions) -> Iterator[Finding]:
     """Connects to the broker, with TLS for mqtts://."""
     if options.mqtt is None:
         return
-    from ...integrations import mqtt
+    from ...integrations import mqtt_connection
 
     try:
-        mqtt.check_url(options.mqtt)
+        mqtt_connection.check_url(options.mqtt)
     except ProblemError as error:
         yield Finding("MQTT", Level.FAILURE, error.problem, error.fix)
         return
@@ -43,10 +43,10 @@ def check_notify(options: ServeOptions) -> Iterator[Finding]:
     """Whether each URL names a service that Apprise knows. Sends nothing."""
     if not options.notify:
         return
-    from ...integrations import notify
+    from ...integrations import apprise_sender
 
     try:
-        notify.check_urls(options.notify)
+        apprise_sender.check_urls(options.notify)
     except ProblemError as error:
         yield Finding("notifications", Level.FAILURE, error.problem, error.fix)
     else:

@@ -1,0 +1,253 @@
+"""Changes over the pages: the password, the forms, and what they refuse."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from kegnet.server.storage.clients import find_client, set_limits
+from kegnet.server.storage.kegs import kegs_of, kegs_on
+from kegnet.server.storage.records import Client, Keg, Tap
+from kegnet.server.storage.settings import household, set_setting
+from kegnet.server.storage.taps import find_tap
+from kegnet.server.web import auth, password
+from support.history import client_key, pour, store
+from support.kegnet_server import KegnetServer
+from support.wait import wait_for
+from support.web_requests import PASSWORD, Answer, request
+
+ID = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
+OF_THE_FIRST_SERVER = "pbkdf2:sha256:1000$XlIwduwXdW3pVJz2$eae90fab9b04c7be15dad14b4c0cd2e3f324ef0b6e766e59425141771390bd55"
+
+
+class House:
+    """A server with a client of two alarm limits, a tap and a keg, and with a password."""
+
+    def __init__(self, folder: Path) -> None:
+        self.server = KegnetServer(folder)
+        self.server.add_client(ID, "x", "Garage")
+        self.server.put_on(ID, 0, "IPA", on_ms=1000)
+        with self.server.writing() as connection:
+            set_limits(connection, client_key(self.server.database, ID), 2000, 6500)
+            password.set_password(connection, PASSWORD)
+
+    def post(self, path: str, **fields: str) -> Answer:
+        return request(f"{self.server.page_url}{path}", form=fields, password=PASSWORD)
+
+    @property
+    def client(self) -> Client:
+        with self.server.database.reading() as connection:
+            client = find_client(connection, ID)
+        assert client is not None
+        return client
+
+    @property
+    def tap(self) -> Tap:
+        with self.server.database.reading() as connection:
+            tap = find_tap(connection, client_key(self.server.database, ID), 0)
+        assert tap is not None
+        return tap
+
+    @property
+    def keg(self) -> Keg | None:
+        key = self.tap.key
+        with self.server.database.reading() as connection:
+            return kegs_on(connection, [key]).get(key)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path)
+    yield made
+    made.server.stop()
+
+
+@pytest.fixture(scope="module")
+def unchanged_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """For tests that change nothing of it."""
+    made = House(tmp_path_factory.mktemp("house"))
+    yield made
+    made.server.stop()
+
+
+def test_without_a_password_nothing_can_be_changed(tmp_path: Path) -> None:
+    with KegnetServer(tmp_path) as server:
+        for answer in (
+            request(f"{server.page_url}settings"),
+            request(f"{server.page_url}settings", form={"day_begins_hour": "4"}, password="x"),
+        ):
+            assert answer.status == 403
+            assert "kegnet-server password" in answer.text
+
+
+def test_a_wrong_password_is_refused_and_logged_with_its_address(house: House) -> None:
+    missing = request(f"{house.server.page_url}settings")
+    wrong = request(f"{house.server.page_url}settings", password="open sesam")
+    assert (missing.status, wrong.status) == (401, 401)
+    assert wrong.headers["WWW-Authenticate"].startswith("Basic ")
+    assert "wrong password from 127.0.0.1" in wait_for(house.server.log)
+    assert request(f"{house.server.page_url}settings", password=PASSWORD).status == 200
+
+
+def test_a_password_of_the_first_server_still_opens(house: House) -> None:
+    with house.server.writing() as connection:
+        set_setting(connection, password.SETTING, OF_THE_FIRST_SERVER)
+    assert request(f"{house.server.page_url}settings", password=PASSWORD).status == 200
+
+
+def test_wrong_passwords_are_limited_over_all_pages_and_the_page_stays_quick(house: House) -> None:
+    paths = ("settings", f"settings/{ID}", f"settings/{ID}/0", f"settings/{ID}/0/keg")
+
+    def guess(number: int) -> int:
+        path = paths[number % len(paths)]
+        form = None if path == "settings" else {"name": "x"}
+        return request(f"{house.server.page_url}{path}", form=form, password=f"guess {number}").status
+
+    _start_of_a_minute()
+    with ThreadPoolExecutor(48) as threads:
+        guesses = [threads.submit(guess, number) for number in range(96)]
+        begun = time.monotonic()
+        assert request(house.server.page_url).status == 200
+        assert time.monotonic() - begun < 5
+        statuses = [guess.result() for guess in guesses]
+    assert set(statuses) == {401, 429}
+    assert statuses.count(401) == auth.WRONG_PASSWORDS_A_MINUTE
+    assert guess(1000) == 429
+    assert request(f"{house.server.page_url}settings", password=PASSWORD).headers["Retry-After"] == "60"
+
+
+def _start_of_a_minute() -> None:
+    """The counts begin anew with each minute of Unix time: not while the test runs."""
+    wait_for(lambda: time.time() % 60 < 45, limit_s=20)
+
+
+def test_a_page_of_another_site_changes_nothing(house: House) -> None:
+    url = f"{house.server.page_url}settings/{ID}"
+    elsewhere = ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"})
+    for headers in elsewhere:
+        assert request(url, form={"name": "Evil"}, password=PASSWORD, headers=headers).status == 403
+    assert house.client.name == "Garage"
+    own = {"Origin": f"http://{urlsplit(url).netloc}"}
+    assert request(url, form={"name": "Cellar"}, password=PASSWORD, headers=own).status == 303
+    assert house.client.name == "Cellar"
+
+
+def test_behind_a_proxy_with_a_host_of_its_own_the_browser_says_that_it_is_the_same_site(house: House) -> None:
+    headers = {"Origin": "https://kegs.example", "Sec-Fetch-Site": "same-origin"}
+    assert request(f"{house.server.page_url}settings/{ID}", form={"name": "Cellar"}, password=PASSWORD, headers=headers).status == 303
+
+
+def test_a_change_is_logged_with_its_address(house: House) -> None:
+    house.post(f"settings/{ID}", name="Cellar")
+    wait_for(lambda: f"client {ID} changed by 127.0.0.1" in house.server.log())
+
+
+def test_a_form_without_a_field_leaves_limits_and_keg_as_they_are(house: House) -> None:
+    before = house.keg
+    assert house.post(f"settings/{ID}", name="Cellar").status == 303
+    assert (house.client.name, house.client.coldest, house.client.warmest) == ("Cellar", 2000, 6500)
+    assert house.post(f"settings/{ID}/0", name="Left").status == 303
+    assert house.post(f"settings/{ID}/0/keg", action="change").status == 303
+    assert house.keg == before
+    assert (house.tap.name, house.tap.pulses_per_litre, house.tap.hidden) == ("Left", 5600, False)
+
+
+def test_an_empty_field_removes_what_it_set(house: House) -> None:
+    assert house.post(f"settings/{ID}", coldest="", warmest="7,5").status == 303
+    assert (house.client.coldest, house.client.warmest) == (None, 7500)
+    assert house.post(f"settings/{ID}/0/keg", action="change", beer="", volume="", start="").status == 303
+    assert house.keg is not None
+    assert (house.keg.beer, house.keg.volume_ml, house.keg.start_ml) == (None, None, None)
+
+
+def test_limits_are_in_the_degrees_of_the_reader(house: House) -> None:
+    url = f"{house.server.page_url}settings/{ID}"
+    request(url, form={"coldest": "32", "warmest": "50"}, password=PASSWORD, headers={"Cookie": "temperature=F"})
+    assert (house.client.coldest, house.client.warmest) == (0, 10_000)
+
+
+def test_a_new_k_factor_counts_from_now_on(house: House) -> None:
+    store(house.server.database, pour(house.client.key, 10**12, 5600))
+    assert house.post(f"settings/{ID}/0", pulses_per_litre="2800").status == 303
+    now_ms = time.time_ns() // 10**6
+    store(house.server.database, pour(house.client.key, now_ms + 1000, 5600))
+    pours = request(f"{house.server.page_url}api/clients/{ID}/taps/0/pours").json()
+    assert [pour["millilitres"] for pour in pours] == [2000.0, 1000.0]
+
+
+def test_a_hidden_tap_is_not_on_the_page_and_can_be_shown_again(house: House) -> None:
+    assert f"tap-{ID}-0" in request(f"{house.server.page_url}kegs").text
+    assert house.post(f"settings/{ID}/0", name="Ghost", hidden_box="1", hidden="1").status == 303
+    assert f"tap-{ID}-0" not in request(f"{house.server.page_url}kegs").text
+    store(house.server.database, pour(house.client.key, time.time_ns() // 10**6, 100))
+    assert f"tap-{ID}-0" not in request(f"{house.server.page_url}kegs").text, "a pour does not bring it back"
+    assert house.post(f"settings/{ID}/0", hidden_box="1").status == 303
+    assert f"tap-{ID}-0" in request(f"{house.server.page_url}kegs").text
+
+
+def test_a_new_keg_is_full_and_can_be_undone(house: House) -> None:
+    before = house.keg
+    store(house.server.database, pour(house.client.key, time.time_ns() // 10**6, 56_000))
+    assert "9.00 l left of 19.00 l" in request(f"{house.server.page_url}kegs").text
+    assert house.post(f"settings/{ID}/0/keg", action="new", beer="Stout", volume="30", start="28.5").status == 303
+    assert "28.50 l left of 30.00 l" in request(f"{house.server.page_url}kegs").text
+    assert house.keg is not None
+    assert house.keg.beer is not None
+    assert house.keg.beer.name == "Stout"
+    assert house.post(f"settings/{ID}/0/keg", action="undo").status == 303
+    assert house.keg == before
+    assert "9.00 l left of 19.00 l" in request(f"{house.server.page_url}kegs").text
+    assert house.post(f"settings/{ID}/0/keg", action="off").status == 303
+    assert house.keg is None
+
+
+def test_a_beer_is_added_to_the_library_once(house: House) -> None:
+    for _ in range(2):
+        house.post(f"settings/{ID}/0/keg", action="new", beer="Stout", volume="30")
+    names = [beer["name"] for beer in request(f"{house.server.page_url}api/beers").json()]
+    assert names == ["IPA", "Stout"]
+    with house.server.database.reading() as connection:
+        assert len(kegs_of(connection, house.tap.key, 10)) == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "wrong"),
+    [
+        ("", {"name": "Kept", "coldest": "warm"}, "Alarm below, in °C: enter a number"),
+        ("", {"name": "Kept", "coldest": "9", "warmest": "8"}, "Alarm above, in °C: enter more"),
+        ("", {"name": "Ke\0pt"}, "Name: enter 1 to 80 characters"),
+        ("/0", {"name": "Kept", "pulses_per_litre": "5,600"}, "Pulses per litre, from now on: enter a whole number"),
+        ("/0/keg", {"action": "new", "beer": "Kept", "volume": "-3"}, "Size of the keg, in l: enter a number"),
+        ("/0/keg", {"action": "new", "beer": "Kept", "volume": "3", "start": "4"}, "Contents at the start, in l: enter no more"),
+        ("/0/keg", {"action": "explode", "beer": "Kept"}, "choose what to do"),
+    ],
+)
+def test_a_wrong_value_names_its_field_and_keeps_what_was_typed(
+    unchanged_house: House, path: str, fields: dict[str, str], wrong: str
+) -> None:
+    house = unchanged_house
+    before = house.client, house.tap, house.keg
+    answer = house.post(f"settings/{ID}{path}", **fields)
+    assert answer.status == 400
+    assert wrong in answer.text
+    assert "\0" in fields.get("name", "") or 'value="Kept"' in answer.text
+    assert (house.client, house.tap, house.keg) == before, "nothing of it is stored"
+
+
+def test_the_time_zone_and_the_begin_of_the_day_can_be_set(house: House) -> None:
+    assert house.post("settings", time_zone="America/Santiago", day_begins_hour="4").status == 303
+    assert house.post("settings", time_zone="Mars/Olympus_Mons", day_begins_hour="24").status == 400
+    with house.server.database.reading() as connection:
+        settings = household(connection)
+    assert (settings.time_zone, settings.day_begins_hour) == ("America/Santiago", 4)
+
+
+@pytest.mark.parametrize(
+    "path", [f"{ID[:-1]}2", f"{ID}/7", f"{ID}/7/keg", f"{ID}/99999999999999", f"{ID}/{'9' * 5000}", f"{ID}/-1", "x", f"{ID}/x"]
+)
+def test_what_is_not_there_cannot_be_changed(unchanged_house: House, path: str) -> None:
+    assert unchanged_house.post(f"settings/{path}", name="x", action="new").status == 404

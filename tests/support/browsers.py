@@ -1,0 +1,50 @@
+"""Chromium as a phone or a laptop has it, light or dark."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+PHONE = (390, 844)
+LAPTOP = (1440, 900)
+_FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars")
+
+
+class Browsers:
+    """Starts browsers, and ends them all."""
+
+    def __init__(self) -> None:
+        self._open: list[webdriver.Chrome] = []
+
+    def start(self, size: tuple[int, int] = LAPTOP, *, dark: bool = False) -> webdriver.Chrome:
+        """A browser with a page of `size` in CSS pixels, below 500 as a phone's."""
+        options = webdriver.ChromeOptions()
+        # The test's certificate is by an authority of its own.
+        for flag in (*_FLAGS, "--ignore-certificate-errors"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        browser = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+        self._open.append(browser)
+        width, height = size
+        # A window cannot be narrower than 500 pixels; this can.
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+        return browser
+
+    def close(self) -> None:
+        """Ends them."""
+        for browser in self._open:
+            browser.quit()
+
+
+def save_picture(browser: webdriver.Chrome, path: Path, height: int) -> None:
+    """A picture of the top of the page, of `height` CSS pixels at most, as a PNG file."""
+    width, whole = browser.execute_script("return [innerWidth, document.documentElement.scrollHeight]")
+    clip = {"x": 0, "y": 0, "width": width, "height": min(height, whole), "scale": 1}
+    picture = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
+    path.write_bytes(base64.b64decode(picture["data"]))

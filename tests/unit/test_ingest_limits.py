@@ -1,0 +1,101 @@
+"""Refusals: who counts as one sender, how many there may be, and what the log says of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+
+import pytest
+from kegnet.server import limits, log_limit
+from kegnet.server.counters import Counters
+from kegnet.server.limits import RefusalLimit, network
+from kegnet.server.log_limit import LimitedLog
+from kegnet.server.storage import Database, open_database
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::9", "2001:db8:1:3::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("unix", "unix"),
+    ],
+)
+def test_a_household_has_one_address_of_ipv4_or_64_bits_of_ipv6(address: str, expected: str) -> None:
+    assert network(address) == expected
+
+
+def test_a_name_from_outside_is_cut() -> None:
+    assert len(network("x" * 5000)) == 100
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    return open_database(f"sqlite:///{tmp_path / 'kegnet.sqlite'}")
+
+
+def test_the_61st_refusal_of_a_minute_is_one_too_many(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: 1_790_000_000 * 10**9)
+    limit = RefusalLimit(database, "message")
+
+    async def ask() -> tuple[list[bool], bool, bool]:
+        first = [await limit.reached("192.0.2.7"), *[await limit.count("192.0.2.7") for _ in range(61)]]
+        return first, await limit.reached("192.0.2.7"), await limit.reached("192.0.2.8")
+
+    assert asyncio.run(ask()) == ([False] * 61 + [True], True, False)
+
+
+def test_a_new_minute_begins_with_no_refusals(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    minutes = iter([100] * 3 + [101] * 3)
+    monkeypatch.setattr(time, "time_ns", lambda: next(minutes) * 60 * 10**9)
+    limit = RefusalLimit(database, "message", per_minute=2)
+
+    async def count() -> list[bool]:
+        return [await limit.count("192.0.2.7") for _ in range(6)]
+
+    assert asyncio.run(count()) == [False, False, True] * 2
+
+
+def test_subjects_beyond_the_bound_share_a_count(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SUBJECTS_AT_MOST", 3)
+    limit = RefusalLimit(database, "message", per_minute=1)
+
+    async def count() -> list[bool]:
+        return [await limit.count(f"192.0.2.{number}") for number in range(6)]
+
+    assert asyncio.run(count())[:4] == [False] * 4
+    assert asyncio.run(count())[4:] == [True] * 2
+
+
+def test_a_burst_is_ten_lines_and_a_summary(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_limit, "WINDOW_S", 0.2)
+    caplog.set_level(logging.INFO)
+    limited = LimitedLog(logging.getLogger("test"), "%d more pours")
+
+    async def burst() -> None:
+        for number in range(1000):
+            limited.line(logging.INFO, "pour %d", number)
+        await asyncio.sleep(0.3)
+        limited.line(logging.INFO, "later")
+
+    asyncio.run(burst())
+    assert caplog.messages == [*[f"pour {number}" for number in range(10)], "990 more pours", "later"]
+
+
+def test_counters_give_a_copy_of_one_moment() -> None:
+    counters = Counters()
+    counters.message("pour", "accepted")
+    counters.message("pour", "accepted")
+    counters.message("ping", "invalid")
+    counters.poured("uuid", 4, 586)
+    counters.poured("uuid", 4, 14)
+    before = counters.copy()
+    counters.message("pour", "accepted")
+    assert before.messages == {("pour", "accepted"): 2, ("ping", "invalid"): 1}
+    assert before.poured_pulses == {("uuid", 4): 600}
