@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def database(tmp_path: Path) -> Database:
 
 
 def test_the_61st_refusal_of_a_minute_is_one_too_many(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits.time, "time_ns", lambda: 1_790_000_000 * 10**9)
+    monkeypatch.setattr(time, "time_ns", lambda: 1_790_000_000 * 10**9)
     limit = RefusalLimit(database, "message")
 
     async def ask() -> tuple[list[bool], bool, bool]:
@@ -52,7 +53,7 @@ def test_the_61st_refusal_of_a_minute_is_one_too_many(database: Database, monkey
 
 def test_a_new_minute_begins_with_no_refusals(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     minutes = iter([100] * 3 + [101] * 3)
-    monkeypatch.setattr(limits.time, "time_ns", lambda: next(minutes) * 60 * 10**9)
+    monkeypatch.setattr(time, "time_ns", lambda: next(minutes) * 60 * 10**9)
     limit = RefusalLimit(database, "message", per_minute=2)
 
     async def count() -> list[bool]:

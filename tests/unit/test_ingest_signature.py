@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import string
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from kegnet.server.ingest.signature import PublicKeyError, public_key, verifies
 from support.pki import openssl, signature
 
 TEXT = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11,4187,1372686435017"
+
+
+def digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +35,13 @@ def signed(key: Path) -> str:
 
 
 def test_a_signature_by_openssl_is_right(verifier: RSAPublicKey, signed: str) -> None:
-    assert verifies(verifier, TEXT.encode(), signed)
+    assert verifies(verifier, digest(TEXT), signed)
 
 
 def test_a_signature_of_another_text_or_by_another_key_is_wrong(verifier: RSAPublicKey, signed: str, tmp_path: Path) -> None:
-    assert not verifies(verifier, TEXT.encode() + b"0", signed)
+    assert not verifies(verifier, digest(TEXT + "0"), signed)
     openssl("genrsa", "-out", tmp_path / "other.pem", "2048")
-    assert not verifies(verifier, TEXT.encode(), signature(tmp_path / "other.pem", TEXT))
+    assert not verifies(verifier, digest(TEXT), signature(tmp_path / "other.pem", TEXT))
 
 
 def test_only_one_of_the_16_spellings_of_a_signature_is_right(verifier: RSAPublicKey, signed: str) -> None:
@@ -45,18 +50,18 @@ def test_only_one_of_the_16_spellings_of_a_signature_is_right(verifier: RSAPubli
     spellings = [f"{signed[:-3]}{letter}==" for letter in alphabet]
     same_bytes = [spelling for spelling in spellings if base64.b64decode(spelling) == base64.b64decode(signed)]
     assert len(same_bytes) == 16
-    assert [spelling for spelling in same_bytes if verifies(verifier, TEXT.encode(), spelling)] == [signed]
+    assert [spelling for spelling in same_bytes if verifies(verifier, digest(TEXT), spelling)] == [signed]
 
 
 @pytest.mark.parametrize("change", ["{}\n", " {}", "{}=", "{}AAAA", "", "not base64!", "é{}", "AAAA"])
 def test_what_is_not_base64_of_the_signature_alone_is_wrong(verifier: RSAPublicKey, signed: str, change: str) -> None:
-    assert not verifies(verifier, TEXT.encode(), change.format(signed))
+    assert not verifies(verifier, digest(TEXT), change.format(signed))
 
 
 def test_a_signature_without_its_padding_or_in_the_url_alphabet_is_wrong(verifier: RSAPublicKey, signed: str) -> None:
-    assert not verifies(verifier, TEXT.encode(), signed.rstrip("="))
+    assert not verifies(verifier, digest(TEXT), signed.rstrip("="))
     url = signed.replace("+", "-").replace("/", "_")
-    assert url == signed or not verifies(verifier, TEXT.encode(), url)
+    assert url == signed or not verifies(verifier, digest(TEXT), url)
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,8 @@ from .wire import Connections
 KEEP_ALIVE_S = 75
 STARTED_EVERY_S = 0.02
 """uvicorn has no event for its start."""
-ACCEPTED_AT_ONCE = 64
-"""asyncio accepts up to this many connections before one of them is counted, so it is far below the reserved descriptors."""
+ACCEPTED_AT_ONCE = 16
+"""asyncio accepts so many in each of the four turns of its loop until one is counted: together less than the reserved descriptors."""
 CONNECTIONS_END_AFTER_S = 2.5
 """Requests that are incomplete this long after the stop are dropped."""
 ENDS_WITHIN_S = 4.5

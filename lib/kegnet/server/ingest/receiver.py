@@ -73,12 +73,13 @@ class Receiver:
         signer = None if uuid is None else self.signers.known(uuid) or await self.signers.find(uuid)
         if signer is None:
             return await self._refuse(endpoint, UNKNOWN, address, sent)
-        if not verifies(signer.verifier, sent.text, sent.signature):
+        digest = hashlib.sha256(sent.text).digest()
+        if not verifies(signer.verifier, digest, sent.signature):
             return await self._refuse(endpoint, FORGED, address, sent)
         outside = sent.out_of_range()
         if outside:
             return self._record(endpoint, Verdict(Result.INVALID, f"out of range: {', '.join(outside)}"), address, sent)
-        new = await self._writer.keep(verified(endpoint, sent, signer, time.time_ns() // 10**6))
+        new = await self._writer.keep(verified(endpoint, sent, digest, signer, time.time_ns() // 10**6))
         return self._accept(endpoint, sent, signer, new)
 
     def _accept(self, endpoint: str, sent: SentMessage, signer: Signer, new: bool) -> Verdict:
@@ -101,11 +102,15 @@ class Receiver:
         return verdict
 
 
-def verified(endpoint: str, sent: SentMessage, signer: Signer, received_ms: int) -> VerifiedMessage:
-    """The row of a message whose signature and ranges are right."""
+def verified(endpoint: str, sent: SentMessage, digest: bytes, signer: Signer, received_ms: int) -> VerifiedMessage:
+    """The row of a message whose signature and ranges are right. `digest` is the SHA-256 of its text.
+
+    A message is identified by the digest of its text with the id in lower case, as all tables have it.
+    """
     ts_ms, seconds = in_ms(sent.numbers["ts"])
     at_ms, _by_receipt = counted_ms(ts_ms, received_ms, signer.added_ms)
-    digest = hashlib.sha256(sent.text).digest()
+    if sent.client_id != signer.uuid:
+        digest = hashlib.sha256(sent.text.lower()).digest()
     if endpoint == "ping":
         return VerifiedPing(signer.key, ts_ms, digest, seconds, sent.numbers["temp"], at_ms, received_ms)
     pin, pulses, et = sent.numbers["pin"], sent.numbers["pulses"], sent.numbers["et"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -15,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 MINIMUM_BITS = 2048
 _PADDING = PKCS1v15()
-# hashlib hashes a message in 1 µs, cryptography in 20 µs.
-_HASHED = Prehashed(SHA256())
+_HASH = Prehashed(SHA256())
+"""The digest identifies the message, too: it is computed once, and by hashlib, which is faster."""
 
 
 class PublicKeyError(ValueError):
@@ -38,13 +37,13 @@ def public_key(pem: str) -> RSAPublicKey:
     return key
 
 
-def verifies(key: RSAPublicKey, text: bytes, signature: str) -> bool:
-    """Whether `signature` is the key's RSASSA-PKCS1-v1_5 over SHA-256 of `text`, in the one base64 spelling of RFC 4648 §4 and §3.5."""
+def verifies(key: RSAPublicKey, digest: bytes, signature: str) -> bool:
+    """Whether `signature` is the key's RSASSA-PKCS1-v1_5 over the SHA-256 `digest`, in the one base64 spelling of RFC 4648 §4 and §3.5."""
     try:
         raw = base64.b64decode(signature, validate=True)
         if base64.b64encode(raw) != signature.encode("ascii"):
             return False
-        key.verify(raw, hashlib.sha256(text).digest(), _PADDING, _HASHED)
+        key.verify(raw, digest, _PADDING, _HASH)
     except (InvalidSignature, binascii.Error, ValueError):
         return False
     return True
