@@ -37,7 +37,6 @@ setup(
             "alembic >= 1.8",
             "cryptography >= 38",
             "jinja2 >= 3.1",
-            "python-multipart >= 0.0.5",
             "prometheus-client >= 0.16",
             "paho-mqtt >= 1.6",
         ],

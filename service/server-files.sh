@@ -20,7 +20,7 @@ remove_the_servers_files() {
     done
     rm -f /usr/local/sbin/kegnet-server /usr/local/lib/sysusers.d/kegnet-server.conf /usr/local/share/man/man8/kegnet-server.8 \
         /usr/local/share/bash-completion/completions/kegnet-server
-    rmdir /run/kegnet-server 2>/dev/null || true
+    rm -rf /run/kegnet-server
     if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 }
 

@@ -71,7 +71,9 @@ class Database:
                     send_before_commit(connection)
             except sa.exc.DBAPIError as error:
                 if is_read_only(error):
+                    # A standby now: the next connections go to the primary, where the URL names several hosts.
                     connection.invalidate()
+                    self._engine.dispose()
                 raise
             # A commit into a file that nobody can find any more is lost.
             self._require_file()
@@ -113,7 +115,7 @@ def open_database(url: str) -> Database:
         database = Database(_postgresql_engine(parsed, shown), None)
     try:
         with database.writing() as connection:
-            migrate(connection, database.shown)
+            migrate(connection, database.shown, database.file)
     except BaseException:
         database.close()
         raise
@@ -127,7 +129,7 @@ def _parse(url: str) -> sa.engine.URL:
     except (sa.exc.ArgumentError, ValueError):
         # The text could contain a password.
         raise StorageError("the database's URL is not one", example) from None
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg2"):
         raise StorageError(f"{_shown(parsed)}: this is neither SQLite nor PostgreSQL", example)
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise StorageError(f"{_shown(parsed)}: a database in memory keeps nothing", "name a file: " + example)

@@ -38,9 +38,10 @@ class _Lock(Protocol):
 
 
 class Leader:
-    """The leadership of this process."""
+    """The leadership of this process. It tries every `every_s` seconds, and then makes sure that it still has it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, every_s: float = TRY_EVERY_S) -> None:
+        self._every_s = every_s
         self._lock: _Lock = _PostgresqlLock(database) if database.file is None else _FileLock(database.file.leader)
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -49,7 +50,7 @@ class Leader:
             while True:
                 if await asyncio.to_thread(self._lock.acquire):
                     await self._lead(work)
-                await asyncio.sleep(TRY_EVERY_S)
+                await asyncio.sleep(self._every_s)
         finally:
             self._lock.release()
 
@@ -57,7 +58,7 @@ class Leader:
         log.info("this process is the leader")
         task = asyncio.ensure_future(work())
         try:
-            while not (await asyncio.wait([task], timeout=TRY_EVERY_S))[0]:
+            while not (await asyncio.wait([task], timeout=self._every_s))[0]:
                 if not await self._is_held():
                     log.warning("this process is not the leader any more")
                     return

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from .errors import StorageError
+from .sqlite_file import SqliteFile
 
 HEAD = "0002"
 """The revision that this program works with."""
@@ -17,17 +18,21 @@ _LOCK = 5600
 """The key of PostgreSQL's advisory lock; the server of 2026 before this one uses it, too."""
 
 
-def migrate(connection: sa.engine.Connection, shown: str) -> None:
-    """Migrates within the connection's transaction. On SQLite that must hold the write lock.
+def migrate(connection: sa.engine.Connection, shown: str, file: SqliteFile | None) -> None:
+    """Migrates within the connection's transaction, which on SQLite holds the write lock. A `file` with older tables is copied first.
 
-    Raises StorageError: the database is of a newer release. `shown` names it.
+    Raises StorageError: the database is of a newer release. Raises UnavailableError: the copy failed. `shown` names the database.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     found = revision(connection)
     if found == HEAD:
         return
-    _upgrade(connection, found, shown)
+    if found is not None and found not in known_revisions():
+        raise StorageError(f"{shown}: this database was made by a newer kegnet-server", "install that release")
+    if file is not None and found is not None:
+        file.copy_to(f"before-{HEAD}")
+    _upgrade(connection)
 
 
 def revision(connection: sa.engine.Connection) -> str | None:
@@ -38,12 +43,10 @@ def revision(connection: sa.engine.Connection) -> str | None:
     return None if found is None else str(found)
 
 
-def _upgrade(connection: sa.engine.Connection, found: str | None, shown: str) -> None:
+def _upgrade(connection: sa.engine.Connection) -> None:
     # Alembic costs a tenth of a second (a second on a small board), and is needed once in a release.
     import alembic.command
 
-    if found is not None and found not in known_revisions():
-        raise StorageError(f"{shown}: this database was made by a newer kegnet-server", "install that release")
     config = _config()
     config.attributes["connection"] = connection
     alembic.command.upgrade(config, "head")

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 import sqlalchemy as sa
 
-from .errors import StorageError
+from .errors import StorageError, UnavailableError, one_line
 
 WRITING = "kegnet_writing"
 """The execution option of connections that begin with the write lock."""
@@ -32,6 +33,21 @@ class SqliteFile:
         self.feed = path.with_name(path.name + ".feed")
         self.leader = path.with_name(path.name + ".leader")
         self._identity = _identity(path)
+
+    def copy_to(self, suffix: str) -> None:
+        """Makes a durable copy of the database beside it, `NAME.suffix`. Raises UnavailableError."""
+        copy = self.path.with_name(f"{self.path.name}.{suffix}")
+        partial = copy.with_name(copy.name + ".part")
+        try:
+            partial.unlink(missing_ok=True)
+            create_owned_file(partial)
+            _copy(self.path, partial)
+            os.replace(partial, copy)
+            _sync(copy.parent)
+        except (OSError, sqlite3.Error) as error:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise UnavailableError(f"{self.path}: the copy before the migration failed: {one_line(error)}") from error
 
     def is_in_place(self) -> bool:
         """The path still names the file that was opened."""
@@ -84,8 +100,7 @@ def create_engine(url: sa.engine.URL, path: Path) -> sa.engine.Engine:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    uri = f"file:{quote(str(path))}?mode=rw"
-    connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(_uri(path), uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
     try:
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}")
@@ -93,6 +108,29 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _copy(path: Path, copy: Path) -> None:
+    """Copies a consistent state, also while others use the database (SQLite's backup API)."""
+    with (
+        closing(sqlite3.connect(_uri(path), uri=True, timeout=_BUSY_S)) as source,
+        closing(sqlite3.connect(_uri(copy), uri=True)) as target,
+    ):
+        source.backup(target)
+    _sync(copy)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _uri(path: Path) -> str:
+    """Opens what is there, and never makes a file."""
+    return f"file:{quote(str(path))}?mode=rw"
 
 
 def _begin(connection: sa.engine.Connection) -> None:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Awaitable, Sequence
 
 from .database import Database
-from .errors import UnavailableError
+from .errors import StorageError, UnavailableError
 from .insert import Inserter
 from .messages import VerifiedMessage
 
@@ -93,6 +93,8 @@ class Writer:
             return self._inserter.insert(messages)
         except UnavailableError as error:
             return [error] * len(messages)
+        except StorageError as error:
+            return [UnavailableError(error.problem)] * len(messages)
         except Exception as error:
             # A message that the database refuses must not take the others with it.
             if len(messages) == 1:

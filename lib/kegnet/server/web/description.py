@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from typing import Any, Literal
-from uuid import UUID
 
-from fastapi import APIRouter, FastAPI, Form
+from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from ..storage.schema import PIN_AT_MOST
@@ -16,13 +15,28 @@ TEXT = """Times are Unix milliseconds, temperatures thousandths of a degree Cels
 
 _LATEST_MS = 253_402_300_799_999
 Version = Literal["v1", "v2"]
-_ID = Form(description="The id of the client, in its form with hyphens.")
-_TS = Form(ge=0, le=_LATEST_MS, description="Unix time in milliseconds; v1: in seconds.")
-_TEMP = Form(ge=-55_000, le=125_000, description="The temperature.")
-_PIN = Form(ge=0, le=PIN_AT_MOST, description="The number of the flow meter.")
-_PULSES = Form(ge=0, le=10**9, description="The pulses that it counted.")
-_ET = Form(ge=0, le=10**10, description="How long the pour took, in milliseconds; v1: in seconds.")
-_SIG = Form(description="RSASSA-PKCS1-v1_5 over SHA-256 of the ASCII text `id,temp,ts` or `id,pin,pulses,et,ts`, in base64.")
+
+
+def _integer(least: int, most: int, description: str) -> dict[str, Any]:
+    return {"type": "integer", "minimum": least, "maximum": most, "description": description}
+
+
+_ID = {"type": "string", "format": "uuid", "description": "The id of the client, in its form with hyphens."}
+_TS = _integer(0, _LATEST_MS, "Unix time in milliseconds; v1: in seconds.")
+_TEMP = _integer(-55_000, 125_000, "The temperature.")
+_PIN = _integer(0, PIN_AT_MOST, "The number of the flow meter.")
+_PULSES = _integer(0, 10**9, "The pulses that it counted.")
+_ET = _integer(0, 10**10, "How long the pour took, in milliseconds; v1: in seconds.")
+_SIG = {
+    "type": "string",
+    "description": "RSASSA-PKCS1-v1_5 over SHA-256 of the ASCII text `id,temp,ts` or `id,pin,pulses,et,ts`, in base64.",
+}
+
+
+def _form(**fields: dict[str, Any]) -> dict[str, Any]:
+    """The description of a form's body. FastAPI makes it from parameters, too, but needs another library for that."""
+    schema = {"type": "object", "properties": fields, "required": list(fields)}
+    return {"requestBody": {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": schema}}}}
 
 
 def _plain_text(description: str) -> dict[str, Any]:
@@ -44,21 +58,13 @@ _rest = APIRouter(prefix="/rest")
 """Never called: it only describes what `ingest` serves."""
 
 
-@_rest.post("/{version}/ping", responses=_RESPONSES)
-def ping(version: Version, id: UUID = _ID, temp: int = _TEMP, ts: int = _TS, sig: str = _SIG) -> None:  # noqa: A002
+@_rest.post("/{version}/ping", responses=_RESPONSES, openapi_extra=_form(id=_ID, temp=_TEMP, ts=_TS, sig=_SIG))
+def ping(version: Version) -> None:
     """A client runs, and this is its temperature."""
 
 
-@_rest.post("/{version}/pour", responses=_RESPONSES)
-def pour(
-    version: Version,
-    id: UUID = _ID,  # noqa: A002
-    pin: int = _PIN,
-    pulses: int = _PULSES,
-    et: int = _ET,
-    ts: int = _TS,
-    sig: str = _SIG,
-) -> None:
+@_rest.post("/{version}/pour", responses=_RESPONSES, openapi_extra=_form(id=_ID, pin=_PIN, pulses=_PULSES, et=_ET, ts=_TS, sig=_SIG))
+def pour(version: Version) -> None:
     """Somebody poured a drink; `ts` is when it began."""
 
 
