@@ -41,7 +41,7 @@ class KegnetServer:
 
     def __init__(
         self, folder: Path, certificate: Certificate | None = None, *words: str | Path, url: str = "", listen: str = "127.0.0.1:0",
-        env: Mapping[str, str] | None = None, wait: bool = True, before: tuple[str, ...] = (),
+        env: Mapping[str, str] | None = None, wait: bool = True, before: tuple[str, ...] = (), config: Path | None = None,
     ) -> None:  # fmt: skip
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -49,7 +49,8 @@ class KegnetServer:
         self._database: Database | None = None
         self._out = folder / "out"
         files: list[str | Path] = ["--certificate", certificate.certificate, "--key", certificate.key] if certificate else []
-        command: list[str | Path] = [*before, PYTHON, "-B", SERVER, "--database", self.url, "serve", "--listen", listen, *files, *words]
+        with_config: list[str | Path] = ["--config", config] if config else []
+        command: list[str | Path] = [*before, PYTHON, "-B", SERVER, *with_config, "--database", self.url, "serve", "--listen", listen, *files, *words]
         with self._out.open("w") as out:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **(env or {})}
