@@ -54,7 +54,20 @@ class KegnetServer:
         self._out = folder / "out"
         files: list[str | Path] = ["--certificate", certificate.certificate, "--key", certificate.key] if certificate else []
         with_config: list[str | Path] = ["--config", config] if config else []
-        command: list[str | Path] = [*before, PYTHON, "-B", SERVER, *with_config, "--database", self.url, "serve", "--listen", listen, *files, *words]
+        command: list[str | Path] = [
+            *before,
+            PYTHON,
+            "-B",
+            SERVER,
+            *with_config,
+            "--database",
+            self.url,
+            "serve",
+            "--listen",
+            listen,
+            *files,
+            *words,
+        ]
         with self._out.open("w") as out:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **(env or {})}
