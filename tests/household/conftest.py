@@ -7,11 +7,14 @@ import pwd
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from support.browsers import Browsers
+from support.stored_history import History
 from support.wait import wait_for
 
 
@@ -66,3 +69,35 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     yield port
     process.terminate()
     process.wait()
+
+
+@pytest.fixture
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
+    """Makes the URL of an empty database, of `sqlite` or `postgresql`."""
+
+    def make(kind: str) -> str:
+        name = f"k{uuid.uuid4().hex}"
+        if kind == "sqlite":
+            return f"sqlite:///{tmp_path}/{name}.sqlite"
+        found: str = request.getfixturevalue("postgresql")
+        engine = sa.create_engine(found, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        engine.dispose()
+        return found.rpartition("/")[0] + f"/{name}"
+
+    return make
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, new_url: Callable[[str], str]) -> str:
+    """The URL of an empty database, once of each kind."""
+    return new_url(request.param)
+
+
+@pytest.fixture
+def history(url: str) -> Iterator[History]:
+    """A database without clients."""
+    made = History(url)
+    yield made
+    made.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from kegnet.server.storage.boards import remember_board
 from kegnet.server.storage.clients import find_client, set_limits
 from kegnet.server.storage.kegs import kegs_of, kegs_on
 from kegnet.server.storage.records import Client, Keg, Tap

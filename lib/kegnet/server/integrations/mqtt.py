@@ -31,7 +31,7 @@ from .mqtt_connection import BrokerError, Connection, check_url
 PAUSE_S = 1.0
 REST = 10
 LONGEST_PAUSE_S = 30.0
-"""A pause between two passes is `PAUSE_S` at least, and `REST` times as long as the pass, up to this. The next one has what changed."""
+"""A pause between two passes is `PAUSE_S` at least, and `REST` times the pass's CPU time, up to this. The next one has what changed."""
 TICK_S = 60.0
 """How often the day is looked at: at its beginning nothing has been poured."""
 RETRY_S = 10.0
@@ -95,9 +95,8 @@ class Publisher:
 
     async def _passed(self, pass_: _Pass, change: Change) -> Change:
         """Publishes what `change` touches. What is left to publish: nothing, or everything after an error."""
-        began = time.monotonic()
         try:
-            await asyncio.to_thread(pass_.publish, change, time.time_ns() // 10**6)
+            cpu_s = await asyncio.to_thread(pass_.publish, change, time.time_ns() // 10**6)
         except (UnavailableError, StorageError) as error:
             log.warning("MQTT: %s; next try in %g s", error, RETRY_S)
             await asyncio.sleep(RETRY_S)
@@ -106,7 +105,7 @@ class Publisher:
             log.warning("MQTT: %s", error)
             await asyncio.sleep(PAUSE_S)
             return _EVERYTHING
-        await asyncio.sleep(min(LONGEST_PAUSE_S, max(PAUSE_S, REST * (time.monotonic() - began))))
+        await asyncio.sleep(min(LONGEST_PAUSE_S, max(PAUSE_S, REST * cpu_s)))
         return _NOTHING
 
 
@@ -137,8 +136,16 @@ class _Pass:
         self._sent.clear()
         self._tidy = False
 
-    def publish(self, change: Change, now_ms: int) -> None:
-        """Publishes what the change touches, or everything if the day has begun. Raises BrokerError, UnavailableError, StorageError."""
+    def publish(self, change: Change, now_ms: int) -> float:
+        """Publishes what the change touches, or everything if the day has begun; the CPU time in seconds.
+
+        Raises BrokerError, UnavailableError, StorageError.
+        """
+        began = time.thread_time()
+        self._publish(change, now_ms)
+        return time.thread_time() - began
+
+    def _publish(self, change: Change, now_ms: int) -> None:
         left_behind = [] if self._tidy else self._connection.retained((self._site.configs, FORMER_CONFIGS))
         home = _household(self._database)
         day_ms = day_start(now_ms, find_zone(home.time_zone) or datetime.UTC, home.day_begins_hour)
@@ -225,7 +232,7 @@ def _url(options: ServeOptions) -> str | None:
     if options.url is not None:
         return options.url
     host, _, port = options.listen.rpartition(":")
-    if not host or host == "unix" or not port.isdigit():
+    if not host or host == "unix" or not port.isdigit() or int(port) == 0:
         return None
     scheme = "http" if options.certificate is None else "https"
     everywhere = host in ("0.0.0.0", "[::]", "*")  # noqa: S104  it is compared, not bound

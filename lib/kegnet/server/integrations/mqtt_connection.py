@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ PORTS = {"mqtt": 1883, "mqtts": 8883}
 KEEPALIVE_S = 30
 ANSWER_S = 10.0
 """How long the broker may take to acknowledge messages."""
-RECONNECT_S = (1, 60)
+RECONNECT_S = (1, 30)
 AT_ONCE = 100
 """Messages that are sent before an acknowledgement: what waits is bounded."""
 _EXAMPLE = "write mqtt://[USER:PASSWORD@]HOST[:PORT], or mqtts:// for TLS"
@@ -74,8 +75,11 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
         self._retained: dict[str, None] = {}
+        self._marker = f"{availability}/marker"
+        self._awaited = b""
         self._echoed = threading.Event()
         self._away = False
+        self._stopping = False
         self._where = f"{broker.host}:{broker.port}"
         self._client = _client(client_id)
         if broker.tls:
@@ -100,6 +104,7 @@ class Connection:
 
     def stop(self) -> None:
         """Publishes `offline`, disconnects, and ends the thread. For a thread: it can take seconds."""
+        self._stopping = True
         if self.connected:
             self._client.publish(self._availability, "offline", qos=1, retain=True).wait_for_publish(2)
         self._client.disconnect()
@@ -119,13 +124,15 @@ class Connection:
 
     def retained(self, filters: Iterable[str]) -> list[str]:
         """The topics of these subscriptions that have a retained message now. For a thread. Raises BrokerError."""
-        subscriptions = [(each, 1) for each in filters]
+        marker = secrets.token_hex(8)
+        subscriptions = [(each, 1) for each in (*filters, self._marker)]
         with self._lock:
             self._retained.clear()
+            self._awaited = marker.encode()
         self._echoed.clear()
         self._client.subscribe(subscriptions)
         # The broker sends in order: when this comes back, the retained messages have come.
-        self.publish([(self._availability, "online")])
+        self._wait(self._client.publish(self._marker, marker, qos=1))
         if not self._echoed.wait(ANSWER_S):
             raise BrokerError(f"{self._where} does not send back what was published")
         self._client.unsubscribe([each for each, _ in subscriptions])
@@ -161,19 +168,20 @@ class Connection:
         self._log_once(f"the connection to the MQTT broker {self._where} ended; connecting again")
 
     def _on_message(self, client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
-        if message.topic != self._availability:
-            if message.retain and message.payload:
-                with self._lock:
-                    self._retained[message.topic] = None
-        elif message.payload == b"offline":
+        if message.topic == self._availability:
             # The will of a connection that ended long ago can come late.
-            client.publish(self._availability, "online", qos=1, retain=True)
-        elif not message.retain:
-            self._echoed.set()
+            if message.payload == b"offline" and not self._stopping:
+                client.publish(self._availability, "online", qos=1, retain=True)
+        elif message.topic == self._marker:
+            if message.payload == self._awaited:
+                self._echoed.set()
+        elif message.retain and message.payload:
+            with self._lock:
+                self._retained[message.topic] = None
 
     def _log_once(self, text: str) -> None:
         """Logs it if the broker was there before."""
-        if not self._away:
+        if not self._away and not self._stopping:
             log.warning("%s", text)
         self._away = True
 

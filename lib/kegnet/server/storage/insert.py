@@ -17,6 +17,7 @@ from . import schema
 from .database import Connection, Database
 from .feed import Change, announce
 from .messages import VerifiedMessage, VerifiedPour
+from .thinning import thinned_before_ms
 
 _ROWS = 500
 """Rows of one statement; SQLite takes 32,766 parameters."""
@@ -25,6 +26,7 @@ _COLUMNS = {
     "pour": ("client", "ts_ms", "digest", "ts_seconds", "pin", "pulses", "et_ms", "at_ms", "received_ms"),
 }
 _KEY_COLUMNS = 3
+_PING_AT_MS = _COLUMNS["ping"].index("at_ms")
 
 _Key = tuple[int, int, bytes]
 _Row = tuple[Any, ...]
@@ -72,6 +74,9 @@ class Inserter:
         taps = {(row[0], row[4]) for row in pours.values()} - self._taps
         if taps:
             _add_taps(connection, taps)
+        if pings:
+            before_ms = thinned_before_ms(connection)
+            pings = {key: row for key, row in pings.items() if row[_PING_AT_MS] >= before_ms}
         _add(connection, "ping", pings)
         _add(connection, "pour", pours)
         kinds = {kind for kind, rows in (("ping", pings), ("pour", pours), ("tap", taps)) if rows}

@@ -15,12 +15,11 @@ import sqlalchemy as sa
 
 from ..model.pours import Correction, CorrectionKind, Effect, effect_of, factor_at, millilitres
 from . import schema
-from .ranges import MOST_MS, keys_of, table_of
+from .ranges import MOST_MS, keys_of, per_row, table_of
 from .records import PULSES_PER_LITRE, Pour
 from .taps import meters_of
 
 _correction, _pour, _tap = schema.correction.c, schema.pour.c, schema.tap.c
-_COLUMNS = (_pour.key, _tap.key.label("tap"), _pour.at_ms, _pour.received_ms, _pour.pulses, _pour.et_ms, _pour.ts_ms)
 _PAGE = 500
 
 
@@ -131,9 +130,7 @@ def _uncorrected_pulses(connection: sa.engine.Connection, pieces: Sequence[tuple
 
 
 def _corrected(connection: sa.engine.Connection, pieces: Sequence[tuple[int, int, int]], taps: Sequence[int]) -> list[Pour]:
-    own = _own(connection, pieces).where(_is_corrected())
-    rows = [*connection.execute(own), *connection.execute(_moved_to(connection, taps))]
-    return _finished(connection, rows)
+    return _finished(connection, [*_own(connection, pieces, _is_corrected()), *_moved_to(connection, taps, pieces)])
 
 
 def _numbered(connection: sa.engine.Connection, pieces: Sequence[tuple[int, int, int]]) -> Any:
@@ -155,23 +152,31 @@ def _is_corrected(*kinds: CorrectionKind) -> Any:
 # Rows.
 
 
+def _columns(pour: Any) -> tuple[Any, ...]:
+    return pour.key, _tap.key.label("tap"), pour.at_ms, pour.received_ms, pour.pulses, pour.et_ms, pour.ts_ms
+
+
 def _query() -> Any:
-    return sa.select(*_COLUMNS).join_from(schema.pour, schema.tap, (_tap.client == _pour.client) & (_tap.pin == _pour.pin))
+    return sa.select(*_columns(_pour)).join_from(schema.pour, schema.tap, (_tap.client == _pour.client) & (_tap.pin == _pour.pin))
 
 
-def _own(connection: sa.engine.Connection, pieces: Sequence[tuple[int, int, int]]) -> Any:
-    """The pours of flow meters in pieces of (key of a tap, since_ms, until_ms)."""
+def _own(connection: sa.engine.Connection, pieces: Sequence[tuple[int, int, int]], *where: Any) -> Sequence[Any]:
+    """The rows of flow meters in pieces of (key of a tap, since_ms, until_ms)."""
     piece = _numbered(connection, pieces)
-    joined = piece.join(schema.tap, _tap.key == piece.c.tap).join(schema.pour, sa.and_(*_within(piece)))
-    return sa.select(*_COLUMNS).select_from(joined)
+    taps = piece.join(schema.tap, _tap.key == piece.c.tap)
+    source, found = per_row(connection, taps, schema.pour, sa.and_(*_within(piece), *where))
+    return connection.execute(sa.select(*_columns(found)).select_from(source)).all()
 
 
-def _moved_to(connection: sa.engine.Connection, taps: Sequence[int]) -> Any:
-    """The pours that a move has brought to one of `taps`. A later move may have brought them elsewhere."""
-    wanted = keys_of(connection, taps)
-    moved = sa.select(_correction.pour).join_from(wanted, schema.correction, wanted.c.key == _correction.value)
-    moved = moved.where(_correction.kind == CorrectionKind.MOVE.value, _correction.undone_ms.is_(None))
-    return _query().where(_pour.key.in_(moved))
+def _moved_to(connection: sa.engine.Connection, taps: Sequence[int], pieces: Sequence[tuple[int, int, int]]) -> Sequence[Any]:
+    """The rows since the first of `pieces` that a move has brought to one of `taps`. A later move may have brought them elsewhere."""
+    to_them = _correction.value.in_(sa.select(keys_of(connection, taps).c.key))
+    moved = sa.select(_correction.pour).where(_correction.kind == CorrectionKind.MOVE.value, to_them, _correction.undone_ms.is_(None))
+    first_ms = min((since_ms for _, since_ms, _ in pieces), default=MOST_MS)
+    moves = moved.distinct().subquery("moved")
+    source, found = per_row(connection, moves, schema.pour, (_pour.key == moves.c.pour) & (_pour.at_ms >= first_ms))
+    source = source.join(schema.tap, (_tap.client == found.client) & (_tap.pin == found.pin))
+    return connection.execute(sa.select(*_columns(found)).select_from(source)).all()
 
 
 def _newest(
@@ -185,10 +190,10 @@ def _newest(
     nth = nth.order_by(_pour.at_ms.desc()).offset(limit - 1).limit(1).correlate(schema.tap)
     query = sa.select(_tap.key, nth.scalar_subquery()).join_from(wanted, schema.tap, _tap.key == wanted.c.key)
     oldest = [(tap, window.since_ms if at_ms is None else at_ms, window.until_ms + 1) for tap, at_ms in connection.execute(query)]
-    rows = [*connection.execute(_own(connection, oldest)), *connection.execute(_moved_to(connection, taps).where(*in_time))]
+    rows = [*_own(connection, oldest), *_moved_to(connection, taps, oldest)]
     found: dict[int, list[Pour]] = {tap: [] for tap in taps}
     for pour in sorted(_finished(connection, rows), key=_newest_first):
-        if pour.tap in found and (pour.at_ms, pour.key) < (window.until_ms, window.until_key):
+        if pour.tap in found and (window.since_ms, 0) <= (pour.at_ms, pour.key) < (window.until_ms, window.until_key):
             found[pour.tap].append(pour)
     return found
 
@@ -206,7 +211,7 @@ def _stream(connection: sa.engine.Connection, client_key: int, pin: int) -> Iter
 
 
 def _finished(connection: sa.engine.Connection, rows: Any) -> list[Pour]:
-    """The pours of rows of `_COLUMNS`, each once."""
+    """The pours of rows of `_columns`, each once."""
     found = {row.key: row for row in rows}
     meters = meters_of(connection, [row.tap for row in found.values()])
     effects = _effects(connection, list(found))
@@ -215,9 +220,10 @@ def _finished(connection: sa.engine.Connection, rows: Any) -> list[Pour]:
 
 def _effects(connection: sa.engine.Connection, pour_keys: Sequence[int]) -> Callable[[int], Effect]:
     wanted = keys_of(connection, pour_keys)
-    query = sa.select(schema.correction).join_from(wanted, schema.correction, wanted.c.key == _correction.pour)
+    mine = (_correction.pour == wanted.c.key) & _correction.undone_ms.is_(None)
+    source, columns = per_row(connection, wanted, schema.correction, mine)
     found: dict[int, list[Correction]] = {}
-    for row in connection.execute(query.where(_correction.undone_ms.is_(None))):
+    for row in connection.execute(sa.select(*columns).select_from(source)):
         found.setdefault(row.pour, []).append(_correction_of(row))
     return lambda key: effect_of(found.get(key, []))
 

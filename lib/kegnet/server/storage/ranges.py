@@ -30,6 +30,17 @@ def keys_of(connection: sa.engine.Connection, keys: Iterable[int]) -> Any:
     return table_of(connection, "wanted", ["key"], ([key] for key in dict.fromkeys(keys)))
 
 
+def per_row(connection: sa.engine.Connection, outer: Any, table: sa.Table, where: Any) -> tuple[Any, Any]:
+    """A FROM of `outer` with the rows of `table` that match each of its rows by an index, and the columns of the latter.
+
+    PostgreSQL may otherwise prefer to read the whole table, which grows with the years; it does not look into a LATERAL with an OFFSET.
+    """
+    if connection.dialect.name != "postgresql":
+        return outer.join(table, where), table.c
+    found = sa.select(table).where(where).offset(0).correlate_except(table).lateral(f"each_{table.name}")
+    return outer.join(found, sa.true()), found.c
+
+
 def _unnested(name: str, columns: Sequence[str], rows: Sequence[Sequence[int]]) -> Any:
     kind = postgresql.ARRAY(sa.BigInteger)
     arrays = [sa.cast(sa.literal([row[place] for row in rows], kind), kind) for place in range(len(columns))]

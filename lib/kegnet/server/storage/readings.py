@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from . import schema
-from .ranges import keys_of, table_of
+from .ranges import keys_of, per_row, table_of
 from .records import Course, Reading
 
 HOUR_MS = 3600 * 1000
@@ -24,14 +24,14 @@ _hour, _ping, _pour, _tap = schema.hour.c, schema.ping.c, schema.pour.c, schema.
 
 def latest_readings(connection: sa.engine.Connection, client_keys: Sequence[int]) -> dict[int, Reading]:
     """The newest reading of each client that has one, by the client's key."""
-    wanted = keys_of(connection, client_keys)
-    newest = sa.select(sa.func.max(_ping.at_ms)).where(_ping.client == wanted.c.key).correlate(wanted).scalar_subquery()
-    times = [(client, at_ms) for client, at_ms in connection.execute(sa.select(wanted.c.key, newest)) if at_ms is not None]
-    exact = table_of(connection, "newest", ["client", "at_ms"], times)
-    query = sa.select(_ping.client, _ping.at_ms, _ping.received_ms, _ping.temp)
-    query = query.join_from(exact, schema.ping, (_ping.client == exact.c.client) & (_ping.at_ms == exact.c.at_ms))
-    # Of several readings of the same moment the last one that came, so that the answer is always the same.
-    rows = sorted(connection.execute(query), key=lambda row: (row.received_ms, row.temp))
+    wanted, newest = keys_of(connection, client_keys), schema.ping.alias("newest").c
+    # By way of `ts_ms`, for the time that counts is not in the primary key, by which a row is found.
+    ts_ms = sa.select(newest.ts_ms).where(newest.client == wanted.c.key).order_by(newest.at_ms.desc(), newest.ts_ms.desc()).limit(1)
+    same = (_ping.client == wanted.c.key) & (_ping.ts_ms == ts_ms.correlate(wanted).scalar_subquery())
+    source, found = per_row(connection, wanted, schema.ping, same)
+    query = sa.select(found.client, found.at_ms, found.received_ms, found.temp).select_from(source)
+    # Several readings can have the same `ts_ms`. The last one counts, and of equal ones always the same one.
+    rows = sorted(tuple(row) for row in connection.execute(query))
     return {client: Reading(at_ms, received_ms, temp) for client, at_ms, received_ms, temp in rows}
 
 
@@ -106,6 +106,5 @@ def _nth(connection: sa.engine.Connection, newest: Any, query: Any, correlated: 
 def _since(connection: sa.engine.Connection, table: sa.Table, columns: list[str], rows: list[list[int]]) -> Any:
     wanted = table_of(connection, "since", [*columns, "since_ms"], rows)
     on = [table.c[column] == wanted.c[column] for column in columns]
-    return connection.execute(
-        sa.select(table.c.client, table.c.received_ms).join_from(wanted, table, sa.and_(*on, table.c.at_ms >= wanted.c.since_ms))
-    )
+    source, found = per_row(connection, wanted, table, sa.and_(*on, table.c.at_ms >= wanted.c.since_ms))
+    return connection.execute(sa.select(found.client, found.received_ms).select_from(source))

@@ -17,7 +17,7 @@ from kegnet import __version__
 
 from ..context import Context
 from ..storage import UnavailableError
-from . import api, changes, description, exports, pages
+from . import api, changes, description, exports, pages, settings
 from .auth import Guard, RefusedError
 from .database import context_of
 from .events import Broadcast, events
@@ -58,8 +58,9 @@ PAGES = (
     Route("/courses/{client:uuid}/{span}.svg", pages.course),
     Route("/csv/{client:uuid}/temperatures.csv", exports.temperatures),
     Route("/csv/{client:uuid}/pours.csv", exports.pours),
-    Route("/settings", changes.settings),
+    Route("/settings", settings.settings),
     Route("/settings", changes.change_household, methods=["POST"]),
+    Route("/settings/boards", changes.decide_board, methods=["POST"]),
     Route("/settings/{client:uuid}", changes.change_client, methods=["POST"]),
     Route("/settings/{client:uuid}/{pin}", changes.change_tap, methods=["POST"]),
     Route("/settings/{client:uuid}/{pin}/keg", changes.change_keg_of_tap, methods=["POST"]),

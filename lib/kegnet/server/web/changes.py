@@ -1,4 +1,4 @@
-"""`/settings`: the forms, and the changes that they make. Everything here needs the password.
+"""The changes that the forms of `/settings` make.
 
 A field that a request does not contain changes nothing; one that is empty removes what it set. A wrong value changes nothing at all,
 and the form comes back with what was typed and the reason.
@@ -6,83 +6,27 @@ and the form comes back with what was typed and the reason.
 
 from __future__ import annotations
 
-import functools
-import logging
-import zoneinfo
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
-
-from kegnet.core.syslog_handler import escape_name
+from starlette.responses import Response
 
 from ..model.units import Units
-from ..storage import Change, Connection, StorageError, announce
+from ..storage import Change, Connection, announce
 from ..storage.beers import beers, set_beer
-from ..storage.clients import clients, count_clients, find_client, set_client, set_limits
+from ..storage.boards import accept_board, deny_board, find_board
+from ..storage.clients import find_client, set_client, set_limits
 from ..storage.kegs import change_keg, kegs_on, put_on, take_off, undo_keg
 from ..storage.records import Client, Keg, Tap
 from ..storage.schema import PIN_AT_MOST
-from ..storage.settings import household, set_household
-from ..storage.taps import find_tap, set_meter, set_tap, taps_of
-from .auth import Guard, address_of
-from .database import now_ms, read, write
+from ..storage.settings import set_household
+from ..storage.taps import find_tap, set_meter, set_tap
+from .database import now_ms
 from .forms import Form
-from .pages import CLIENTS_A_PAGE, page_number, render, root_path
+from .settings import handle, time_zones
 
 LARGEST_KEG_ML = 10**8
 COLDEST, WARMEST = -100_000, 200_000
 """The bounds of an alarm limit, in thousandths of a degree Celsius."""
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A form that could not be accepted: which one (the path that it is sent to), what was typed, and what is wrong by field."""
-
-    action: str = ""
-    typed: dict[str, str] | None = None
-    errors: dict[str, str] | None = None
-
-
-@functools.lru_cache
-def time_zones() -> list[str]:
-    """The names of the time zones that this system knows."""
-    return sorted(zoneinfo.available_timezones())
-
-
-async def settings(request: Request) -> Response:
-    """The forms of one page of clients."""
-    await guard_of(request).check(request)
-    return await _show(request, Mistake())
-
-
-async def _show(request: Request, mistake: Mistake) -> Response:
-    number = page_number(request)
-    values = await read(request, lambda connection: settings_values(connection, number))
-    values |= {"mistake": mistake, "saved": request.query_params.get("saved", "")}
-    return render(request, "settings.html", values, 400 if mistake.errors else 200)
-
-
-def settings_values(connection: Connection, number: int) -> dict[str, object]:
-    """The values of `settings.html`."""
-    shown = clients(connection, number * CLIENTS_A_PAGE, CLIENTS_A_PAGE)
-    taps = taps_of(connection, [client.key for client in shown])
-    return {
-        "clients": shown,
-        "taps": {client.key: [tap for tap in taps if tap.client == client.key] for client in shown},
-        "kegs": kegs_on(connection, [tap.key for tap in taps]),
-        "beers": beers(connection),
-        "household": household(connection),
-        "time_zones": time_zones(),
-        "number_of_clients": count_clients(connection),
-        "clients_a_page": CLIENTS_A_PAGE,
-        "page": number,
-        "sample_data": False,
-    }
 
 
 async def change_household(request: Request) -> Response:
@@ -97,7 +41,24 @@ async def change_household(request: Request) -> Response:
         if not form.errors:
             set_household(connection, **{name: value for name, value in changes.items() if value is not None})
 
-    return await _change(request, "the installation", "", change)
+    return await handle(request, "the installation", "", change)
+
+
+async def decide_board(request: Request) -> Response:
+    """Accepts or denies the board `device`, which asks to report. `action` is `accept` or `deny`."""
+
+    def change(connection: Connection, form: Form, _units: Units) -> None:
+        device, action = form.typed.get("device", ""), form.typed.get("action")
+        if find_board(connection, device) is None:
+            form.errors["action"] = "no such board asks"
+        elif action == "accept":
+            accept_board(connection, device, now_ms())
+        elif action == "deny":
+            deny_board(connection, device)
+        else:
+            form.errors["action"] = "choose what to do: accept or deny"
+
+    return await handle(request, "a board", "boards", change)
 
 
 async def change_client(request: Request) -> Response:
@@ -115,7 +76,7 @@ async def change_client(request: Request) -> Response:
             set_client(connection, client.uuid, now_ms=now_ms(), name=name, kind=client.kind)
             set_limits(connection, client.key, coldest, warmest)
 
-    return await _change(request, f"client {uuid}", f"client-{uuid}", change)
+    return await handle(request, f"client {uuid}", f"client-{uuid}", change)
 
 
 def _limit(form: Form, field: str, now: int | None, units: Units) -> int | None:
@@ -142,7 +103,7 @@ async def change_tap(request: Request) -> Response:
             set_meter(connection, tap.key, now_ms(), k_factor)
         announce(connection, Change(frozenset({client.uuid}), frozenset({"tap"})))
 
-    return await _change(request, f"tap {pin} of client {uuid}", f"tap-{uuid}-{pin}", change)
+    return await handle(request, f"tap {pin} of client {uuid}", f"tap-{uuid}-{pin}", change)
 
 
 async def change_keg_of_tap(request: Request) -> Response:
@@ -165,7 +126,7 @@ async def change_keg_of_tap(request: Request) -> Response:
             case _:
                 form.errors["action"] = "choose what to do: new, change, off or undo"
 
-    return await _change(request, f"keg at tap {pin} of client {uuid}", f"tap-{uuid}-{pin}", change)
+    return await handle(request, f"keg at tap {pin} of client {uuid}", f"tap-{uuid}-{pin}", change)
 
 
 def _set_keg(connection: Connection, form: Form, units: Units, tap: Tap, keg: Keg | None) -> None:
@@ -196,32 +157,6 @@ def _beer(connection: Connection, name: str) -> int | None:
     known = next((beer for beer in beers(connection) if beer.name == name), None)
     added = known or set_beer(connection, None, name=name)
     return None if added is None else added.key
-
-
-async def _change(request: Request, subject: str, anchor: str, change: Callable[[Connection, Form, Units], None]) -> Response:
-    """Runs `change` in one transaction, after the checks. It changes nothing if it adds an error to the form."""
-    await guard_of(request).check(request)
-    form, units = Form(await typed(request)), Units.of(request.cookies)
-    try:
-        await write(request, lambda connection: change(connection, form, units))
-    except StorageError as error:
-        form.errors["action"] = str(error)
-    if form.errors:
-        return await _show(request, Mistake(request.url.path, form.typed, form.errors))
-    log.info("%s changed by %s", subject, escape_name(address_of(request)))
-    query = f"?page={page_number(request)}&saved={anchor or 'household'}"
-    return RedirectResponse(f"{root_path(request)}/settings{query}" + (f"#{anchor}" if anchor else ""), 303)
-
-
-async def typed(request: Request) -> dict[str, str]:
-    """The fields of a form that is not a file's; of one that is there twice, the last."""
-    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
-
-
-def guard_of(request: Request) -> Guard:
-    """The guard of the application."""
-    guard: Guard = request.app.state.guard
-    return guard
 
 
 def uuid_of(request: Request) -> str:

@@ -1,0 +1,572 @@
+"""What other programs get: a real broker, real HTTP servers, a board's real requests."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import re
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kegnet.server.storage.alarms import alarms_of
+from kegnet.server.storage.boards import accept_board, board_uuid, deny_board, waiting_boards
+from kegnet.server.storage.clients import find_client, remove_client, set_client, set_limits
+from kegnet.server.storage.insert import Inserter
+from kegnet.server.storage.messages import VerifiedPing, VerifiedPour
+from kegnet.server.storage.pours import last_pours
+from kegnet.server.storage.readings import latest_readings
+from kegnet.server.storage.records import Client
+from kegnet.server.storage.taps import taps_of
+from support.cut_proxy import CutProxy
+from support.keg import REPOSITORY
+from support.kegnet_server import KegnetServer, now_ms
+from support.mqtt_listener import Listener
+from support.ports import free_port
+from support.services import Broker
+from support.wait import stays, wait_for
+from support.webhook import Webhook
+
+GARAGE = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
+CELLAR = "7c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c12"
+LONG_AGO = 1_700_000_000_000
+DEVICE = "kegboard-a1b2c3"
+
+
+def configured(folder: Path, **parameters: str) -> KegnetServer:
+    """A server with a configuration: what has a password in it is not for the command line."""
+    folder.mkdir(parents=True, exist_ok=True)
+    conf = folder / "kegnet-server.conf"
+    conf.write_text("[Server]\n" + "".join(f"{name} = {value}\n" for name, value in parameters.items()))
+    conf.chmod(0o600)
+    return KegnetServer(folder, config=conf)
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    made = Broker(tmp_path / "broker")
+    yield made
+    made.stop()
+
+
+class Household:
+    """What the test does in the server's database, as other processes do."""
+
+    def __init__(self, server: KegnetServer) -> None:
+        self.server = server
+        self._inserter = Inserter(server.database)
+
+    def client(self, uuid: str = GARAGE) -> Client:
+        with self.server.database.reading() as c:
+            client = find_client(c, uuid)
+        assert client is not None
+        return client
+
+    def ping(self, millicelsius: int, uuid: str = GARAGE) -> None:
+        at_ms = now_ms()
+        digest = hashlib.sha256(f"{at_ms},{millicelsius}".encode()).digest()
+        self._inserter.insert([VerifiedPing(self.client(uuid).key, at_ms, digest, False, millicelsius, at_ms, at_ms)])
+
+    def pour(self, millilitres: float, pin: int = 0, uuid: str = GARAGE) -> int:
+        at_ms = now_ms()
+        digest = hashlib.sha256(f"pour {at_ms}".encode()).digest()
+        pulses = round(5.6 * millilitres)
+        self._inserter.insert([VerifiedPour(self.client(uuid).key, at_ms, digest, False, pin, pulses, 5000, at_ms, at_ms)])
+        return at_ms
+
+
+@pytest.fixture
+def server(tmp_path: Path, broker: Broker) -> Iterator[KegnetServer]:
+    """A server that publishes to the broker, with a client and a keg."""
+    with KegnetServer(tmp_path / "server", None, "--mqtt", f"mqtt://127.0.0.1:{broker.port}") as made:
+        made.add_client(GARAGE, "", "Garage")
+        made.put_on(GARAGE, 0, "Pils")
+        yield made
+
+
+@pytest.fixture
+def house(server: KegnetServer) -> Household:
+    return Household(server)
+
+
+@pytest.fixture
+def listener(broker: Broker) -> Iterator[Listener]:
+    with Listener(broker.port) as made:
+        yield made
+
+
+# --- MQTT
+
+
+def test_home_assistant_finds_the_kegs_by_itself(house: Household, listener: Listener) -> None:
+    with house.server.writing() as c:
+        set_limits(c, house.client().key, 1000, 6000)
+    house.ping(4187)
+    at_ms = house.pour(500)
+    wait_for(lambda: listener.state(GARAGE, "0/last_pour") == "0.500" and listener.state(GARAGE, "temperature") == "4.187")
+    states = {
+        path: listener.state(GARAGE, path)
+        for path in ("0/today", "0/left", "0/level", "silent", "too_warm", "too_cold", "0/keg_low", "0/keg_empty")
+    }
+    off = dict.fromkeys(("silent", "too_warm", "too_cold", "0/keg_low", "0/keg_empty"), "OFF")
+    assert states == {"0/today": "0.500", "0/left": "18.500", "0/level": "97.4", **off}
+    said = listener.state(GARAGE, "0/last_pour_at")
+    assert said is not None and said == time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at_ms // 1000)) + f".{at_ms % 1000:03d}+00:00"
+    assert listener.availability() == "online"
+
+
+def test_the_entities_have_all_that_home_assistant_wants(tmp_path: Path, broker: Broker, listener: Listener) -> None:
+    words = ("--mqtt", f"mqtt://127.0.0.1:{broker.port}")
+    with KegnetServer(tmp_path / "server", None, *words, listen=f"127.0.0.1:{free_port()}") as server:
+        server.add_client(GARAGE, "", "Garage")
+        house = Household(server)
+        house.ping(4000)
+        temperature = wait_for(lambda: listener.config(GARAGE, "temperature"))
+        assert temperature["device_class"] == "temperature"
+        assert temperature["unit_of_measurement"] == "°C"
+        assert temperature["state_class"] == "measurement"
+        assert temperature["expire_after"] == 1800
+        assert temperature["device"]["name"] == "Garage"
+        assert temperature["device"]["configuration_url"] == server.page_url
+        assert listener.retained[temperature["availability_topic"]] == "online"
+        silent = wait_for(lambda: listener.config(GARAGE, "silent"))
+        assert silent["device_class"] == "problem"
+        assert silent["device"]["identifiers"] == temperature["device"]["identifiers"]
+        assert silent["unique_id"] != temperature["unique_id"]
+
+
+def test_a_message_publishes_only_what_it_changes(house: Household, listener: Listener) -> None:
+    house.server.add_client(CELLAR, "", "Cellar")
+    for uuid in (GARAGE, CELLAR):
+        house.ping(4000, uuid)
+    wait_for(lambda: listener.state(CELLAR, "temperature") and listener.state(GARAGE, "temperature"))
+    before = len(listener.received)
+    house.ping(5000, CELLAR)
+    wait_for(lambda: listener.state(CELLAR, "temperature") == "5.000")
+    assert listener.received[before:] == [(f"kegnet/{CELLAR}/temperature", "5.000")]
+
+
+def test_the_same_temperature_is_published_again_so_that_it_does_not_expire(house: Household, listener: Listener) -> None:
+    topic = (f"kegnet/{GARAGE}/temperature", "4.000")
+    for number in (1, 2):
+        house.ping(4000)
+        wait_for(lambda number=number: listener.received.count(topic) == number)  # type: ignore[misc]
+
+
+def test_what_is_removed_disappears_from_the_broker(house: Household, listener: Listener) -> None:
+    house.ping(4000)
+    wait_for(lambda: listener.state(GARAGE, "temperature") and listener.state(GARAGE, "0/left"))
+    house.server.set_tap(GARAGE, 0, hidden=True)
+    wait_for(lambda: listener.state(GARAGE, "0/left") is None and not listener.config(GARAGE, "0/today"))
+    assert listener.state(GARAGE, "temperature") == "4.000"
+    with house.server.writing() as c:
+        remove_client(c, GARAGE, now_ms())
+    wait_for(lambda: not [topic for topic in listener.retained if GARAGE in topic])
+
+
+def test_what_was_removed_while_no_server_ran_disappears_at_its_start(
+    house: Household, listener: Listener, broker: Broker, tmp_path: Path
+) -> None:
+    house.ping(4000)
+    wait_for(lambda: listener.state(GARAGE, "temperature") and listener.state(GARAGE, "0/left"))
+    with house.server.writing() as c:
+        remove_client(c, GARAGE, now_ms())
+        house.server.process.kill()
+    others = {
+        "homeassistant/sensor/kegnet_other/7c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c12_temperature/config": "{}",
+        "kegnet/other/online": "online",
+    }
+    for topic, text in others.items():
+        subprocess.run(["mosquitto_pub", "-p", str(broker.port), "-r", "-q", "1", "-t", topic, "-m", text], check=True)
+    with KegnetServer(tmp_path / "server", None, "--mqtt", f"mqtt://127.0.0.1:{broker.port}"):
+        wait_for(lambda: not [topic for topic in listener.retained if GARAGE in topic])
+        assert {topic: listener.retained.get(topic) for topic in others} == others
+
+
+def test_a_renamed_client_is_renamed_in_home_assistant(house: Household, listener: Listener) -> None:
+    wait_for(lambda: listener.config(GARAGE, "silent"))
+    with house.server.writing() as c:
+        set_client(c, GARAGE, now_ms=now_ms(), name="Shed")
+    wait_for(lambda: listener.config(GARAGE, "silent")["device"]["name"] == "Shed")
+
+
+def test_an_alarm_reaches_home_assistant(house: Household, listener: Listener) -> None:
+    wait_for(lambda: listener.state(GARAGE, "0/keg_low") == "OFF")
+    house.pour(17_500)
+    wait_for(lambda: listener.state(GARAGE, "0/keg_low") == "ON")
+
+
+def test_a_late_will_does_not_make_the_kegs_unavailable(tmp_path: Path, broker: Broker, listener: Listener) -> None:
+    """The network forgets the server's connection; the broker notices that only after the server is connected again."""
+    with CutProxy(broker.port) as proxy, KegnetServer(tmp_path / "server", None, "--mqtt", f"mqtt://127.0.0.1:{proxy.port}") as server:
+        server.add_client(GARAGE, "", "Garage")
+        wait_for(lambda: listener.availability() == "online" and listener.state(GARAGE, "silent"))
+        proxy.cut()
+        wait_for(lambda: server.log().count("connected to the MQTT broker") == 2)
+        proxy.close_far()
+        Household(server).ping(4000)
+        wait_for(lambda: listener.state(GARAGE, "temperature") == "4.000")
+        assert listener.availability() == "online"
+        # A will that comes as late as this one is of a session with another id, say of an older release.
+        topic = next(topic for topic in listener.retained if topic.endswith("/online"))
+        subprocess.run(["mosquitto_pub", "-p", str(broker.port), "-r", "-q", "1", "-t", topic, "-m", "offline"], check=True)
+        wait_for(lambda: (topic, "offline") in listener.received and listener.availability() == "online")
+
+
+def test_the_kegs_are_unavailable_once_the_server_has_stopped(house: Household, listener: Listener) -> None:
+    wait_for(lambda: listener.availability() == "online")
+    house.server.stop()
+    wait_for(lambda: listener.availability() == "offline")
+
+
+def test_the_kegs_are_unavailable_once_the_server_was_killed(house: Household, listener: Listener) -> None:
+    wait_for(lambda: listener.availability() == "online")
+    house.server.process.kill()
+    wait_for(lambda: listener.availability() == "offline")
+
+
+def test_a_broker_that_lost_everything_gets_everything_again(tmp_path: Path) -> None:
+    broker = Broker(tmp_path / "broker")
+    with KegnetServer(tmp_path / "server", None, "--mqtt", f"mqtt://127.0.0.1:{broker.port}") as server:
+        server.add_client(GARAGE, "", "Garage")
+        with Listener(broker.port) as listener:
+            wait_for(lambda: listener.state(GARAGE, "silent") == "OFF")
+        broker.stop()
+        command: list[str | Path] = ["/usr/sbin/mosquitto", "-c", tmp_path / "broker" / "conf"]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as again:
+            try:
+                wait_for(
+                    lambda: (
+                        subprocess.run(["mosquitto_pub", "-p", str(broker.port), "-t", "x", "-n"], stderr=subprocess.DEVNULL).returncode
+                        == 0
+                    )
+                )
+                with Listener(broker.port) as listener:
+                    wait_for(lambda: listener.state(GARAGE, "silent") == "OFF" and listener.config(GARAGE, "silent"))
+            finally:
+                again.terminate()
+
+
+def test_a_broker_that_refuses_the_password_is_logged_once_and_without_it(tmp_path: Path) -> None:
+    folder, port = tmp_path / "broker", free_port()
+    folder.mkdir()
+    (folder / "conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous false\n")
+    with subprocess.Popen(["/usr/sbin/mosquitto", "-c", folder / "conf"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as broker:
+        try:
+            with configured(tmp_path / "server", mqtt=f"mqtt://kegnet:hunter2@127.0.0.1:{port}") as server:
+                wait_for(lambda: "refuses the connection" in server.log())
+                assert "hunter2" not in server.log()
+                assert server.log().count("refuses the connection") == 1
+        finally:
+            broker.terminate()
+
+
+# --- Prometheus
+
+
+def read(server: KegnetServer, path: str) -> str:
+    with urllib.request.urlopen(server.page_url + path) as answer:
+        return str(answer.read().decode())
+
+
+def metric(text: str, metric_name: str, /, **labels: str) -> float | None:
+    """The value of a metric with these labels among others."""
+    for line in text.splitlines():
+        if re.match(rf"{metric_name}[{{ ]", line) and all(f'{label}="{value}"' in line for label, value in labels.items()):
+            return float(line.rpartition(" ")[2])
+    return None
+
+
+def test_prometheus_reads_the_clients_and_their_kegs(house: Household) -> None:
+    house.ping(4187)
+    house.pour(500)
+    text = read(house.server, "metrics")
+    assert metric(text, "kegnet_temperature_celsius", client=GARAGE, name="Garage") == 4.187
+    assert metric(text, "kegnet_keg_left_litres", client=GARAGE, pin="0", tap="tap 0") == 18.5
+    assert metric(text, "kegnet_keg_volume_litres", client=GARAGE) == 19.0
+    assert metric(text, "kegnet_poured_today_litres", client=GARAGE) == 0.5
+    assert metric(text, "kegnet_clients") == 1
+    assert metric(text, "kegnet_open_alarms") == 0
+    heard = metric(text, "kegnet_last_message_timestamp_seconds", client=GARAGE)
+    assert heard is not None and 0 <= time.time() - heard < 60
+
+
+def test_prometheus_reads_an_alarm(house: Household) -> None:
+    house.pour(17_500)
+    wait_for(lambda: metric(read(house.server, "metrics"), "kegnet_alarm", client=GARAGE, pin="0", kind="keg low") == 1)
+    assert metric(read(house.server, "metrics"), "kegnet_open_alarms") == 1
+
+
+def test_each_metric_of_the_grafana_dashboard_exists(house: Household) -> None:
+    dashboard = (REPOSITORY / "service/grafana-dashboard.json").read_text()
+    json.loads(dashboard)
+    wanted = set(re.findall(r"kegnet_[a-z_]+", dashboard))
+    exported = set(re.findall(r"^# TYPE (\S+)", read(house.server, "metrics"), re.MULTILINE))
+    assert len(wanted) > 5
+    assert wanted - exported == set()
+
+
+def test_metrics_answer_get_only(house: Household) -> None:
+    request = urllib.request.Request(house.server.page_url + "metrics", data=b"")
+    with pytest.raises(urllib.error.HTTPError, match="405"):
+        urllib.request.urlopen(request)
+
+
+# --- Notifications
+
+
+def notified(folder: Path, *hooks: Webhook, secret: str = "hunter2") -> KegnetServer:
+    """A server that notifies the hooks."""
+    return configured(folder, notify=" ".join(f"json://kegnet:{secret}@127.0.0.1:{hook.port}/hook-{secret}" for hook in hooks))
+
+
+def add_silent(server: KegnetServer, uuid: str = GARAGE, name: str = "Garage") -> None:
+    """A client that was added long ago and has never sent anything."""
+    with server.writing() as c:
+        set_client(c, uuid, now_ms=LONG_AGO, public_key="", name=name)
+
+
+def test_people_are_notified_when_an_alarm_begins_and_when_it_ends(tmp_path: Path) -> None:
+    with Webhook() as hook, notified(tmp_path / "server", hook) as server:
+        add_silent(server)
+        wait_for(lambda: hook.titles == ["KegNet: Garage: silent"])
+        Household(server).ping(4000)
+        wait_for(lambda: hook.titles == ["KegNet: Garage: silent", "KegNet: Garage: silent is over"])
+        assert "since 2023-11-1" in hook.delivered[0]["message"]
+
+
+def test_a_notification_that_fails_is_sent_again_until_it_is_delivered(tmp_path: Path) -> None:
+    with Webhook(status=500) as hook, notified(tmp_path / "server", hook) as server:
+        add_silent(server)
+        wait_for(lambda: "next try in" in server.log())
+        hook.status = 200
+        wait_for(lambda: hook.titles == ["KegNet: Garage: silent"], limit_s=30)
+        assert "hunter2" not in server.log()
+        assert "127.0.0.1" in server.log()
+
+
+def test_a_notification_survives_a_restart(tmp_path: Path) -> None:
+    with Webhook(status=500) as hook:
+        with notified(tmp_path / "server", hook) as server:
+            add_silent(server)
+            wait_for(lambda: hook.attempts)
+        hook.status = 200
+        with notified(tmp_path / "server", hook):
+            wait_for(lambda: hook.titles == ["KegNet: Garage: silent"])
+
+
+def test_two_servers_notify_once(tmp_path: Path) -> None:
+    with Webhook() as hook, notified(tmp_path / "server", hook) as server, notified(tmp_path / "server", hook):
+        add_silent(server)
+        wait_for(lambda: hook.delivered)
+        Household(server).ping(4000)
+        wait_for(lambda: len(hook.delivered) >= 2)
+        assert stays(lambda: len(hook.delivered) == 2, 1.5)
+
+
+def test_an_address_that_never_answers_holds_up_no_other_one_and_no_stop(tmp_path: Path) -> None:
+    with Webhook(status=None) as hanging, Webhook() as hook, notified(tmp_path / "server", hanging, hook) as server:
+        add_silent(server)
+        wait_for(lambda: hanging.attempts and hook.titles == ["KegNet: Garage: silent"])
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 8
+
+
+def test_many_alarms_are_one_message(tmp_path: Path) -> None:
+    with Webhook() as hook, notified(tmp_path / "server", hook) as server:
+        with server.writing() as c:
+            for number in range(30):
+                set_client(c, f"00000000-0000-4000-8000-{number:012d}", now_ms=LONG_AGO, public_key="", name=f"Fridge {number:02d}")
+        wait_for(lambda: hook.titles == ["KegNet: 30 alarms began or ended"])
+        assert hook.delivered[0]["message"].splitlines()[-1] == "and 10 more"
+
+
+# --- Kegboard
+
+
+def post(server: KegnetServer, *events: dict[str, Any], token: str | None = None, **fields: Any) -> tuple[int, dict[str, Any]]:
+    """Sends a batch; the answer."""
+    batch = {"v": 1, "device": DEVICE, "boot_id": "9f3a2c1b", "sent_uptime_ms": 8123456, "events": list(events), **fields}
+    return send(server, json.dumps(batch).encode(), token)
+
+
+def send(server: KegnetServer, body: bytes, token: str | None = None) -> tuple[int, dict[str, Any]]:
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(server.page_url).netloc, timeout=10)
+    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+    connection.request("POST", "/kegboard-event", body, headers)
+    answer = connection.getresponse()
+    text = answer.read()
+    connection.close()
+    return answer.status, json.loads(text) if answer.status in (200, 400, 401) else {}
+
+
+def status(number: int = 1, dropped: int = 0) -> dict[str, Any]:
+    config = {"heartbeat_ms": 60000, "pour_update_ms": 1000, "queue_capacity": 16}
+    data = {"state": "heartbeat", "fw_version": "4.0.0", "uptime_ms": 12345, "events_dropped": dropped, "config": config}
+    return {"id": number, "type": "status", "age_ms": 0, "data": data}
+
+
+def board_pour(number: int, age_ms: int = 4200, **data: Any) -> dict[str, Any]:
+    pour_id = f"5f8e2c34-9d1b-4a7e-b02c-{number:012d}"
+    return {
+        "id": number,
+        "type": "pour",
+        "age_ms": age_ms,
+        "data": {"meter_number": 0, "pour_id": pour_id, "volume_ml": 355.2, "duration_ms": 7100, **data},
+    }
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Iterator[KegnetServer]:
+    with KegnetServer(tmp_path / "server") as made:
+        yield made
+
+
+@pytest.fixture
+def token(plain: KegnetServer) -> str:
+    """Of a board that was accepted."""
+    post(plain, status())
+    with plain.writing() as c:
+        accept_board(c, DEVICE, now_ms())
+    return str(post(plain, status())[1]["pairing"]["token"])
+
+
+def board_pours(server: KegnetServer) -> list[tuple[float, int]]:
+    """The board's pours: millilitres, and when they began."""
+    with server.database.reading() as c:
+        client = find_client(c, board_uuid(DEVICE))
+        assert client is not None
+        taps = [tap.key for tap in taps_of(c, [client.key])]
+        return [(pour.millilitres, pour.at_ms) for pours in last_pours(c, taps, 10).values() for pour in pours]
+
+
+def test_a_board_waits_until_it_is_accepted_and_gets_its_token_once(plain: KegnetServer) -> None:
+    assert post(plain, status()) == (401, {"pairing": {"state": "pending"}})
+    with plain.database.reading() as c:
+        (board,) = waiting_boards(c)
+    assert (board.device, board.address, board.denied) == (DEVICE, "127.0.0.1", False)
+    with plain.writing() as c:
+        accept_board(c, DEVICE, now_ms())
+        assert waiting_boards(c) == []
+    status_code, content = post(plain, status())
+    assert (status_code, content["pairing"]["state"]) == (401, "allowed")
+    token = content["pairing"]["token"]
+    assert post(plain, status(), token=token) == (200, {"commands": []})
+    assert post(plain, status()) == (401, {"pairing": {"state": "pending"}})
+    assert token not in plain.log()
+
+
+def test_a_wrong_token_is_not_accepted(plain: KegnetServer, token: str) -> None:
+    assert post(plain, board_pour(1), token=token + "0")[0] == 401
+    assert post(plain, board_pour(1), token="")[0] == 401
+    assert board_pours(plain) == []
+
+
+def test_a_board_that_was_refused_stops_asking(plain: KegnetServer) -> None:
+    post(plain, status())
+    with plain.writing() as c:
+        assert deny_board(c, DEVICE)
+    assert post(plain, status()) == (401, {"pairing": {"state": "denied"}})
+
+
+def test_invented_boards_displace_only_each_other(plain: KegnetServer) -> None:
+    for number in range(30):
+        assert post(plain, status(), device=f"invented-{number}")[0] == 401
+    with plain.database.reading() as c:
+        assert len(waiting_boards(c)) == 20
+
+
+def test_a_boards_pour_counts_with_the_millilitres_that_it_measured(plain: KegnetServer, token: str) -> None:
+    before = now_ms()
+    assert post(plain, board_pour(1), token=token)[0] == 200
+    ((millilitres, at_ms),) = board_pours(plain)
+    assert millilitres == pytest.approx(355.2)
+    # It ended 4.2 s before it was sent, and took 7.1 s.
+    assert 0 <= at_ms - (before - 4200 - 7100) < 60_000
+    assert metric(read(plain, "metrics"), "kegnet_poured_litres_total", client=board_uuid(DEVICE), pin="0") == pytest.approx(0.3552)
+    assert metric(read(plain, "metrics"), "kegnet_messages_total", endpoint="kegboard", result="accepted") == 1
+
+
+def test_an_event_that_is_sent_again_counts_once(plain: KegnetServer, token: str) -> None:
+    for age_ms in (4200, 9200, 64_200):
+        assert post(plain, board_pour(1, age_ms), status(2), token=token)[0] == 200
+    assert post(plain, board_pour(1, 70_000), board_pour(1, 70_000), token=token)[0] == 200
+    assert len(board_pours(plain)) == 1
+    # Another boot counts its events from 1 again.
+    assert post(plain, board_pour(1), token=token, boot_id="00000001")[0] == 200
+    assert len(board_pours(plain)) == 2
+
+
+def test_pours_of_an_outage_have_their_own_times(plain: KegnetServer, token: str) -> None:
+    before = now_ms()
+    assert post(plain, board_pour(17, 912_000), board_pour(18, 402_000, meter_number=1), token=token)[0] == 200
+    ages = sorted(before - at_ms for _, at_ms in board_pours(plain))
+    assert ages == [pytest.approx(402_000 + 7100, abs=60_000), pytest.approx(912_000 + 7100, abs=60_000)]
+
+
+def test_a_boards_first_sensor_is_its_temperature(plain: KegnetServer, token: str) -> None:
+    def reading(number: int, sensor: str, celsius: float) -> dict[str, Any]:
+        return {"id": number, "type": "temperature", "age_ms": 0, "data": {"sensor": sensor, "temp_c": celsius}}
+
+    assert post(plain, reading(1, "thermo-28ff", 4.25), reading(2, "thermo-28aa", 21.0), token=token)[0] == 200
+    with plain.database.reading() as c:
+        client = find_client(c, board_uuid(DEVICE))
+        assert client is not None
+        assert latest_readings(c, [client.key])[client.key].millicelsius == 4250
+
+
+def test_a_board_without_a_thermometer_is_not_silent_while_it_reports_its_status(plain: KegnetServer, token: str) -> None:
+    with plain.writing() as c:
+        c.exec_driver_sql(f"UPDATE client SET added_ms = {LONG_AGO}")
+        set_limits(c, find_client(c, board_uuid(DEVICE)).key, None, 6000)  # type: ignore[union-attr]
+    wait_for(lambda: alarm_ends(plain) == [False])
+    assert post(plain, status(), token=token)[0] == 200
+    wait_for(lambda: alarm_ends(plain) == [True])
+
+
+def alarm_ends(server: KegnetServer) -> list[bool]:
+    """Of each alarm of the board, whether it is over."""
+    with server.database.reading() as c:
+        client = find_client(c, board_uuid(DEVICE))
+        assert client is not None
+        return [alarm.ended_ms is not None for alarm in alarms_of(c, client.key, 0)]
+
+
+def test_unknown_events_and_fields_are_accepted_and_ignored(plain: KegnetServer, token: str) -> None:
+    new = {"id": 1, "type": "humidity", "age_ms": 0, "data": {"percent": 60}, "extra": [1]}
+    assert post(plain, new, token=token, more={"x": 1}) == (200, {"commands": []})
+
+
+def test_an_event_with_wrong_data_does_not_take_the_others_with_it(plain: KegnetServer, token: str) -> None:
+    wrong: list[dict[str, Any]] = [
+        {"volume_ml": -1},
+        {"volume_ml": "1"},
+        {"volume_ml": 1e300},
+        {"meter_number": 1001},
+        {"meter_number": True},
+        {"duration_ms": 1.5},
+        {"pour_id": ""},
+    ]
+    events = [board_pour(number, **data) for number, data in enumerate(wrong, 2)]
+    assert post(plain, *events, board_pour(1), token=token)[0] == 200
+    assert len(board_pours(plain)) == 1
+    assert plain.log().count("is left out") == len(wrong)
+
+
+def test_what_is_no_batch_is_refused(plain: KegnetServer) -> None:
+    assert send(plain, b"{")[0] == 400
+    assert send(plain, json.dumps({"v": 2}).encode())[0] == 400
+
+
+def test_a_batch_of_16_kib_is_accepted_and_a_larger_one_is_not(plain: KegnetServer, token: str) -> None:
+    event = board_pour(1, tick_series="0:1")
+    filled = json.dumps({"v": 1, "device": DEVICE, "boot_id": "1", "sent_uptime_ms": 0, "events": [event]}).encode()
+    assert send(plain, filled + b" " * (16 * 1024 - len(filled)), token)[0] == 200
+    assert send(plain, filled + b" " * (16 * 1024 - len(filled) + 1), token)[0] == 413

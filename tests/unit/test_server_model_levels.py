@@ -1,0 +1,54 @@
+"""What is left in a keg, and how long it lasts."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kegnet.server.model.levels import DAY_MS, WEEK_MS, lasts_ms, left_ml, rate_since
+
+NOW = 1_796_000_000_000
+VOLUMES = st.floats(0, 1e9)
+
+
+def test_what_left_the_keg_is_not_in_it() -> None:
+    assert left_ml(19_000, 500.5) == 18_499.5
+
+
+def test_a_keg_is_never_less_than_empty() -> None:
+    assert left_ml(19_000, 19_000) == 0
+    assert left_ml(19_000, 19_000.5) == 0
+
+
+@given(VOLUMES, VOLUMES)
+def test_a_level_is_from_nothing_to_what_it_was(start: float, out: float) -> None:
+    assert 0 <= left_ml(start, out) <= start
+
+
+def test_the_rate_is_of_a_week_or_since_the_keg_is_on() -> None:
+    assert (DAY_MS, WEEK_MS) == (86_400_000, 604_800_000)
+    assert rate_since(NOW - 30 * DAY_MS, NOW) == NOW - 7 * DAY_MS
+    assert rate_since(NOW - 3 * DAY_MS, NOW) == NOW - 3 * DAY_MS
+
+
+def test_a_keg_lasts_as_long_as_the_rate_says() -> None:
+    assert lasts_ms(8000, 2000, NOW - 2 * DAY_MS, NOW) == 8 * DAY_MS
+    assert lasts_ms(1, 3, NOW - DAY_MS, NOW) == 28_800_000
+
+
+def test_the_first_hour_counts_as_a_day() -> None:
+    assert lasts_ms(8000, 2000, NOW - 3_600_000, NOW) == 4 * DAY_MS
+    assert lasts_ms(8000, 2000, NOW - DAY_MS - 4, NOW) == 4 * DAY_MS + 16
+
+
+@pytest.mark.parametrize("out", [0, -1])
+def test_a_keg_of_which_nothing_is_drunk_has_no_forecast(out: float) -> None:
+    assert lasts_ms(8000, out, NOW - DAY_MS, NOW) is None
+
+
+def test_a_few_drops_are_a_rate() -> None:
+    assert lasts_ms(8000, 0.5, NOW - DAY_MS, NOW) == 16_000 * DAY_MS
+
+
+def test_an_empty_keg_lasts_no_time() -> None:
+    assert lasts_ms(0, 2000, NOW - DAY_MS, NOW) == 0
