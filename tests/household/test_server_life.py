@@ -138,3 +138,12 @@ def test_a_database_that_comes_later_than_the_server_is_waited_for(tmp_path: Pat
         assert len(lines) == 1, server.log()
         assert "Traceback" not in server.log()
     postgresql.stop()
+
+
+def test_a_database_that_was_replaced_is_used_after_another_start(tmp_path: Path, key: Path) -> None:
+    with KegnetServer(tmp_path / "server") as server, KegnetServer(tmp_path / "other") as other:
+        Signer(key).register(other)
+        other.stop()
+        os.replace(other.folder / "kegnet.sqlite", server.folder / "kegnet.sqlite")
+        assert server.process.wait(15) == os.EX_TEMPFAIL
+        assert "was replaced; fix: start kegnet-server again" in server.log()
