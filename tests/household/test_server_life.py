@@ -83,7 +83,7 @@ def test_sighup_takes_a_new_certificate_and_keeps_the_connections(tmp_path: Path
         wait_for(lambda: "the certificate was read again" in server.log())
         assert peer_certificate(server) not in (before, None)
         kept.head("GET", "/healthz")
-        assert kept.answer("GET").status == 200
+        assert kept.answer().status == 200
         used.key.write_bytes(first.key.read_bytes())
         after = peer_certificate(server)
         server.signal(signal.SIGHUP)

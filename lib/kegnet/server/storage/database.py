@@ -115,7 +115,9 @@ def open_database(url: str) -> Database:
         database = Database(_postgresql_engine(parsed, shown), None)
     try:
         with database.writing() as connection:
-            migrate(connection, database.shown, database.file)
+            migrated = migrate(connection, database.shown, database.file)
+        if migrated and database.file is not None:
+            database.file.compact()
     except BaseException:
         database.close()
         raise
