@@ -19,7 +19,7 @@ from ..storage.records import Client, Course
 from . import times
 
 WIDTH, HEIGHT = 900, 300
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 14, 40
+LEFT, RIGHT, TOP, BOTTOM = 100, 16, 14, 40
 """The margins around the plot, in the units of the picture."""
 LABEL = 110
 """The width of a label on a narrow screen."""
