@@ -226,7 +226,8 @@ def test_an_export_is_of_one_moment(history: History) -> None:
 # Values.
 
 ROW = {
-    "client": 1, "ts_ms": 2**63 - 1, "digest": "00" * 32, "ts_seconds": False, "temp": -(2**31), "at_ms": -(2**63), "received_ms": 0
+    "client": 1, "ts_ms": 2**63 - 1, "digest": "00" * 32, "ts_seconds": False, "temp": -(2**31),
+    "at_ms": 253_402_300_799_999, "received_ms": 0,
 }  # fmt: skip
 
 
@@ -248,8 +249,11 @@ def test_values_are_those_of_their_columns() -> None:
         (schema.ping, "client", "1"),
         (schema.ping, "temp", 2**31),
         (schema.ping, "temp", -(2**31) - 1),
-        (schema.ping, "at_ms", 2**63),
-        (schema.ping, "at_ms", -(2**63) - 1),
+        (schema.ping, "ts_ms", 2**63),
+        (schema.ping, "ts_ms", -(2**63) - 1),
+        (schema.ping, "at_ms", 253_402_300_800_000),
+        (schema.ping, "at_ms", -1),
+        (schema.hour, "number", 0),
         (schema.ping, "digest", "00" * 31),
         (schema.ping, "digest", "00" * 33),
         (schema.ping, "digest", "zz" * 32),
@@ -276,6 +280,27 @@ def test_a_wrong_value_is_refused(table: sa.Table, column: str, value: object) -
     with pytest.raises(LineError) as refused:
         checked_row(table, 7, {**rows[table.name], column: value})
     assert (refused.value.line, str(refused.value)) == (7, f"{table.name}: {value!r:.60} is no value of {column!r}")
+
+
+def test_only_kinds_of_corrections_are_imported() -> None:
+    row = {"key": 1, "pour": 1, "kind": "move", "value": 5, "made_ms": 0, "undone_ms": None}
+    assert checked_row(schema.correction, 1, row) == row
+    with pytest.raises(LineError, match="correction: 'moves' is no value of 'kind'"):
+        checked_row(schema.correction, 1, {**row, "kind": "moves"})
+
+
+def test_settings_that_cannot_be_are_not_imported(small_export: list[str], new_history: Callable[[str], History]) -> None:
+    empty = new_history("sqlite")
+    before = empty.rows(schema.setting)
+    for name, value, problem in (
+        ("day_begins_hour", "four", "the settings cannot be imported: invalid literal"),
+        ("day_begins_hour", "24", "24: a day cannot begin at that hour"),
+        ("time_zone", "Mars", "Mars: this is not a time zone"),
+    ):
+        line = json.dumps({"table": "setting", "name": name, "value": value})
+        end = small_export[-1].replace('"setting": 1', '"setting": 2')
+        assert refusal(empty, [*small_export[:-1], line, end]).startswith(problem)
+        assert empty.rows(schema.setting) == before
 
 
 def test_missing_and_unknown_columns_are_named() -> None:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from ..model.pours import Correction, CorrectionKind, factor_at, millilitres
 from . import schema
+from .errors import StorageError
 from .pour_rows import correction_of, is_corrected, moved_rows, numbered, own_rows, pours_of_rows, query_of_rows, within
 from .ranges import MOST_MS, keys_of
 from .records import PULSES_PER_LITRE, Pour
@@ -88,7 +89,13 @@ def stream_pours(connection: sa.engine.Connection, client_key: int) -> Iterator[
 
 
 def correct(connection: sa.engine.Connection, pour_key: int, kind: CorrectionKind, value: int | None, now_ms: int) -> int:
-    """Corrects a pour; the key of the correction. `value` as in `Correction`."""
+    """Corrects a pour; the key of the correction. `value` as in `Correction`. Raises StorageError: there is no such pour or tap."""
+    if find_pour(connection, pour_key) is None:
+        raise StorageError(f"there is no pour {pour_key}", "enter the key of one, from the list of pours")
+    if kind is CorrectionKind.MOVE and connection.execute(sa.select(_tap.key).where(_tap.key == value)).first() is None:
+        raise StorageError(f"there is no tap {value}", "enter the key of one, from the list of taps")
+    if kind is CorrectionKind.VOLUME and (value is None or value < 0):
+        raise StorageError(f"{value} millilitres cannot be", "enter a volume of 0 millilitres or more")
     fields = {"pour": pour_key, "kind": kind.value, "value": value, "made_ms": now_ms}
     return int(connection.execute(sa.insert(schema.correction).values(fields)).inserted_primary_key[0])
 
