@@ -116,7 +116,7 @@ class Connection:
         When it returns, the broker has them.
         """
         for start in range(0, len(messages), AT_ONCE):
-            if not self.connected:
+            if self._stopping or not self.connected:
                 raise BrokerError(f"no connection to {self._where}")
             infos = [self._client.publish(topic, text, qos=1, retain=True) for topic, text in messages[start : start + AT_ONCE]]
             for info in infos:
