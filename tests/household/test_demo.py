@@ -110,7 +110,7 @@ def test_a_meter_that_cannot_start_ends_the_demo_with_its_reason(start: Callable
     demo = start(lib)
     assert demo.ended() == 1
     assert re.search(r"meter  \| .*can't open file '.*/lib/meter\.py'", demo.output)
-    assert demo.output.endswith("\nThe demo ends, because the meter has ended with status 2.\n")
+    assert "\nThe demo ends, because the meter has ended with status 2.\n" in demo.output
 
 
 def test_a_meter_that_is_killed_ends_the_demo(start: Callable[[Path], Demo]) -> None:

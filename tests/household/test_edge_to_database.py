@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import random
 import signal
 import struct
@@ -15,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from household.conftest import free_port
 from kegnet.meter import state
 from support.flow_meter import MS, RECORD, FlowMeter, Wheel
 from support.keg import Keg
 from support.kegnet_server import KegnetServer
 from support.pki import Certificate
+from support.ports import free_port
 from support.wait import wait_for
 
 PINS = range(20)
@@ -39,7 +38,7 @@ class Chain:
     server: KegnetServer
     folder: Path
     certificate: Certificate
-    words: tuple[str, ...]
+    listen: str
     kills: Counter[str]
 
     def kill(self, victim: str) -> None:
@@ -50,10 +49,7 @@ class Chain:
             self.keg.signal(signal.SIGKILL)
             self.keg.wait_for_end()
         else:
-            pid = self.server.process.pid
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-            for each in (pid, *map(int, children)):
-                os.kill(each, signal.SIGKILL)
+            self.server.signal(signal.SIGKILL)
             self.server.stop()
         self.kills[victim] += 1
 
@@ -64,7 +60,7 @@ class Chain:
         elif victim == "client":
             self.keg.launch()
         else:
-            self.server = KegnetServer(self.folder, self.certificate, *self.words)
+            self.server = KegnetServer(self.folder, self.certificate, listen=self.listen)
 
     def _kill_meter(self) -> None:
         """Not between a read of the queue and the save that follows: that leaves the count to the next edge."""
@@ -87,13 +83,13 @@ class Chain:
 @pytest.fixture
 def chain(tmp_path: Path, key: Path, certificate: Certificate, ca: Certificate) -> Iterator[Chain]:
     """Twenty flow meters whose pours the client sends to a server."""
-    words = ("--listen", f"127.0.0.1:{free_port()}")
-    server = KegnetServer(tmp_path / "server", certificate, *words)
+    listen = f"127.0.0.1:{free_port()}"
+    server = KegnetServer(tmp_path / "server", certificate, listen=listen)
     keg = Keg(tmp_path / "keg", key, server.base_url, ca.certificate)
     server.register(keg)
     meter = FlowMeter(tmp_path / "meter", *PINS)
     meter.write_config(f"idle = {IDLE_S * 1000:.0f}\nspool = {keg.spool}")
-    made = Chain(meter, keg, server, tmp_path / "server", certificate, words, Counter())
+    made = Chain(meter, keg, server, tmp_path / "server", certificate, listen, Counter())
     keg.start(sensor="none")
     meter.start()
     yield made

@@ -25,7 +25,11 @@ from .pki import Certificate, openssl
 from .wait import wait_for
 
 SERVER = REPOSITORY / "lib/server.py"
-_COLUMNS = {"ping": "temp", "pour": "pin, pulses, et_ms"}
+_COLUMNS = {
+    "ping": "temp",
+    "pour": "pin, pulses, et_ms, CASE WHEN ts_seconds THEN et_ms / 1000 ELSE et_ms END AS et",
+}
+_TIMES = "CASE WHEN ts_seconds THEN ts_ms / 1000 ELSE ts_ms END AS ts, ts_ms, ts_seconds, at_ms, received_ms"
 
 
 def now_ms() -> int:
@@ -50,7 +54,20 @@ class KegnetServer:
         self._out = folder / "out"
         files: list[str | Path] = ["--certificate", certificate.certificate, "--key", certificate.key] if certificate else []
         with_config: list[str | Path] = ["--config", config] if config else []
-        command: list[str | Path] = [*before, PYTHON, "-B", SERVER, *with_config, "--database", self.url, "serve", "--listen", listen, *files, *words]
+        command: list[str | Path] = [
+            *before,
+            PYTHON,
+            "-B",
+            SERVER,
+            *with_config,
+            "--database",
+            self.url,
+            "serve",
+            "--listen",
+            listen,
+            *files,
+            *words,
+        ]
         with self._out.open("w") as out:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **(env or {})}
@@ -121,15 +138,15 @@ class KegnetServer:
     # What it has accepted.
 
     def messages(self, kind: str, keg: Keg) -> list[dict[str, object]]:
-        """The pings or pours that it has accepted from `keg`, in the order of their receipt."""
+        """The pings or pours that it has accepted from `keg`, in the order of their receipt. `ts` and `et` are as they were sent."""
         return self.messages_of(kind, keg.client_id)
 
     def messages_of(self, kind: str, client_id: str) -> list[dict[str, object]]:
         """The same for a client with this UUID."""
         # Read by the tables' own names: the queries of the product are what other tests are about.
         query = (
-            f"SELECT ts_ms, digest, ts_seconds, at_ms, received_ms, {_COLUMNS[kind]} FROM {kind} "
-            f"WHERE client = (SELECT key FROM client WHERE uuid = '{client_id.lower()}') ORDER BY received_ms, ts_ms"
+            f"SELECT {_TIMES}, digest, {_COLUMNS[kind]} FROM {kind} "
+            f"WHERE client = (SELECT key FROM client WHERE uuid = '{client_id.lower()}') ORDER BY received_ms, {'key' if kind == 'pour' else 'ts_ms'}"
         )
         with self.database.reading() as connection:
             return [dict(row._mapping) for row in connection.exec_driver_sql(query)]

@@ -71,6 +71,21 @@ def test_it_serves_once_installed_and_an_upgrade_restarts_it(machine: Machine, s
     assert "the day begins at: 4:00" in machine.run("kegnet-server", "settings")
 
 
+def test_root_backs_up_and_restores_what_belongs_to_the_service(machine: Machine, server_package: Path) -> None:
+    install(machine, server_package)
+    machine.run("kegnet-server", "settings", "--day-begins", "4")
+    assert "/root/backup: " in machine.run("kegnet-server", "backup", "/root/backup")
+    assert machine.sh("stat -c '%U:%G %a' /root/backup") == "root:root 600\n"
+    machine.run("kegnet-server", "settings", "--day-begins", "5")
+    assert "stop" in machine.run("kegnet-server", "restore", "/root/backup", check=False)
+    machine.run("systemctl", "stop", UNIT)
+    assert "restored from /root/backup" in machine.run("kegnet-server", "restore", "/root/backup")
+    machine.run("systemctl", "start", UNIT)
+    assert "the day begins at: 4:00" in machine.run("kegnet-server", "settings")
+    assert set(machine.sh("stat -c %U:%G /var/lib/kegnet-server/*").split()) == {"kegnet-server:kegnet-server"}
+    assert status(machine) == 200
+
+
 def test_removal_stops_it_and_purging_keeps_the_database(machine: Machine, server_package: Path) -> None:
     machine.sh(f"rm {CONF}")
     install(machine, server_package)

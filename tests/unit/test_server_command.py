@@ -175,7 +175,7 @@ def test_a_backup_brings_everything_back(server: Server) -> None:
     assert backup.stat().st_mode & 0o777 == 0o600
     assert "exists already" in server("backup", backup)
     server("clients", "remove", CLIENT)
-    assert server("restore", backup).startswith(f"restored from {backup}; now: ")
+    assert server("restore", backup).startswith(f"restored from {backup}; the database before is in {server.folder}/kegnet.sqlite")
     assert server("clients", "list") == f"{CLIENT}  Garage\n"
     assert server("restore", server.folder / "none").startswith(f"1 kegnet-server: {server.folder}/none: No such file or directory; fix: ")
     assert sorted(path.name for path in server.folder.iterdir() if path.name.startswith(("backup-", "restore-"))) == []

@@ -20,6 +20,7 @@ from .errors import CommandError
 from .lookup import changed
 
 _STANDARD = "-"
+_SQLITE = "sqlite:///"
 _MODE = 0o600
 
 
@@ -39,13 +40,16 @@ def back_up(parsed: argparse.Namespace, database: Database) -> None:
     """Makes the file, which only the user who started this can read. Never overwrites. Raises CommandError."""
     from ..storage.backup import backup
 
+    if database.file is None:
+        backup(database, parsed.file)  # It names PostgreSQL's own program.
+        return
     _require_absent(parsed.file)
-    with tempfile.TemporaryDirectory(prefix="backup-", dir=_folder(database)) as folder:
+    with tempfile.TemporaryDirectory(prefix="backup-", dir=database.file.path.parent) as folder:
         copy = Path(folder, "backup")
         backup(database, copy)
         with _explained(parsed.file), copy.open("rb") as source, _new_file(parsed.file) as target:
             shutil.copyfileobj(source, target)
-    print(f"{parsed.file}: {parsed.file.stat().st_size} bytes")
+        print(f"{parsed.file}: {copy.stat().st_size} bytes")
 
 
 def put_back(parsed: argparse.Namespace, config: Config) -> None:
@@ -54,12 +58,16 @@ def put_back(parsed: argparse.Namespace, config: Config) -> None:
 
     url = config.options.database
     become_owner(url)
-    with tempfile.TemporaryDirectory(prefix="restore-", dir=_sqlite_folder(url)) as folder:
+    if not url.startswith(_SQLITE):
+        restore(url, parsed.file)  # It names PostgreSQL's own program.
+        return
+    with tempfile.TemporaryDirectory(prefix="restore-", dir=Path(url.removeprefix(_SQLITE)).parent) as folder:
         copy = Path(folder, "backup")
         with _explained(parsed.file), _readable(parsed.file) as source, copy.open("wb") as target:
             shutil.copyfileobj(source, target)
-        restore(url, copy)
-    print(f"restored from {parsed.file}; now: systemctl start kegnet-server")
+        before = restore(url, copy)
+    kept = f"; the database before is in {before}" if before else ""
+    print(f"restored from {parsed.file}{kept}; now: systemctl start kegnet-server")
 
 
 def export_all(parsed: argparse.Namespace, database: Database) -> None:
@@ -89,15 +97,6 @@ def import_all(parsed: argparse.Namespace, database: Database) -> None:
             changed(connection, kind)
     for table, count in counts.items():
         print(f"{table}: {count}")
-
-
-def _folder(database: Database) -> Path | None:
-    """A folder that the user of the service can write to: that of SQLite's file, which has room for a copy. None: the usual one."""
-    return database.file.path.parent if database.file is not None else None
-
-
-def _sqlite_folder(url: str) -> Path | None:
-    return Path(url.removeprefix("sqlite:///")).parent if url.startswith("sqlite:///") else None
 
 
 def _require_absent(path: Path) -> None:

@@ -133,6 +133,8 @@ def _parse(url: str) -> sa.engine.URL:
         raise StorageError(f"{_shown(parsed)}: this is neither SQLite nor PostgreSQL", example)
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise StorageError(f"{_shown(parsed)}: a database in memory keeps nothing", "name a file: " + example)
+    if parsed.get_backend_name() == "sqlite" and parsed.query:
+        raise StorageError(f"{_shown(parsed)}: SQLite has no options here", "name a file without a question mark: " + example)
     return parsed
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 KINDS = frozenset({"ping", "pour", "alarm", "client", "tap", "setting"})
 COALESCE_S = 0.05
 """A change waits this long for others: a burst of messages is few changes for a thousand readers."""
+CHECK_S = 10
 PAYLOAD_LIMIT_BYTES = 7900
 """PostgreSQL's limit is below 8000 (NOTIFY)."""
 _CLIENTS_LIMIT = 1000
@@ -85,7 +86,7 @@ def send_after_commit(connection: Connection, file: SqliteFile | None) -> None:
     """SQLite: sends the announced changes to the other processes."""
     change = connection.info.pop(_PENDING, None)
     if change is not None and file is not None:
-        feed_sqlite.send(file.feed, change.payload())
+        feed_sqlite.send(file, change.payload())
 
 
 class Subscription:
@@ -126,10 +127,14 @@ class Subscription:
 
 
 class Feed:
-    """The changes of all processes, for the subscriptions in this process's event loop."""
+    """The changes of all processes, for the subscriptions in this process's event loop.
 
-    def __init__(self, database: Database) -> None:
+    Every `check_s` seconds it makes sure that it can still be reached.
+    """
+
+    def __init__(self, database: Database, check_s: float = CHECK_S) -> None:
         self._database = database
+        self._check_s = check_s
         self._subscriptions: set[Subscription] = set()
         self._pending: Change | None = None
 
@@ -139,12 +144,16 @@ class Feed:
         self._subscriptions.add(subscription)
         return subscription
 
+    def readers(self) -> int:
+        """How many subscriptions there are."""
+        return len(self._subscriptions)
+
     async def run(self) -> None:
         """Listens until it is cancelled. After an interruption it reports a change of everything."""
         if self._database.file is None:
-            await feed_postgresql.listen(self._database, self._receive)
+            await feed_postgresql.listen(self._database, self._receive, self._check_s)
         else:
-            await feed_sqlite.listen(self._database.file.feed, self._receive)
+            await feed_sqlite.listen(self._database.file, self._receive, self._check_s)
 
     def _receive(self, payload: str) -> None:
         change = Change.parse(payload)

@@ -12,7 +12,6 @@ from .errors import StorageError, UnavailableError, one_line
 if TYPE_CHECKING:
     from .database import Database
 
-_CHECK_S = 10
 _RETRY_S = (0.5, 1, 2, 5)
 EVERYTHING = ""
 """A payload that is none: everything may have changed."""
@@ -24,7 +23,7 @@ class _LostError(Exception):
     """The connection is gone; the text says why."""
 
 
-async def listen(database: Database, receive: Callable[[str], None]) -> None:
+async def listen(database: Database, receive: Callable[[str], None], check_s: float) -> None:
     """Calls `receive` with each payload, until it is cancelled. Connects again where that is needed; then `EVERYTHING` comes first."""
     failures, first = 0, True
     while True:
@@ -37,20 +36,20 @@ async def listen(database: Database, receive: Callable[[str], None]) -> None:
             if not first:
                 receive(EVERYTHING)
             first = False
-            reason = await _receive_until_lost(connection, receive)
+            reason = await _receive_until_lost(connection, receive, check_s)
             log.warning("the change feed lost its connection and makes a new one: %s", reason)
         await asyncio.sleep(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
         failures += 1
 
 
-async def _receive_until_lost(connection: Any, receive: Callable[[str], None]) -> str:
+async def _receive_until_lost(connection: Any, receive: Callable[[str], None], check_s: float) -> str:
     loop = asyncio.get_running_loop()
     lost: asyncio.Future[str] = loop.create_future()
     descriptor = connection.fileno()
     try:
         while True:
             loop.add_reader(descriptor, _poll, connection, receive, lost)
-            done, _ = await asyncio.wait([lost], timeout=_CHECK_S)
+            done, _ = await asyncio.wait([lost], timeout=check_s)
             loop.remove_reader(descriptor)
             if done:
                 return lost.result()

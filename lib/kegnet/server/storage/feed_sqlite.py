@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .sqlite_file import SqliteFile, give_to_owner_of_directory
+
 _SUFFIX = ".socket"
 _GAP = ".gap"
 _DIRECTORY_MODE = 0o770
-_CHECK_S = 10
 _PAYLOAD_BYTES = 8192
 EVERYTHING = ""
 """A payload that is none: everything may have changed."""
@@ -23,12 +24,14 @@ EVERYTHING = ""
 log = logging.getLogger(__name__)
 
 
-def send(directory: Path, payload: str) -> None:
+def send(file: SqliteFile, payload: str) -> None:
     """Sends `payload` to every process that listens. It never fails and never waits; who misses it notices that.
 
     It makes no socket and no directory, so root's command line leaves nothing behind that the service cannot use.
     """
-    with _opened(directory) as descriptor:
+    for receive in tuple(file.listeners):
+        receive(payload)
+    with _opened(file.feed) as descriptor:
         if descriptor is None:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
@@ -55,28 +58,49 @@ def _send_to(sender: socket.socket, directory: int, name: str, payload: bytes) -
             return
 
 
-async def listen(directory: Path, receive: Callable[[str], None]) -> None:
-    """Calls `receive` with each payload, until it is cancelled. `EVERYTHING` follows a gap."""
+async def listen(file: SqliteFile, receive: Callable[[str], None], check_s: float) -> None:
+    """Calls `receive` with each payload, until it is cancelled. `EVERYTHING` follows a gap.
+
+    Without a socket it gets at least what this process sends.
+    """
     first = True
     while True:
         try:
-            with _bound(directory) as (sock, path):
+            with _bound(file.feed) as (sock, path):
                 if not first:
                     receive(EVERYTHING)
                 first = False
-                await _receive_until_removed(sock, path, receive)
+                await _receive_until_removed(sock, path, receive, check_s)
         except OSError as error:
-            log.warning("changes by other programs are not noticed: %s: %s", directory, error.strerror or error)
+            if first:
+                log.warning("changes by other programs are not noticed: %s: %s", file.feed, error.strerror or error)
             first = False
-            await asyncio.sleep(_CHECK_S)
+            with _registered(file, receive):
+                await asyncio.sleep(check_s)
 
 
-async def _receive_until_removed(sock: socket.socket, path: Path, receive: Callable[[str], None]) -> None:
+@contextmanager
+def _registered(file: SqliteFile, receive: Callable[[str], None]) -> Iterator[None]:
+    """`receive` gets what any thread of this process sends."""
+    loop = asyncio.get_running_loop()
+
+    def receive_in_loop(payload: str) -> None:
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(receive, payload)
+
+    file.listeners.add(receive_in_loop)
+    try:
+        yield
+    finally:
+        file.listeners.discard(receive_in_loop)
+
+
+async def _receive_until_removed(sock: socket.socket, path: Path, receive: Callable[[str], None], check_s: float) -> None:
     loop = asyncio.get_running_loop()
     loop.add_reader(sock.fileno(), _drain, sock, path, receive)
     try:
         while path.exists():
-            await asyncio.sleep(_CHECK_S)
+            await asyncio.sleep(check_s)
     finally:
         loop.remove_reader(sock.fileno())
 
@@ -97,7 +121,7 @@ def _drain(sock: socket.socket, path: Path, receive: Callable[[str], None]) -> N
 @contextmanager
 def _bound(directory: Path) -> Iterator[tuple[socket.socket, Path]]:
     """A socket of this process in `directory`."""
-    directory.mkdir(_DIRECTORY_MODE, exist_ok=True)
+    _make(directory)
     name = f"{os.getpid()}-{secrets.token_hex(4)}{_SUFFIX}"
     with _opened(directory) as descriptor, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         if descriptor is None:
@@ -110,6 +134,15 @@ def _bound(directory: Path) -> Iterator[tuple[socket.socket, Path]]:
         finally:
             _unlink(descriptor, name)
             _unlink(descriptor, name + _GAP)
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir()
+    except FileExistsError:
+        return
+    directory.chmod(_DIRECTORY_MODE)
+    give_to_owner_of_directory(directory)
 
 
 @contextmanager

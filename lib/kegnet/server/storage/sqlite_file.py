@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -32,6 +33,8 @@ class SqliteFile:
         self.path = path
         self.feed = path.with_name(path.name + ".feed")
         self.leader = path.with_name(path.name + ".leader")
+        self.listeners: set[Callable[[str], None]] = set()
+        """Feeds of this process that could not make their socket in `feed`."""
         self._identity = _identity(path)
 
     def copy_to(self, suffix: str) -> None:
@@ -71,23 +74,23 @@ def require_usable(path: Path, shown: str) -> None:
 
 
 def create_owned_file(path: Path) -> None:
-    """Makes an empty file. One that root makes belongs to the owner of its directory, so that the service can use it.
-
-    Raises OSError, FileExistsError if it is there already.
-    """
+    """Makes an empty file that the service can use. Raises OSError, FileExistsError if it is there already."""
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, _MODE)
-    try:
-        if os.geteuid() == 0:
-            directory = path.parent.stat()
-            os.fchown(descriptor, directory.st_uid, directory.st_gid)
-    finally:
-        os.close(descriptor)
+    os.close(descriptor)
+    give_to_owner_of_directory(path)
+
+
+def give_to_owner_of_directory(path: Path) -> None:
+    """What root makes belongs to the owner of the directory that it is in. Raises OSError."""
+    if os.geteuid() == 0:
+        directory = path.parent.stat()
+        os.chown(path, directory.st_uid, directory.st_gid, follow_symlinks=False)
 
 
 def create_engine(url: sa.engine.URL, path: Path) -> sa.engine.Engine:
     """An engine over the file, which must exist: no connection ever makes an empty database in place of one that was deleted."""
     engine = sa.create_engine(
-        url.set(query={}),
+        url,
         future=True,
         creator=lambda: _connect(path),
         poolclass=sa.pool.QueuePool,

@@ -21,9 +21,10 @@ _Waiting = tuple[VerifiedMessage, "asyncio.Future[bool]"]
 
 
 class Writer:
-    """Commits verified messages, in a thread of its own. All methods belong to one event loop."""
+    """Commits verified messages, in a thread of its own. All methods belong to one event loop. At most `queue_limit` messages wait."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, queue_limit: int = QUEUE_LIMIT) -> None:
+        self._queue_limit = queue_limit
         self._inserter = Inserter(database)
         self._batches: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
         self._waiting: list[_Waiting] = []
@@ -52,7 +53,7 @@ class Writer:
         """Resolves once the message is durable: True if it is new. Raises UnavailableError, at once if the queue is full."""
         if self._stopping or self._thread is None:
             raise UnavailableError("the server is stopping")
-        if len(self._waiting) >= QUEUE_LIMIT:
+        if len(self._waiting) >= self._queue_limit:
             raise UnavailableError("too many messages wait for the database")
         future = self._loop.create_future()
         self._waiting.append((message, future))

@@ -35,7 +35,7 @@ _SIG = {
 
 def _form(**fields: dict[str, Any]) -> dict[str, Any]:
     """The description of a form's body. FastAPI makes it from parameters, too, but needs another library for that."""
-    schema = {"type": "object", "properties": fields, "required": list(fields)}
+    schema = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
     return {"requestBody": {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": schema}}}}
 
 
@@ -84,11 +84,9 @@ def install(app: FastAPI) -> None:
 
 
 def _describe_ingest(schema: dict[str, Any]) -> None:
-    """`ingest` answers 400, never FastAPI's 422, and with plain text. A field that it does not know is a mistake."""
+    """`ingest` answers 400, never FastAPI's 422, and with plain text."""
     for path, operations in schema["paths"].items():
         if path.startswith("/rest/"):
             responses = operations["post"]["responses"]
             responses.pop("422", None)
             responses["200"]["content"].pop("application/json", None)
-            body = operations["post"]["requestBody"]["content"]["application/x-www-form-urlencoded"]["schema"]
-            schema["components"]["schemas"][body["$ref"].rpartition("/")[2]]["additionalProperties"] = False

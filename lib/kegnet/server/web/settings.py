@@ -7,7 +7,9 @@ import logging
 import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import parse_qsl
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -26,6 +28,8 @@ from .auth import Guard, address_of
 from .database import read, write
 from .forms import Form
 from .pages import CLIENTS_A_PAGE, page_number, render, root_path
+
+FIELDS_AT_MOST = 50
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +103,11 @@ async def handle(request: Request, subject: str, anchor: str, change: Callable[[
 
 
 async def typed(request: Request) -> dict[str, str]:
-    """The fields of a form that is not a file's; of one that is there twice, the last."""
-    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    """The fields of a form; of one that is there twice, the last. The body is complete, and at most 8 KiB."""
+    try:
+        return dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=FIELDS_AT_MOST))
+    except ValueError as error:
+        raise HTTPException(400, "this is not a form of this page") from error
 
 
 def guard_of(request: Request) -> Guard:
