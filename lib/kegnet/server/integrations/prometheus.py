@@ -32,8 +32,8 @@ TAP = ("client", "name", "pin", "tap")
 RETRY_AFTER_S = 10
 CHEAP_S = 0.2
 REST = 10
-"""Gauges that cost more CPU time than `CHEAP_S`, those of thousands of clients, are kept for `REST` times as long: who scrapes how often must
-not occupy a core.
+"""Gauges that cost more CPU time than `CHEAP_S`, those of thousands of clients, are kept for `REST` times as long. However often they are
+asked for, they do not occupy a core.
 """
 
 
