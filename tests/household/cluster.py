@@ -21,14 +21,16 @@ from support.wait import wait_for
 REPOSITORY = Path(__file__).resolve().parents[2]
 SERVER = REPOSITORY / "lib/server.py"
 README = REPOSITORY / "lib/kegnet/server/README.md"
+SECTION = "From one Pi to 100,000 clients"
 RELEASE = PROGRAMS.parent.name
 POSTGRESQL = ["/etc/postgresql", "/var/lib/postgresql", "/var/log/postgresql", "/run/postgresql"]
 
 
 def readme_blocks() -> dict[str, str]:
-    """The indented blocks of the README, each by the paragraph before it; for the release of PostgreSQL that is installed."""
+    """The indented blocks of the README's section, each by the paragraph before it; for the release of PostgreSQL that is installed."""
     blocks, title = dict[str, str](), ""
-    text = README.read_text().replace("15 main", f"{RELEASE} main").replace("postgresql/15", f"postgresql/{RELEASE}")
+    section = README.read_text().partition(f"\n## {SECTION}\n")[2].partition("\n## ")[0]
+    text = section.replace("15 main", f"{RELEASE} main").replace("postgresql/15", f"postgresql/{RELEASE}")
     for paragraph in re.split(r"\n{2,}", text):
         if paragraph.startswith("    "):
             code = "".join(line[4:] + "\n" for line in paragraph.splitlines())
@@ -53,11 +55,15 @@ class Cluster:
         self.balancer = Host(folder / "balancer", "balancer", "10.0.0.10", [])
         self.one = Host(folder / "one", "one", "10.0.0.11", POSTGRESQL)
         self.two = Host(folder / "two", "two", "10.0.0.12", POSTGRESQL)
-        connect(self.balancer, [self.one, self.two])
-        self._install_postgresql()
-        for host in (self.one, self.two):
-            self._start_server(host)
-        self._start_haproxy(certificate)
+        try:
+            connect(self.balancer, [self.one, self.two])
+            self._install_postgresql()
+            for host in (self.one, self.two):
+                self._start_server(host)
+            self._start_haproxy(certificate)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Ends everything."""
@@ -83,7 +89,7 @@ class Cluster:
 
     def _start_server(self, host: Host) -> None:
         self.configuration(host).write_text(block("kegnet-server.conf").replace("10.0.0.11:8080", f"{host.address}:8080"))
-        self.process = host.start("server.log", PYTHON, "-B", SERVER, "--config", self.configuration(host), "serve")
+        host.start("server.log", PYTHON, "-B", SERVER, "--config", self.configuration(host), "serve")
         wait_for(lambda: self._get(host, "/healthz"), 30)
 
     def _start_haproxy(self, certificate: Certificate) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import pwd
 import shutil
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from kegnet.server.storage import open_database
 from support.browsers import Browsers
 from support.stored_history import History
 from support.wait import wait_for
@@ -74,19 +77,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 @pytest.fixture
 def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
     """Makes the URL of an empty database, of `sqlite` or `postgresql`."""
-
-    def make(kind: str) -> str:
-        name = f"k{uuid.uuid4().hex}"
-        if kind == "sqlite":
-            return f"sqlite:///{tmp_path}/{name}.sqlite"
-        found: str = request.getfixturevalue("postgresql")
-        engine = sa.create_engine(found, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(sa.text(f"CREATE DATABASE {name}"))
-        engine.dispose()
-        return found.rpartition("/")[0] + f"/{name}"
-
-    return make
+    return lambda kind: _new_sqlite(tmp_path) if kind == "sqlite" else _new_postgresql(request.getfixturevalue("postgresql"), "template1")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -95,9 +86,53 @@ def url(request: pytest.FixtureRequest, new_url: Callable[[str], str]) -> str:
     return new_url(request.param)
 
 
+@pytest.fixture(scope="session")
+def templates(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """The URL of a database with all tables and no rows, of which others are copies: that is faster than to migrate each."""
+
+    @functools.cache
+    def template(kind: str) -> str:
+        new = _new_sqlite(tmp_path_factory.mktemp("template")) if kind == "sqlite" else ""
+        made = new or _new_postgresql(request.getfixturevalue("postgresql"), "template1")
+        open_database(made).close()
+        return made
+
+    return template
+
+
 @pytest.fixture
-def history(url: str) -> Iterator[History]:
-    """A database without clients."""
-    made = History(url)
-    yield made
-    made.close()
+def new_history(request: pytest.FixtureRequest, tmp_path: Path, templates: Callable[[str], str]) -> Iterator[Callable[[str], History]]:
+    """Makes a database without clients, of `sqlite` or `postgresql`."""
+    with contextlib.ExitStack() as stack:
+
+        def make(kind: str) -> History:
+            template = templates(kind)
+            if kind == "sqlite":
+                url = _new_sqlite(tmp_path)
+                shutil.copyfile(template.removeprefix("sqlite:///"), url.removeprefix("sqlite:///"))
+            else:
+                url = _new_postgresql(request.getfixturevalue("postgresql"), template.rpartition("/")[2])
+            made = History(url)
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def history(request: pytest.FixtureRequest, new_history: Callable[[str], History]) -> History:
+    """A database without clients, once of each kind."""
+    return new_history(request.param)
+
+
+def _new_sqlite(folder: Path) -> str:
+    return f"sqlite:///{folder}/k{uuid.uuid4().hex}.sqlite"
+
+
+def _new_postgresql(postgresql: str, template: str) -> str:
+    name = f"k{uuid.uuid4().hex}"
+    engine = sa.create_engine(postgresql, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    engine.dispose()
+    return postgresql.rpartition("/")[0] + f"/{name}"

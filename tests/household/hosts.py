@@ -17,6 +17,7 @@ class Host:
 
     def __init__(self, folder: Path, name: str, address: str, own: list[str]) -> None:
         self.folder, self.name, self.address = folder, name, address
+        self._started: list[subprocess.Popen[bytes]] = []
         # The first process of a process namespace: with it all others end at once, as in a power cut.
         # It also ends when this program does, for then its standard input is closed.
         command = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c", "read -r _"]
@@ -45,14 +46,18 @@ class Host:
     def start(self, log: str, *command: str | Path, **environment: str) -> subprocess.Popen[bytes]:
         """Starts a process on this host; its output is in the file `log` of the host's folder."""
         with (self.folder / log).open("ab") as out:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 self.inside(*command), stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={**os.environ, **environment}
             )
+        self._started.append(process)
+        return process
 
     def cut_power(self) -> None:
         """Ends all its processes at once by SIGKILL."""
         self._process.kill()
         self._process.communicate()
+        for process in self._started:
+            process.wait()
 
 
 def connect(switch: Host, hosts: list[Host]) -> None:

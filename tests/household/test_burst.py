@@ -1,4 +1,4 @@
-"""The short form of the benchmark's burst: all that is sent at once is kept, and the pages answer meanwhile. Its rates count for nothing."""
+"""The short form of the benchmark's burst: all that is sent at once is kept, and the pages answer meanwhile. Its rates do not count."""
 
 from __future__ import annotations
 

@@ -98,6 +98,16 @@ def test_a_tap_shows_its_last_k_factor(history: History) -> None:
     assert history.tap(client).pulses_per_litre == 6000
 
 
+@pytest.mark.parametrize("pulses", [-1, 0, 1_000_001])
+def test_a_k_factor_that_cannot_be_is_refused(history: History, pulses: int) -> None:
+    tap = history.tap(history.client())
+    with pytest.raises(StorageError) as refused:
+        history.call(set_meter, tap.key, 0, pulses)
+    assert refused.value.problem == f"{pulses} pulses per litre cannot be"
+    for possible in (1, 1_000_000):
+        history.call(set_meter, tap.key, 0, possible)
+
+
 # Beers.
 
 
@@ -354,6 +364,24 @@ def test_a_correction_counts_until_it_is_undone(
         pour = find_pour(connection, key)
     assert pour is not None
     assert (pour.millilitres, pour.corrected) == (1000, False)
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "value", "problem"),
+    [
+        (99, SPILL, None, "there is no pour 99"),
+        (1, MOVE, 99, "there is no tap 99"),
+        (1, MOVE, None, "there is no tap None"),
+        (1, VOLUME, -1, "-1 millilitres cannot be"),
+        (1, VOLUME, None, "None millilitres cannot be"),
+    ],
+)
+def test_a_correction_that_cannot_be_is_refused(history: History, key: int, kind: CorrectionKind, value: int | None, problem: str) -> None:
+    assert history.pour(history.client(), 0, NOW) == 1
+    with pytest.raises(StorageError) as refused:
+        history.call(correct, key, kind, value, NOW)
+    assert refused.value.problem == problem
+    assert history.rows(schema.correction) == []
 
 
 def test_several_corrections_of_a_pour_count_once(history: History) -> None:

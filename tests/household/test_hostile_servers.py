@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import subprocess
 import threading
 import time
@@ -11,11 +13,10 @@ from pathlib import Path
 import pytest
 import requests
 from bench.server import signed
-from support.kegnet_server import KegnetServer
+from support.daemon import PYTHON
+from support.kegnet_server import SERVER, KegnetServer
 from support.services import Broker, PostgreSQL
 from support.wait import wait_for
-
-TAKE_OVER_S = 10
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +80,17 @@ def events_of(server: KegnetServer) -> list[str]:
     assert answer.status_code == 200
 
     def read() -> None:
-        try:
+        with contextlib.suppress(requests.RequestException):
             events.extend(answer.iter_lines(chunk_size=1, decode_unicode=True))
-        except requests.RequestException:
-            pass
 
     threading.Thread(target=read, daemon=True).start()
     wait_for(lambda: events)
     return events
+
+
+def command(server: KegnetServer, *words: str) -> None:
+    """A command of the administrator on the database of `server`."""
+    subprocess.run([PYTHON, "-B", SERVER, "--database", server.url, *words], check=True, capture_output=True)
 
 
 def test_a_reader_at_one_server_hears_of_a_pour_at_the_other(two: Two) -> None:
@@ -104,13 +108,22 @@ def test_a_pour_sent_to_both_servers_counts_once(two: Two) -> None:
 
 def test_a_client_that_one_server_removes_is_refused_by_the_other(two: Two) -> None:
     assert two.pour(two.second).status_code == 200
-    from kegnet.server.storage import Change, announce
-    from kegnet.server.storage.clients import remove_client
+    command(two.first, "clients", "remove", two.sender.uuid)
+    wait_for(lambda: two.pour(two.second).status_code == 401)
 
-    with two.first.writing() as connection:
-        remove_client(connection, two.sender.uuid, time.time_ns() // 10**6)
-        announce(connection, Change(frozenset({two.sender.uuid}), frozenset({"client"})))
-    wait_for(lambda: two.pour(two.second).status_code == 401, 10)
+
+def test_pages_hear_of_what_a_command_changes(two: Two) -> None:
+    assert two.pour(two.second).status_code == 200
+    events = events_of(two.first)
+    command(two.first, "taps", "set", two.sender.uuid, "17", "--name", "Helles")
+    wait_for(lambda: any(two.sender.uuid in line and "tap" in line for line in events))
+    assert "Helles" in requests.get(two.second.page_url, timeout=30).text
+
+
+def test_the_environment_does_not_make_it_several_processes(tmp_path: Path) -> None:
+    with KegnetServer(tmp_path, env={"WEB_CONCURRENCY": "4"}) as server:
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
+        assert children == ""
 
 
 def test_refused_messages_are_counted_over_both_servers(tmp_path: Path, postgresql: PostgreSQL) -> None:
@@ -128,30 +141,49 @@ def test_refused_messages_are_counted_over_both_servers(tmp_path: Path, postgres
         two.stop()
 
 
-@pytest.mark.parametrize("end", ["SIGKILL", "SIGTERM"])
-def test_the_other_server_publishes_when_the_publisher_ends(end: str, tmp_path: Path, url: str, broker: Broker) -> None:
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+def test_the_other_server_publishes_when_the_publisher_ends(end: signal.Signals, tmp_path: Path, url: str, broker: Broker) -> None:
     two = Two(tmp_path, url, "--mqtt", f"mqtt://127.0.0.1:{broker.port}")
-    with subprocess.Popen(
-        ["mosquitto_sub", "-p", str(broker.port), "-t", "#", "-v"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as subscriber:
-        heard: list[str] = []
-        assert subscriber.stdout is not None
-        stdout = subscriber.stdout
-        threading.Thread(target=lambda: heard.extend(iter(stdout.readline, "")), daemon=True).start()
+    with Subscriber(broker.port) as subscriber:
         try:
-            wait_for(lambda: any(line.endswith(" online\n") for line in heard), 20)
-            two.first.process.kill() if end == "SIGKILL" else two.first.process.terminate()
-            ended = time.monotonic()
-            before = len(heard)
+            wait_for(lambda: subscriber.availability() == "online")
+            two.first.signal(end)
+            two.first.process.wait()
             assert two.pour(two.second, pulses=5600).status_code == 200
-            wait_for(lambda: any(line.rstrip().endswith(" online") for line in heard[before:]) or _state(heard) == "online", 20)
-            wait_for(lambda: [line for line in heard if two.sender.uuid in line and "1000" in line], 20)
-            print(f"taken over after {time.monotonic() - ended:.1f} s")
+            wait_for(lambda: subscriber.last(f"kegnet/{two.sender.uuid}/17/today") == "1.000", 30)
+            wait_for(lambda: subscriber.availability() == "online")
         finally:
             two.stop()
-            subscriber.terminate()
 
 
-def _state(heard: list[str]) -> str:
-    said = [line.rstrip().rpartition(" ")[2] for line in heard if line.rstrip().endswith((" online", " offline"))]
-    return said[-1] if said else ""
+class Subscriber:
+    """What a broker publishes, from now on and what it retains."""
+
+    def __init__(self, port: int) -> None:
+        command = ["mosquitto_sub", "-p", str(port), "-t", "kegnet/#", "-v"]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._heard: list[tuple[str, str]] = []
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            topic, _, text = line.rstrip("\n").partition(" ")
+            self._heard.append((topic, text))
+
+    def last(self, end: str) -> str | None:
+        """The last text of the topic that ends so."""
+        return next((text for topic, text in reversed(self._heard) if topic.endswith(end)), None)
+
+    def availability(self) -> str | None:
+        """Whether Home Assistant shows the entities."""
+        return self.last("/online")
+
+    def __enter__(self) -> Subscriber:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._process.terminate()
+        self._process.communicate()
+        self._thread.join()

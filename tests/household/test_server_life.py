@@ -54,8 +54,7 @@ def test_systemd_hears_of_the_start_and_the_end(tmp_path: Path) -> None:
         manager.bind(f"{tmp_path}/notify")
         manager.settimeout(15)
         with KegnetServer(tmp_path / "server", env={"NOTIFY_SOCKET": f"{tmp_path}/notify"}) as server:
-            heard = [manager.recv(4096)]
-            assert heard == [b"READY=1"]
+            assert [manager.recv(4096) for _ in range(2)] == [b"STATUS=accepting messages", b"READY=1"]
             assert get(server, "/healthz").status == 200
             server.signal(signal.SIGTERM)
             assert manager.recv(4096) == b"STOPPING=1"
@@ -83,7 +82,7 @@ def test_sighup_takes_a_new_certificate_and_keeps_the_connections(tmp_path: Path
         wait_for(lambda: "the certificate was read again" in server.log())
         assert peer_certificate(server) not in (before, None)
         kept.head("GET", "/healthz")
-        assert kept.answer("GET").status == 200
+        assert kept.answer().status == 200
         used.key.write_bytes(first.key.read_bytes())
         after = peer_certificate(server)
         server.signal(signal.SIGHUP)
@@ -138,3 +137,12 @@ def test_a_database_that_comes_later_than_the_server_is_waited_for(tmp_path: Pat
         assert len(lines) == 1, server.log()
         assert "Traceback" not in server.log()
     postgresql.stop()
+
+
+def test_a_database_that_was_replaced_is_used_after_another_start(tmp_path: Path, key: Path) -> None:
+    with KegnetServer(tmp_path / "server") as server, KegnetServer(tmp_path / "other") as other:
+        Signer(key).register(other)
+        other.stop()
+        os.replace(other.folder / "kegnet.sqlite", server.folder / "kegnet.sqlite")
+        assert server.process.wait(15) == os.EX_TEMPFAIL
+        assert "was replaced; fix: start kegnet-server again" in server.log()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -29,11 +29,9 @@ from support.stored_history import DAY_MS, HOUR_MS, NOW, History
 
 
 @pytest.fixture
-def other(url: str, new_url: Any) -> Iterator[History]:
+def other(history: History, new_history: Callable[[str], History]) -> History:
     """An empty database of the other kind than `history`."""
-    made = History(new_url("postgresql" if url.startswith("sqlite") else "sqlite"))
-    yield made
-    made.close()
+    return new_history("sqlite" if history.database.postgresql else "postgresql")
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +56,12 @@ def fill(history: History) -> None:
         history.ping(client, NOW - number * HOUR_MS - 5 * DAY_MS, 4000 + number)
         history.ping(client, NOW - number, 4000 + number)
     history.call(thin, NOW - DAY_MS, 100)
-    keys = [history.pour(client, number % 2, NOW + number) for number in range(1100)]
+    history.insert([history.verified_pour(client, number % 2, NOW + number) for number in range(1100)])
     tap = history.tap(client, 1, name="IPA", hidden=True)
     ale = history.call(set_beer, None, name="Ale", notes="two\nlines", abv_percent=4.25)
     history.call(put_on, tap.key, beer=ale.key, on_ms=NOW, volume_ml=19_000, start_ml=None)
     history.call(set_meter, tap.key, 0, 5000)
-    history.call(correct, keys[0], CorrectionKind.MOVE, tap.key, NOW)
+    history.call(correct, 1, CorrectionKind.MOVE, tap.key, NOW)
     history.call(begin_alarm, client.key, tap.key, "keg low", NOW)
     history.call(set_household, time_zone="Europe/Berlin", day_begins_hour=4)
     history.call(set_setting, "password hash", "secret")
@@ -201,11 +199,12 @@ def test_readers_hear_of_an_import(history: History, other: History) -> None:
         (lambda lines: [*lines[:3], *lines[4:]], "line 6: rows are missing: this file has"),
     ],
 )
-def test_an_import_that_fails_names_the_line_and_changes_nothing(small_export: list[str], new_url: Any, change: Any, problem: str) -> None:
-    empty = History(new_url("sqlite"))
+def test_an_import_that_fails_names_the_line_and_changes_nothing(
+    small_export: list[str], new_history: Callable[[str], History], change: Any, problem: str
+) -> None:
+    empty = new_history("sqlite")
     assert refusal(empty, change(small_export)).startswith(problem)
     assert import_lines(empty.database, small_export)["tap"] == 3
-    empty.close()
 
 
 def test_a_row_that_is_there_twice_is_found_in_either_database(small_export: list[str], history: History) -> None:
@@ -227,7 +226,8 @@ def test_an_export_is_of_one_moment(history: History) -> None:
 # Values.
 
 ROW = {
-    "client": 1, "ts_ms": 2**63 - 1, "digest": "00" * 32, "ts_seconds": False, "temp": -(2**31), "at_ms": -(2**63), "received_ms": 0
+    "client": 1, "ts_ms": 2**63 - 1, "digest": "00" * 32, "ts_seconds": False, "temp": -(2**31),
+    "at_ms": 253_402_300_799_999, "received_ms": 0,
 }  # fmt: skip
 
 
@@ -249,8 +249,11 @@ def test_values_are_those_of_their_columns() -> None:
         (schema.ping, "client", "1"),
         (schema.ping, "temp", 2**31),
         (schema.ping, "temp", -(2**31) - 1),
-        (schema.ping, "at_ms", 2**63),
-        (schema.ping, "at_ms", -(2**63) - 1),
+        (schema.ping, "ts_ms", 2**63),
+        (schema.ping, "ts_ms", -(2**63) - 1),
+        (schema.ping, "at_ms", 253_402_300_800_000),
+        (schema.ping, "at_ms", -1),
+        (schema.hour, "number", 0),
         (schema.ping, "digest", "00" * 31),
         (schema.ping, "digest", "00" * 33),
         (schema.ping, "digest", "zz" * 32),
@@ -277,6 +280,27 @@ def test_a_wrong_value_is_refused(table: sa.Table, column: str, value: object) -
     with pytest.raises(LineError) as refused:
         checked_row(table, 7, {**rows[table.name], column: value})
     assert (refused.value.line, str(refused.value)) == (7, f"{table.name}: {value!r:.60} is no value of {column!r}")
+
+
+def test_only_kinds_of_corrections_are_imported() -> None:
+    row = {"key": 1, "pour": 1, "kind": "move", "value": 5, "made_ms": 0, "undone_ms": None}
+    assert checked_row(schema.correction, 1, row) == row
+    with pytest.raises(LineError, match="correction: 'moves' is no value of 'kind'"):
+        checked_row(schema.correction, 1, {**row, "kind": "moves"})
+
+
+def test_settings_that_cannot_be_are_not_imported(small_export: list[str], new_history: Callable[[str], History]) -> None:
+    empty = new_history("sqlite")
+    before = empty.rows(schema.setting)
+    for name, value, problem in (
+        ("day_begins_hour", "four", "the settings cannot be imported: invalid literal"),
+        ("day_begins_hour", "24", "24: a day cannot begin at that hour"),
+        ("time_zone", "Mars", "Mars: this is not a time zone"),
+    ):
+        line = json.dumps({"table": "setting", "name": name, "value": value})
+        end = small_export[-1].replace('"setting": 1', '"setting": 2')
+        assert refusal(empty, [*small_export[:-1], line, end]).startswith(problem)
+        assert empty.rows(schema.setting) == before
 
 
 def test_missing_and_unknown_columns_are_named() -> None:

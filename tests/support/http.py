@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import socket
 import ssl
 import uuid
@@ -37,6 +36,7 @@ class Wire:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
             self.sock = context.wrap_socket(self.sock, server_hostname=parts.hostname)
+        self._file = self.sock.makefile("rb")
 
     def send(self, data: bytes | str) -> None:
         """Sends it."""
@@ -52,12 +52,25 @@ class Wire:
         self.head("POST", path, "Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}", *lines)
         self.send(body)
 
-    def answer(self, method: str = "POST") -> Answer:
+    def answer(self) -> Answer:
         """The next response."""
-        response = http.client.HTTPResponse(self.sock, method=method)
-        response.begin()
-        text = response.read().decode()
-        return Answer(response.status, text, {name.lower(): value for name, value in response.getheaders()})
+        # Not http.client's: its buffer takes a part of the response after it.
+        status = int(self._file.readline().split()[1])
+        headers = {}
+        while line := self._file.readline().decode("latin-1").strip():
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        return Answer(status, self._body(headers).decode(), headers)
+
+    def _body(self, headers: Mapping[str, str]) -> bytes:
+        if headers.get("transfer-encoding") != "chunked":
+            return self._file.read(int(headers["content-length"]))
+        body = b""
+        while size := int(self._file.readline(), 16):
+            body += self._file.read(size)
+            self._file.readline()
+        self._file.readline()
+        return body
 
     def rest(self) -> bytes:
         """All that the server sends until it closes the connection."""
@@ -71,6 +84,7 @@ class Wire:
 
     def close(self) -> None:
         """Closes the connection."""
+        self._file.close()
         self.sock.close()
 
     def __enter__(self) -> Wire:
@@ -91,7 +105,7 @@ def get(server: KegnetServer, path: str, *lines: str) -> Answer:
     """The answer to a GET."""
     with Wire(server.page_url) as wire:
         wire.head("GET", path, *lines)
-        return wire.answer("GET")
+        return wire.answer()
 
 
 @dataclass(frozen=True)

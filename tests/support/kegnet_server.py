@@ -144,10 +144,9 @@ class KegnetServer:
     def messages_of(self, kind: str, client_id: str) -> list[dict[str, object]]:
         """The same for a client with this UUID."""
         # Read by the tables' own names: the queries of the product are what other tests are about.
-        query = (
-            f"SELECT {_TIMES}, digest, {_COLUMNS[kind]} FROM {kind} "
-            f"WHERE client = (SELECT key FROM client WHERE uuid = '{client_id.lower()}') ORDER BY received_ms, {'key' if kind == 'pour' else 'ts_ms'}"
-        )
+        client = f"(SELECT key FROM client WHERE uuid = '{client_id.lower()}')"
+        order = "key" if kind == "pour" else "received_ms, ts_ms"
+        query = f"SELECT {_TIMES}, digest, {_COLUMNS[kind]} FROM {kind} WHERE client = {client} ORDER BY {order}"
         with self.database.reading() as connection:
             return [dict(row._mapping) for row in connection.exec_driver_sql(query)]
 

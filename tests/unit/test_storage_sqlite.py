@@ -147,6 +147,9 @@ def test_the_file_is_copied_before_it_is_migrated(path: Path) -> None:
     assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
     assert connection.execute("SELECT id, name FROM client").fetchall() == [(CLIENT, "Garage")]
     connection.close()
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA freelist_count").fetchall() == [(0,)], "the space of the old tables is given back"
+    connection.close()
 
 
 def test_a_new_file_is_not_copied(path: Path) -> None:

@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 
+from kegnet.core.problem import ProblemError
+from kegnet.core.systemd import ServiceManager
+
 from .context import Context
 from .counters import Counters
 from .ingest.keys import Signers
@@ -16,23 +19,30 @@ from .restarts import always
 from .storage import Database, StorageError, UnavailableError, open_database
 from .storage.feed import Feed
 from .storage.leader import Leader
+from .storage.sqlite_file import SqliteFile
 from .storage.writer import Writer
 
 RETRY_FIRST_S, RETRY_AT_MOST_S = 1.0, 15.0
+FILE_EVERY_S = 3.0
+"""Interval at which SQLite's file is looked at."""
+
+
+class ReplacedError(ProblemError):
+    """The database's file was replaced: another start uses the new one."""
 
 
 class Background:
     """Of one process. `on_open` is called once `context` is there; `failed` gets what only a person can fix."""
 
-    def __init__(self, options: ServeOptions, database: Database | None) -> None:
+    def __init__(self, options: ServeOptions, database: Database | None, service: ServiceManager) -> None:
         """`database` is None if it was away; it is then opened later."""
         self._options = options
         self._database = database
         self._tasks: list[asyncio.Task[None]] = []
         self.context: Context | None = None
         self.signers: Signers | None = None
-        self.outage = Outage(away=database is None)
-        self.failed: Future[StorageError] = Future()
+        self.outage = Outage(away=database is None, service=service)
+        self.failed: Future[ProblemError] = Future()
         self.on_open: Callable[[Context], None] = lambda _context: None
 
     def start(self) -> None:
@@ -73,12 +83,22 @@ class Background:
         self.context = Context(database, writer, feed, self._options, Counters(), self.outage, asyncio.Event())
         self.on_open(self.context)
         leader, context = Leader(database), self.context
+        if database.file is not None:
+            file = database.file
+            self._always("file of the database", lambda: self._watch(file))
         self._always("change feed", feed.run)
         self._always("registered clients", lambda: self._follow_clients(feed))
         self._always("leader", lambda: leader.run(lambda: leader_work(context)))
 
     def _always(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.create_task(always(name, run, self.outage)))
+
+    async def _watch(self, file: SqliteFile) -> None:
+        """Until the file is replaced, as `kegnet-server restore` does. What this process remembers is not of the new one."""
+        while file.is_in_place() or not file.path.exists():
+            await asyncio.sleep(FILE_EVERY_S)
+        self.failed.set_result(ReplacedError(f"{file.path}: was replaced", "start kegnet-server again; systemd does so"))
+        await asyncio.Event().wait()
 
     async def _follow_clients(self, feed: Feed) -> None:
         async with feed.subscribe() as subscription:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from .storage.refusals import forget_refusals
 
 REMEMBERED_S = 2.0
 """Balancers ask often, and each from its own hosts."""
+FREE_BYTES = 4 * 1024 * 1024
+"""With less than that on its disk, SQLite can refuse the next write."""
 _KEPT_MINUTES = 10
 
 
@@ -46,4 +49,7 @@ class HealthCheck:
                 forget_refusals(connection, time.time_ns() // (60 * 10**9) - _KEPT_MINUTES)
         except (UnavailableError, StorageError) as error:
             return Health(good=False, text=str(error))
+        file = self._database.file
+        if file is not None and shutil.disk_usage(file.path.parent).free < FREE_BYTES:
+            return Health(good=False, text=f"{self._database.shown}: the disk is full")
         return Health(good=True, text="ok")

@@ -20,7 +20,7 @@ from kegnet.core.signals import Signals
 from kegnet.core.systemd import ServiceManager
 
 from .app import Application
-from .background import Background
+from .background import Background, ReplacedError
 from .certificate import check_certificate, load_certificate
 from .listening import BACKLOG, BindError, base_url, bind, connections_at_most
 from .log_limit import LimitedLog
@@ -44,7 +44,8 @@ log = logging.getLogger(__name__)
 def run(options: ServeOptions) -> int:
     """Serves until SIGTERM or SIGINT; the exit status, with one line for an error.
 
-    What only a person can fix is EX_CONFIG; an address that cannot be listened at now is EX_TEMPFAIL: systemd tries again.
+    What only a person can fix is EX_CONFIG. An address that cannot be listened at now, and a database that was replaced, are EX_TEMPFAIL:
+    systemd tries again.
     """
     try:
         check_certificate(options.certificate, options.key)
@@ -52,7 +53,7 @@ def run(options: ServeOptions) -> int:
             return _Server(options, sock).run()
     except ProblemError as error:
         print(f"kegnet-server: {error}", file=sys.stderr)
-        return os.EX_TEMPFAIL if isinstance(error, BindError) else os.EX_CONFIG
+        return os.EX_TEMPFAIL if isinstance(error, BindError | ReplacedError) else os.EX_CONFIG
 
 
 class _Server:
@@ -62,7 +63,7 @@ class _Server:
         self._options = options
         self._sock = sock
         self._service = ServiceManager()
-        self._background = Background(options, _open_if_there(options))
+        self._background = Background(options, _open_if_there(options), self._service)
         self._app = Application(options, self._background)
         self._connections = Connections(H11Protocol, connections_at_most())
         self._config = _config(self._app, self._connections, options)

@@ -17,7 +17,6 @@ from ..storage import Database
 from . import arguments
 from .account import as_root, become_owner
 from .errors import CommandError
-from .lookup import changed
 
 _STANDARD = "-"
 _SQLITE = "sqlite:///"
@@ -92,9 +91,6 @@ def import_all(parsed: argparse.Namespace, database: Database) -> None:
     else:
         with _explained(Path(parsed.file)), _readable(Path(parsed.file)) as source:
             counts = import_lines(database, (line.decode("utf-8", "replace") for line in source))
-    with database.writing() as connection:
-        for kind in ("client", "tap", "pour", "ping", "setting"):
-            changed(connection, kind)
     for table, count in counts.items():
         print(f"{table}: {count}")
 

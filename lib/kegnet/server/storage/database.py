@@ -51,7 +51,8 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection whose queries all see the same state. Raises UnavailableError, StorageError."""
+        """A connection whose queries all see the same state, and which is not for writing. Raises UnavailableError, StorageError."""
+        self._require_file()
         with translated(self.shown), self._reader.connect() as connection, connection.begin() as transaction:
             yield connection
             transaction.rollback()
@@ -115,7 +116,9 @@ def open_database(url: str) -> Database:
         database = Database(_postgresql_engine(parsed, shown), None)
     try:
         with database.writing() as connection:
-            migrate(connection, database.shown, database.file)
+            migrated = migrate(connection, database.shown, database.file)
+        if migrated and database.file is not None:
+            database.file.compact()
     except BaseException:
         database.close()
         raise
@@ -142,7 +145,8 @@ def _postgresql_engine(url: sa.engine.URL, shown: str) -> sa.engine.Engine:
     limits = {name: value for name, value in _POSTGRESQL_LIMITS.items() if name not in url.query}
     try:
         engine = sa.create_engine(
-            url,
+            # From SQLAlchemy 2.1 on, another driver is the default.
+            url.set(drivername="postgresql+psycopg2"),
             future=True,
             pool_pre_ping=True,
             pool_size=_POOL_SIZE,
@@ -163,5 +167,5 @@ def _require_durable_commits(dbapi: Any, _record: object) -> None:
 
 
 def _shown(url: sa.engine.URL) -> str:
-    """The URL without its password."""
-    return url.render_as_string(hide_password=True)
+    """The URL without its password and its driver."""
+    return url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +18,27 @@ _SCRIPTS = Path(__file__).with_name("migrations")
 _LOCK = 5600
 """The key of PostgreSQL's advisory lock; the server of 2026 before this one uses it, too."""
 
+log = logging.getLogger(__name__)
 
-def migrate(connection: sa.engine.Connection, shown: str, file: SqliteFile | None) -> None:
+
+def migrate(connection: sa.engine.Connection, shown: str, file: SqliteFile | None) -> bool:
     """Migrates within the connection's transaction, which on SQLite holds the write lock. A `file` with older tables is copied first.
 
-    Raises StorageError: the database is of a newer release. Raises UnavailableError: the copy failed. `shown` names the database.
+    True: there were older tables. `shown` names the database.
+    Raises StorageError: the database is of a newer release. Raises UnavailableError: the copy failed.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     found = revision(connection)
     if found == HEAD:
-        return
+        return False
     if found is not None and found not in known_revisions():
         raise StorageError(f"{shown}: this database was made by a newer kegnet-server", "install that release")
     if file is not None and found is not None:
-        file.copy_to(f"before-{HEAD}")
+        log.info("%s: copied to %s before its migration", shown, file.copy_to(f"before-{HEAD}"))
     _upgrade(connection)
+    log.info("%s: migrated from %s to %s", shown, found or "no tables", HEAD)
+    return found is not None
 
 
 def revision(connection: sa.engine.Connection) -> str | None:

@@ -37,8 +37,8 @@ class SqliteFile:
         """Feeds of this process that could not make their socket in `feed`."""
         self._identity = _identity(path)
 
-    def copy_to(self, suffix: str) -> None:
-        """Makes a durable copy of the database beside it, `NAME.suffix`. Raises UnavailableError."""
+    def copy_to(self, suffix: str) -> Path:
+        """Makes a durable copy of the database beside it, `NAME.suffix`; its path. Raises UnavailableError."""
         copy = self.path.with_name(f"{self.path.name}.{suffix}")
         partial = copy.with_name(copy.name + ".part")
         try:
@@ -51,6 +51,12 @@ class SqliteFile:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
             raise UnavailableError(f"{self.path}: the copy before the migration failed: {one_line(error)}") from error
+        return copy
+
+    def compact(self) -> None:
+        """Gives the space of deleted tables back, if nobody uses the file and there is space to do it."""
+        with suppress(sqlite3.Error), closing(sqlite3.connect(_uri(self.path), uri=True, isolation_level=None)) as connection:
+            connection.execute("VACUUM")
 
     def is_in_place(self) -> bool:
         """The path still names the file that was opened."""

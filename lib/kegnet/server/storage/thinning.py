@@ -17,6 +17,8 @@ from .settings import get_setting, set_setting
 HOUR_MS = 3600 * 1000
 _SETTING = "thinned_before_ms"
 _client, _hour, _ping, _setting = schema.client.c, schema.hour.c, schema.ping.c, schema.setting.c
+# The writer asks for each batch.
+_THINNED_BEFORE = sa.select(_setting.value).where(_setting.name == _SETTING).with_for_update(read=True)
 
 
 def thinned_before_ms(connection: sa.engine.Connection) -> int:
@@ -24,8 +26,7 @@ def thinned_before_ms(connection: sa.engine.Connection) -> int:
 
     Call it in the transaction that stores pings: until its end no other transaction changes the answer.
     """
-    query = sa.select(_setting.value).where(_setting.name == _SETTING).with_for_update(read=True)
-    return int(connection.execute(query).scalar() or 0)
+    return int(connection.execute(_THINNED_BEFORE).scalar() or 0)
 
 
 def thin(connection: sa.engine.Connection, before_ms: int, limit: int) -> int:

@@ -17,6 +17,7 @@ from . import schema
 from .database import Database
 from .errors import StorageError
 from .feed import Change, announce
+from .settings import set_household
 from .transfer_rows import LineError, checked_row, json_row
 
 FORMAT, VERSION = "kegnet-server", 1
@@ -57,6 +58,7 @@ def import_lines(database: Database, lines: Iterable[str]) -> dict[str, int]:
                 while batch := [(line, values) for _, line, values in itertools.islice(group, _ROWS)]:
                     _insert(connection, table, batch)
             reader.require_complete()
+            _require_settings(connection)
         except LineError as error:
             raise StorageError(f"line {error.line}: {error}", _FIX) from error
         if database.postgresql:
@@ -116,6 +118,13 @@ class _Reader:
             raise LineError(self._line, "the file ends here, before its last line: it is not complete")
         if self._end.get("rows") != self.counts:
             raise LineError(self._line, f"rows are missing: this file has {self.counts}, its last line says {self._end.get('rows')}")
+
+
+def _require_settings(connection: sa.engine.Connection) -> None:
+    try:
+        set_household(connection)
+    except ValueError as error:
+        raise StorageError(f"the settings cannot be imported: {error}", "correct the lines of the table setting") from error
 
 
 def _parsed(number: int, line: str) -> dict[str, Any]:

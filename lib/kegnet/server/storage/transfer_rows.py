@@ -8,6 +8,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ..model.pours import CorrectionKind
+
+_TIMES = frozenset(
+    {"at_ms", "received_ms", "added_ms", "removed_ms", "on_ms", "off_ms", "from_ms", "made_ms", "undone_ms", "began_ms", "ended_ms"}
+)
+_YEAR_10000_MS = 253_402_300_800_000
+"""Nobody's calendar goes on after it."""
+_COUNTS = frozenset({"pulses_per_litre", "number"})
+
 
 class LineError(Exception):
     """A line that cannot be imported. The text is the reason, `line` its number from 1."""
@@ -47,9 +56,18 @@ def _checked(column: sa.Column[Any], line: int, value: Any) -> Any:
         found = _number(value)
     else:
         found = _text(value, kind.length if isinstance(kind, sa.String) else None)
-    if found is None:
+    if found is None or not _is_possible(column, found):
         raise LineError(line, f"{column.table.name}: {value!r:.60} is no value of {column.name!r}")
     return found
+
+
+def _is_possible(column: sa.Column[Any], value: Any) -> bool:
+    """Values that the server never writes, and could not work with."""
+    if column.name in _TIMES:
+        return bool(0 <= value < _YEAR_10000_MS)
+    if column.name in _COUNTS:
+        return bool(value >= 1)
+    return (column.table.name, column.name) != ("correction", "kind") or value in list(CorrectionKind)
 
 
 def _bytes(value: Any, length: int | None) -> bytes | None:

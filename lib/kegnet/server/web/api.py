@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 from uuid import UUID
 
@@ -51,8 +52,9 @@ BEFORE = Query(None, ge=1, le=2**31 - 1, description="The id of the last pour of
 PIN = Path(ge=0, le=PIN_AT_MOST, description="The number of a flow meter.")
 
 
-def _json(value: Any) -> JSONResponse:
-    return JSONResponse(types.plain(value))
+async def _json(request: Request, query: Callable[[Connection], Any]) -> JSONResponse:
+    """The result of `query`, which is made into JSON in the same thread."""
+    return await read(request, lambda connection: JSONResponse(types.plain(query(connection))))
 
 
 @router.get("/household", response_model=types.HouseholdBody)
@@ -63,19 +65,19 @@ async def get_household(request: Request) -> JSONResponse:
         settings = household(connection)
         return types.HouseholdBody(settings.time_zone, settings.day_begins_hour, count_clients(connection), __version__)
 
-    return _json(await read(request, query))
+    return await _json(request, query)
 
 
 @router.get("/clients", response_model=list[types.ClientBody])
 async def get_clients(request: Request, limit: int = LIMIT_OF_CLIENTS, offset: int = OFFSET) -> JSONResponse:
     """A page of clients as they are now, by name."""
-    return _json(await read(request, lambda c: [types.client_body(state) for state in overview(c, clients(c, offset, limit), now_ms())]))
+    return await _json(request, lambda c: [types.client_body(state) for state in overview(c, clients(c, offset, limit), now_ms())])
 
 
 @router.get("/clients/{client}", response_model=types.ClientBody, responses=NOT_FOUND)
 async def get_client(request: Request, client: UUID) -> JSONResponse:
     """A client as it is now."""
-    return _json(await read(request, lambda c: types.client_body(overview(c, [_known(c, client)], now_ms())[0])))
+    return await _json(request, lambda c: types.client_body(overview(c, [_known(c, client)], now_ms())[0]))
 
 
 @router.get("/clients/{client}/temperatures", response_model=list[types.TemperatureBody], responses=NOT_FOUND)
@@ -84,9 +86,11 @@ async def get_temperatures(
 ) -> JSONResponse:
     """The course of a temperature in bins that are aligned to the clock, oldest first: `over` the last days, or from `since` to `until`."""
     since_ms, until_ms, bin_ms = _bins(over, since, until)
-    return _json(
-        await read(request, lambda c: types.temperature_bodies(readings.course(c, _known(c, client).key, since_ms, until_ms, bin_ms)))
-    )
+
+    def query(connection: Connection) -> list[types.TemperatureBody]:
+        return types.temperature_bodies(readings.course(connection, _known(connection, client).key, since_ms, until_ms, bin_ms))
+
+    return await _json(request, query)
 
 
 @router.get("/clients/{client}/taps/{pin}/pours", response_model=list[types.PourBody], responses=NOT_FOUND)
@@ -109,7 +113,7 @@ async def get_pours(
             raise HTTPException(404, "there is no such pour")
         return types.pour_bodies(pours_of(connection, [tap.key], since_ms=since, until_ms=until, before=before, limit=limit))
 
-    return _json(await read(request, query))
+    return await _json(request, query)
 
 
 @router.get("/clients/{client}/alarms", response_model=list[types.AlarmBody], responses=NOT_FOUND)
@@ -121,7 +125,7 @@ async def get_alarms_of_client(request: Request, client: UUID, since: int | None
         pins = _pins(connection, [known])
         return [types.alarm_body(alarm, known.uuid, pins) for alarm in alarms_of(connection, known.key, since or 0)]
 
-    return _json(await read(request, query))
+    return await _json(request, query)
 
 
 @router.get("/alarms", response_model=list[types.AlarmBody])
@@ -135,13 +139,13 @@ async def get_alarms(request: Request) -> JSONResponse:
         pins = _pins(connection, list(concerned.values()))
         return [types.alarm_body(alarm, concerned[alarm.client].uuid, pins) for alarm in alarms if alarm.client in concerned]
 
-    return _json(await read(request, query))
+    return await _json(request, query)
 
 
 @router.get("/beers", response_model=list[types.BeerBody])
 async def get_beers(request: Request) -> JSONResponse:
     """The library of beers, by name."""
-    return _json(await read(request, lambda connection: [types.beer_body(beer) for beer in beers(connection)]))
+    return await _json(request, lambda connection: [types.beer_body(beer) for beer in beers(connection)])
 
 
 def _known(connection: Connection, uuid: UUID) -> Client:

@@ -17,10 +17,11 @@ from kegnet import __version__
 
 from ..context import Context
 from ..storage import UnavailableError
-from . import api, changes, description, exports, pages, settings
+from . import api, changes, description, exports, pages, pictures, settings
 from .auth import Guard, RefusedError
 from .database import context_of
 from .events import Broadcast, events
+from .shared_work import SharedWork
 
 RETRY_S = 10
 """When a request that met no database should be repeated."""
@@ -40,6 +41,7 @@ def create_web(context: Context) -> FastAPI:
     )  # fmt: skip
     app.state.context = context
     app.state.guard = Guard(context)
+    app.state.shared_work = SharedWork()
     app.state.broadcast = Broadcast(context)
     app.include_router(api.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
@@ -55,7 +57,7 @@ PAGES = (
     Route("/", pages.home),
     Route("/kegs", pages.kegs),
     Route("/events", events),
-    Route("/courses/{client:uuid}/{span}.svg", pages.course),
+    Route("/courses/{client:uuid}/{span}.svg", pictures.course),
     Route("/csv/{client:uuid}/temperatures.csv", exports.temperatures),
     Route("/csv/{client:uuid}/pours.csv", exports.pours),
     Route("/settings", settings.settings),

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from ..model.units import Units, ago, span
 from ..overview import ClientState, overview
-from ..storage import Connection, readings
-from ..storage.clients import clients, count_clients, find_client
-from ..storage.readings import latest_readings
-from ..storage.records import Client
+from ..storage import Connection
+from ..storage.clients import clients, count_clients
 from ..storage.settings import get_setting, household
 from . import charts, times
 from .database import now_ms, read
+from .shared_work import SharedWork
 
 CLIENTS_A_PAGE = 50
 SAMPLE_DATA = "sample data"
@@ -39,10 +36,13 @@ _templates.globals.update(ago=ago, span=span, spans=tuple(charts.Span))
 def render(
     request: Request, template: str, values: Mapping[str, object], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A page. `root` in templates is the path below which the server is reached, mostly empty."""
-    shared = {"root": root_path(request), "units": Units.of(request.cookies)}
-    html = _templates.get_template(template).render({**shared, **values})
-    return HTMLResponse(html, status, headers={"Cache-Control": "no-store", **(headers or {})})
+    """A page."""
+    return HTMLResponse(draw(request, template, values), status, headers={"Cache-Control": "no-store", **(headers or {})})
+
+
+def draw(request: Request, template: str, values: Mapping[str, object]) -> str:
+    """The text of a template. `root` in it is the path below which the server is reached, mostly empty."""
+    return _templates.get_template(template).render({"root": root_path(request), "units": Units.of(request.cookies), **values})
 
 
 def root_path(request: Request) -> str:
@@ -58,12 +58,12 @@ async def home(request: Request) -> Response:
         for name, value in (("temperature", units.temperature), ("volume", units.volume)):
             answer.set_cookie(name, value, max_age=_YEAR_S, httponly=True, samesite="lax", secure=request.url.scheme == "https")
         return answer
-    return render(request, "page.html", await _kegs(request))
+    return await _kegs(request, "page.html")
 
 
 async def kegs(request: Request) -> Response:
     """The part of the page that changes, for its script."""
-    return render(request, "kegs.html", await _kegs(request))
+    return await _kegs(request, "kegs.html")
 
 
 def error_page(request: Request, status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -71,9 +71,22 @@ def error_page(request: Request, status: int, text: str, headers: Mapping[str, s
     return render(request, "error.html", {"status": status, "text": text, "sample_data": False}, status, headers)
 
 
-async def _kegs(request: Request) -> dict[str, object]:
-    number, now = page_number(request), now_ms()
-    return await read(request, lambda connection: kegs_values(connection, number, now))
+async def _kegs(request: Request, template: str) -> Response:
+    """After an event all open pages ask for the same at once."""
+    number = page_number(request)
+    key = (template, number, root_path(request), Units.of(request.cookies))
+
+    def query(connection: Connection) -> str:
+        return draw(request, template, kegs_values(connection, number, now_ms()))
+
+    html = await shared_work(request).result(key, lambda: read(request, query))
+    return HTMLResponse(html, headers={"Cache-Control": "no-store"})
+
+
+def shared_work(request: Request) -> SharedWork:
+    """That of the application."""
+    work: SharedWork = request.app.state.shared_work
+    return work
 
 
 def page_number(request: Request) -> int:
@@ -103,36 +116,3 @@ def _chart_versions(state: ClientState) -> dict[charts.Span, int]:
     """A number for each chart that changes when it is worth loading again."""
     received_ms = state.reading.received_ms if state.reading else 0
     return {span: received_ms // (span.bin_ms // 2) for span in charts.Span}
-
-
-async def course(request: Request) -> Response:
-    """`/courses/{client}/{span}.svg`: the chart of a client's temperature. 304 where the reader has it already."""
-    span = charts.Span.of(request.path_params["span"])
-    if span is None:
-        raise HTTPException(404, "there is no such chart")
-    units, (since_ms, until_ms) = Units.of(request.cookies), span.bounds(now_ms())
-    uuid = str(request.path_params["client"])
-
-    def state(connection: Connection) -> tuple[Client, str, int]:
-        client = find_client(connection, uuid)
-        if client is None:
-            raise HTTPException(404, "there is no such client")
-        reading = latest_readings(connection, [client.key]).get(client.key)
-        return client, household(connection).time_zone, reading.received_ms if reading else 0
-
-    client, zone_name, received_ms = await read(request, state)
-    key = (client.key, client.name, client.coldest, client.warmest, received_ms, span.label, until_ms, units.temperature, zone_name)
-    etag = f'"{hashlib.sha256(repr(key).encode()).hexdigest()[:24]}"'
-    headers = {"Cache-Control": "private, no-cache", "Vary": "Cookie", "ETag": etag}
-    if etag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    points = await read(request, lambda connection: readings.course(connection, client.key, since_ms, until_ms, span.bin_ms))
-    values = {
-        "chart": charts.chart(points, client, span, since_ms, units, times.zone_of(zone_name)),
-        "title": f"Temperature of {client.name} over {span.title}",
-        **{name.lower(): getattr(charts, name) for name in ("WIDTH", "HEIGHT", "LEFT", "RIGHT", "TOP", "BOTTOM")},
-    }
-    svg = _templates.get_template("chart.svg").render(values)
-    # Opened on its own, the picture has a style, but no script and no source of anything.
-    headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
-    return Response(svg, media_type="image/svg+xml", headers=headers)

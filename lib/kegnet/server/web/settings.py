@@ -57,9 +57,9 @@ async def settings(request: Request) -> Response:
 
 async def _show(request: Request, mistake: Mistake) -> Response:
     number = page_number(request)
-    values = await read(request, lambda connection: settings_values(connection, number))
-    values |= {"mistake": mistake, "saved": request.query_params.get("saved", "")}
-    return render(request, "settings.html", values, 400 if mistake.errors else 200)
+    more = {"mistake": mistake, "saved": request.query_params.get("saved", "")}
+    status = 400 if mistake.errors else 200
+    return await read(request, lambda connection: render(request, "settings.html", settings_values(connection, number) | more, status))
 
 
 def settings_values(connection: Connection, number: int) -> dict[str, object]:
