@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -463,6 +463,8 @@ def test_new_messages_are_announced_and_repeated_ones_are_not(database: Database
             assert not await writer.keep(ping(client, 1))
             assert await writer.keep(pour(client, 1))
             assert await asyncio.wait_for(subscription.next(), 5) == Change(frozenset({CLIENT}), frozenset({"pour", "tap"}))
+            assert await writer.keep(pour(client, 2))
+            assert await asyncio.wait_for(subscription.next(), 5) == Change(frozenset({CLIENT}), frozenset({"pour"}))
         await writer.stop()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -596,52 +598,74 @@ def test_a_database_that_is_away_is_one_line(postgresql: str, tmp_path: Path) ->
     assert "does not exist" in problem.value.problem
 
 
-def test_connections_that_the_administrator_ends_are_made_again(postgresql: str, tmp_path: Path) -> None:
+@pytest.fixture
+def on_postgresql(postgresql: str) -> Iterator[tuple[Database, Callable[[str], None]]]:
+    """A database of PostgreSQL, and what the administrator does: a query in which {} is the database's name."""
     name = f"k{uuid.uuid4().hex}"
     engine = sa.create_engine(postgresql, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
-    with engine.connect() as admin:
-        admin.execute(sa.text(f"CREATE DATABASE {name}"))
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
         database = open_database(postgresql.rpartition("/")[0] + f"/{name}")
-        client = add_client(database)
-        with pytest.raises(UnavailableError), database.writing() as connection:
-            admin.execute(sa.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"))
-            clients.set_limits(connection, client, 1, 2)
-        assert keep(database, ping(client, 1)) == [True]
-        admin.execute(sa.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"))
-        assert keep(database, ping(client, 2)) == [True]
+        yield database, lambda query: connection.exec_driver_sql(query.format(name)).close()
         database.close()
 
 
-def test_the_feed_connects_again_and_reports_that_it_missed_something(postgresql: str) -> None:
-    name = f"k{uuid.uuid4().hex}"
-    engine = sa.create_engine(postgresql, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
-    with engine.connect() as admin:
-        admin.execute(sa.text(f"CREATE DATABASE {name}"))
-        database = open_database(postgresql.rpartition("/")[0] + f"/{name}")
-
-        async def run() -> None:
-            feed = Feed(database)
-            running = asyncio.create_task(feed.run())
-            async with feed.subscribe() as subscription:
-                await until_it_listens(database, subscription)
-                end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND query LIKE 'LISTEN%'"
-                await asyncio.to_thread(admin.execute, sa.text(end))
-                assert await asyncio.wait_for(subscription.next(), 15) == EVERYTHING
-                await asyncio.to_thread(announce_alone, database)
-                assert await asyncio.wait_for(subscription.next(), 5) == Change(frozenset(), frozenset({"setting"}))
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-
-        asyncio.run(run())
-        database.close()
+END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'"
+OnPostgresql = tuple[Database, Callable[[str], None]]
 
 
-def test_pings_move_from_the_default_partition_into_that_of_their_month(postgresql: str) -> None:
-    name = f"k{uuid.uuid4().hex}"
-    engine = sa.create_engine(postgresql, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
-    with engine.connect() as admin:
-        admin.execute(sa.text(f"CREATE DATABASE {name}"))
-    database = open_database(postgresql.rpartition("/")[0] + f"/{name}")
+def test_connections_that_the_administrator_ends_are_made_again(on_postgresql: OnPostgresql) -> None:
+    database, administer = on_postgresql
+    client = add_client(database)
+    with pytest.raises(UnavailableError), database.writing() as connection:
+        administer(END_SESSIONS)
+        clients.set_limits(connection, client, 1, 2)
+    assert keep(database, ping(client, 1)) == [True]
+    administer(END_SESSIONS)
+    assert keep(database, ping(client, 2)) == [True]
+
+
+def test_a_server_that_takes_no_writes_is_unavailable_until_it_does(on_postgresql: OnPostgresql) -> None:
+    database, administer = on_postgresql
+    client = add_client(database)
+    administer("ALTER DATABASE {} SET default_transaction_read_only = on")
+    administer(END_SESSIONS)
+    with pytest.raises(UnavailableError) as error:
+        Inserter(database).insert([ping(client, 1)])
+    assert "read-only" in str(error.value)
+    administer("ALTER DATABASE {} RESET default_transaction_read_only")
+    assert Inserter(database).insert([ping(client, 1)]) == [True]
+
+
+def test_commits_are_durable_where_the_administrator_prefers_speed(on_postgresql: OnPostgresql) -> None:
+    database, administer = on_postgresql
+    assert rows(database, "SHOW synchronous_commit") == [("on",)]
+    for set_to, expected in (("off", "on"), ("remote_apply", "remote_apply"), ("local", "local")):
+        administer("ALTER DATABASE {} SET synchronous_commit = " + set_to)
+        administer(END_SESSIONS)
+        assert rows(database, "SHOW synchronous_commit") == [(expected,)]
+
+
+def test_the_feed_connects_again_and_reports_that_it_missed_something(on_postgresql: OnPostgresql) -> None:
+    database, administer = on_postgresql
+
+    async def run() -> None:
+        feed = Feed(database, check_s=0.1)
+        running = asyncio.create_task(feed.run())
+        async with feed.subscribe() as subscription:
+            await until_it_listens(database, subscription)
+            await asyncio.to_thread(administer, END_SESSIONS)
+            assert await asyncio.wait_for(subscription.next(), 15) == EVERYTHING
+            await asyncio.to_thread(announce_alone, database)
+            assert await asyncio.wait_for(subscription.next(), 5) == Change(frozenset(), frozenset({"setting"}))
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+def test_pings_move_from_the_default_partition_into_that_of_their_month(on_postgresql: OnPostgresql) -> None:
+    database, _ = on_postgresql
     client = add_client(database)
     december_2026 = 1_796_083_200_000 + 86_400_000  # 2026-12-02
     messages = [VerifiedPing(client, ts_ms, digest(str(ts_ms)), False, 1, NOW, NOW) for ts_ms in (0, december_2026, december_2026 + 1)]
@@ -653,4 +677,9 @@ def test_pings_move_from_the_default_partition_into_that_of_their_month(postgres
     assert rows(database, query) == [("ping_2026_12", 2), ("ping_other", 1)]
     assert Inserter(database).insert(messages) == [False] * 3
     assert Inserter(database).insert([VerifiedPing(client, december_2026 + 2, digest("new"), False, 1, NOW, NOW)]) == [True]
-    database.close()
+    spans = "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname LIKE 'ping_20__\\___' ORDER BY relname"
+    assert rows(database, spans) == [
+        ("FOR VALUES FROM ('1793491200000') TO ('1796083200000')",),
+        ("FOR VALUES FROM ('1796083200000') TO ('1798761600000')",),
+        ("FOR VALUES FROM ('1798761600000') TO ('1801440000000')",),
+    ]

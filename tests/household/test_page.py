@@ -92,7 +92,7 @@ def test_a_server_that_hangs_is_noticed_and_ages_grow_meanwhile(server: KegnetSe
     assert "2 minutes ago" in text(browser)
     assert not stale.is_displayed()
     server.signal(signal.SIGSTOP)
-    browser.execute_script("look(); const now = Date.now; Date.now = () => now() + 3 * 3600000; showAges()")
+    browser.execute_script("look(); const now = Date.now; Date.now = () => now() + 3 * 3600000; showAges(kegs)")
     assert "3 hours ago" in text(browser)
     wait_for(stale.is_displayed, limit_s=30)
     server.signal(signal.SIGCONT)
@@ -206,6 +206,27 @@ def test_it_is_read_aloud_and_used_by_keyboard(server: KegnetServer, browsers: B
         ActionChains(browser).send_keys(Keys.TAB).perform()
         reached.append(browser.execute_script("return document.activeElement.innerText"))
     assert reached == ["To the kegs", "KegNet", "°C", "°F", "litres", "ounces", "pints", "imperial pints", "settings"]
+
+
+def test_an_alarm_is_read_aloud_once(server: KegnetServer, browsers: Browsers) -> None:
+    key = client_key(server.database, ID)
+    store(server.database, pour(key, now_ms() - 50_000, 105_000))
+    browser = browsers.start()
+    browser.get(server.page_url)
+    wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, "[role=alert]"))
+    assert browser.find_element(By.CSS_SELECTOR, "[role=alert]").text == "keg low"
+    wait_for(lambda: browser.execute_script(LISTENS + " && !looking"))
+    browser.execute_script("""
+        window.inserted = 0;
+        new MutationObserver((all) => all.forEach(({ addedNodes }) => addedNodes.forEach((node) => {
+          if (node.querySelector && (node.matches("[role=alert]") || node.querySelector("[role=alert]"))) inserted++;
+        }))).observe(kegs, { childList: true, subtree: true });
+        document.querySelectorAll("time").forEach((time) => { time.textContent = "another age"; });""")
+    browser.execute_async_script("look().then(arguments[0])")
+    assert "another age" not in text(browser)
+    assert browser.execute_script("return inserted") == 0
+    store(server.database, pour(key, now_ms(), 100))
+    wait_for(lambda: browser.execute_script("return inserted") > 0)
 
 
 def test_a_picture_of_the_temperature_is_drawn_without_a_script(server: KegnetServer, browsers: Browsers) -> None:

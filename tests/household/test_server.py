@@ -48,12 +48,11 @@ def cpu_s(server: KegnetServer) -> float:
 # What is accepted.
 
 
-@pytest.mark.parametrize("version", ["v1", "v2"])
-def test_a_signed_message_is_stored_once_however_often_it_comes(server: KegnetServer, signer: Signer, version: str) -> None:
+def test_a_signed_message_is_stored_once_however_often_it_comes(server: KegnetServer, signer: Signer) -> None:
     pour, ping = signer.pour(), signer.ping()
-    answers = [post(server, f"/rest/{version}/pour", pour) for _ in range(3)]
+    answers = [post(server, f"/rest/{version}/pour", pour) for version in ("v1", "v2", "v2")]
     assert [(answer.status, answer.text) for answer in answers] == [(200, "accepted\n")] + [(200, "accepted before\n")] * 2
-    assert post(server, f"/rest/{version}/ping", ping).text == "accepted\n"
+    assert [post(server, f"/rest/{version}/ping", ping).text for version in ("v2", "v1")] == ["accepted\n", "accepted before\n"]
     assert [len(server.messages_of(kind, signer.client_id)) for kind in ("pour", "ping")] == [1, 1]
     assert answers[0].headers["content-type"] == "text/plain; charset=utf-8"
 
@@ -190,7 +189,6 @@ def test_a_burst_of_pours_is_a_few_lines_of_the_log(server: KegnetServer, signer
     for pin in range(40):
         assert post(server, POUR, signer.pour(pin=pin)).status == 200
     assert len([line for line in server.log().splitlines() if line.startswith("pour accepted")]) <= 20
-    wait_for(lambda: "more pours accepted" in server.log())
 
 
 # What cannot stop it.
@@ -252,34 +250,38 @@ def _chunks(wire: Wire, number: int) -> None:
         return
 
 
-@pytest.mark.parametrize("path", [POUR, "/settings", "/nothing", "/metrics"])
-def test_a_body_without_an_end_costs_no_memory(server: KegnetServer, path: str) -> None:
+def test_a_body_without_an_end_costs_no_memory(server: KegnetServer) -> None:
     before_mb = resident_mb(server)
-    with Wire(server.page_url) as wire:
-        wire.head("POST", path, "Content-Type: application/x-www-form-urlencoded", "Transfer-Encoding: chunked")
-        wire.send(b"%x\r\n%s\r\n" % (10_000, b"x" * 10_000))
-        assert wire.answer().status == 413
-        _chunks(wire, 100)
+    for path in (POUR, "/settings", "/nothing", "/metrics"):
+        with Wire(server.page_url) as wire:
+            wire.head("POST", path, "Content-Type: application/x-www-form-urlencoded", "Transfer-Encoding: chunked")
+            wire.send(b"%x\r\n%s\r\n" % (10_000, b"x" * 10_000))
+            assert wire.answer().status == 413
+            _chunks(wire, 100)
     assert resident_mb(server) < before_mb + 20
 
 
-@pytest.mark.parametrize("framing", ["length", "chunked", "multipart"])
-def test_a_body_over_8_kib_is_refused_whatever_its_framing(server: KegnetServer, signer: Signer, framing: str) -> None:
+def test_a_body_over_8_kib_is_refused_whatever_its_framing(server: KegnetServer, signer: Signer) -> None:
     body = "&".join(f"{name}={value.replace('+', '%2B')}" for name, value in signer.pour().items())
-    with Wire(server.page_url) as wire:
-        for size, status in ((8192, 200), (8193, 413)):
-            padded = f"{body}&x=".ljust(size, "x").encode()
-            if framing == "chunked":
-                wire.head("POST", POUR, "Transfer-Encoding: chunked")
-                for start in range(0, size, 1000):
-                    part = padded[start : start + 1000]
-                    wire.send(b"%x\r\n%s\r\n" % (len(part), part))
-                wire.send("0\r\n\r\n")
-            else:
-                kind = "multipart/form-data; boundary=x" if framing == "multipart" else "application/x-www-form-urlencoded"
-                wire.head("POST", POUR, f"Content-Type: {kind}", f"Content-Length: {size}")
-                wire.send(padded)
-            assert wire.answer().status == status
+    for kind in ("application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "chunked"):
+        with Wire(server.page_url) as wire:
+            for size, status in ((8192, 200), (8193, 413)):
+                send_padded(wire, body, size, kind)
+                assert wire.answer().status == status, (kind, size)
+
+
+def send_padded(wire: Wire, body: str, size: int, kind: str) -> None:
+    """Sends the form with another field that makes it `size` bytes long."""
+    padded = f"{body}&x=".ljust(size, "x").encode()
+    if kind == "chunked":
+        wire.head("POST", POUR, "Transfer-Encoding: chunked")
+        for start in range(0, size, 1000):
+            part = padded[start : start + 1000]
+            wire.send(b"%x\r\n%s\r\n" % (len(part), part))
+        wire.send("0\r\n\r\n")
+    else:
+        wire.head("POST", POUR, f"Content-Type: {kind}", f"Content-Length: {size}")
+        wire.send(padded)
 
 
 def test_a_body_that_is_announced_as_too_large_is_not_asked_for(server: KegnetServer) -> None:

@@ -54,8 +54,7 @@ def test_systemd_hears_of_the_start_and_the_end(tmp_path: Path) -> None:
         manager.bind(f"{tmp_path}/notify")
         manager.settimeout(15)
         with KegnetServer(tmp_path / "server", env={"NOTIFY_SOCKET": f"{tmp_path}/notify"}) as server:
-            heard = [manager.recv(4096)]
-            assert heard == [b"READY=1"]
+            assert [manager.recv(4096) for _ in range(2)] == [b"STATUS=accepting messages", b"READY=1"]
             assert get(server, "/healthz").status == 200
             server.signal(signal.SIGTERM)
             assert manager.recv(4096) == b"STOPPING=1"

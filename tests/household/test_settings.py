@@ -186,6 +186,8 @@ def test_a_hidden_tap_is_not_on_the_page_and_can_be_shown_again(house: House) ->
     assert f"tap-{ID}-0" not in request(f"{house.server.page_url}kegs").text
     store(house.server.database, pour(house.client.key, time.time_ns() // 10**6, 100))
     assert f"tap-{ID}-0" not in request(f"{house.server.page_url}kegs").text, "a pour does not bring it back"
+    assert house.post(f"settings/{ID}/0", name="Ghost").status == 303
+    assert f"tap-{ID}-0" not in request(f"{house.server.page_url}kegs").text, "nor does a form without the box"
     assert house.post(f"settings/{ID}/0", hidden_box="1").status == 303
     assert f"tap-{ID}-0" in request(f"{house.server.page_url}kegs").text
 
@@ -245,6 +247,23 @@ def test_the_time_zone_and_the_begin_of_the_day_can_be_set(house: House) -> None
     with house.server.database.reading() as connection:
         settings = household(connection)
     assert (settings.time_zone, settings.day_begins_hour) == ("America/Santiago", 4)
+
+
+def test_a_board_is_accepted_or_denied_on_the_page(house: House) -> None:
+    with house.server.writing() as connection:
+        for device in ("kegboard-1", "<b>2</b>"):
+            remember_board(connection, device, "192.168.1.7", 1)
+    page = request(f"{house.server.page_url}settings", password=PASSWORD).text
+    assert "kegboard-1, from 192.168.1.7" in page
+    assert "&lt;b&gt;2&lt;/b&gt;" in page
+    assert house.post("settings/boards", device="kegboard-1", action="accept").status == 303
+    assert house.post("settings/boards", device="<b>2</b>", action="deny").status == 303
+    assert house.post("settings/boards", device="kegboard-3", action="accept").status == 400
+    names = [client["name"] for client in request(f"{house.server.page_url}api/clients").json()]
+    assert names == ["Garage", "kegboard-1"]
+    page = request(f"{house.server.page_url}settings", password=PASSWORD).text
+    assert "kegboard-1, from" not in page
+    assert "(denied)" in page
 
 
 @pytest.mark.parametrize(

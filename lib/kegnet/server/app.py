@@ -14,17 +14,17 @@ from .background import Background
 from .body import LIMIT_BYTES, BodyTooLargeError, DisconnectedError, Receive, read_body, replay
 from .context import Context
 from .health import HealthCheck
+from .ingest import kegboard
 from .ingest.rest import PREFIX, Rest, Scope, Send, send_text
+from .integrations.prometheus import create_metrics
 from .log_limit import LimitedLog
-from .mounted import create_kegboard, create_metrics, create_web
 from .options import ServeOptions
 from .proxies import Proxies
 from .storage import StorageError, UnavailableError
+from .web.app import create_web
 
 RETRY_AFTER_S = 10
 """For clients, while the database is away. They have a backoff of their own."""
-KEGBOARD_PATH, KEGBOARD_LIMIT_BYTES = "/kegboard-event", 16_384
-"""As the Kegboard Event Protocol has it."""
 STREAMS_END_AFTER_S = 1.0
 """Requests that still run this long after the stop are cancelled."""
 
@@ -67,7 +67,7 @@ class Application:
 
     def _open(self, context: Context) -> None:
         self._rest, self._health = Rest(context), HealthCheck(context.database)
-        self._web, self._apps = create_web(context), {"/metrics": create_metrics(context), KEGBOARD_PATH: create_kegboard(context)}
+        self._web, self._apps = create_web(context), {"/metrics": create_metrics(context), kegboard.PATH: kegboard.create_kegboard(context)}
         self._background.signers = self._rest.signers
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -84,7 +84,7 @@ class Application:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = wire.current()
         try:
-            limit_bytes = KEGBOARD_LIMIT_BYTES if scope["path"] == KEGBOARD_PATH else LIMIT_BYTES
+            limit_bytes = kegboard.LIMIT_BYTES if scope["path"] == kegboard.PATH else LIMIT_BYTES
             body = await read_body(scope["headers"], receive, limit_bytes)
             connection.received()
             self._proxies.apply(scope)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 
 from kegnet.core.problem import ProblemError
+from kegnet.core.systemd import ServiceManager
 
 from .context import Context
 from .counters import Counters
@@ -33,14 +34,14 @@ class ReplacedError(ProblemError):
 class Background:
     """Of one process. `on_open` is called once `context` is there; `failed` gets what only a person can fix."""
 
-    def __init__(self, options: ServeOptions, database: Database | None) -> None:
+    def __init__(self, options: ServeOptions, database: Database | None, service: ServiceManager) -> None:
         """`database` is None if it was away; it is then opened later."""
         self._options = options
         self._database = database
         self._tasks: list[asyncio.Task[None]] = []
         self.context: Context | None = None
         self.signers: Signers | None = None
-        self.outage = Outage(away=database is None)
+        self.outage = Outage(away=database is None, service=service)
         self.failed: Future[ProblemError] = Future()
         self.on_open: Callable[[Context], None] = lambda _context: None
 

@@ -13,6 +13,8 @@ from .storage.refusals import count_refusal, refusals
 REFUSALS_A_MINUTE = 60
 SUBJECTS_AT_MOST = 10_000
 """Beyond this many in a minute, further ones share a count: memory and queries are bounded."""
+QUERIES_AT_ONCE = 2
+"""In a flood of refusals the threads and connections are for messages and pages; this process's own count goes on."""
 _SUBJECT_CHARACTERS = 100
 _OTHERS = "others"
 
@@ -43,6 +45,7 @@ class RefusalLimit:
         self._per_minute = per_minute
         self._minute = 0
         self._counts: Counter[str] = Counter()
+        self._queries = 0
 
     async def reached(self, subject: str) -> bool:
         """Whether the subject has had as many refusals this minute as it may. Counts nothing."""
@@ -69,10 +72,15 @@ class RefusalLimit:
         return f"{self._name} {subject}"[:_SUBJECT_CHARACTERS]
 
     async def _ask(self, subject: str, *, add: bool) -> int:
+        if self._queries >= QUERIES_AT_ONCE:
+            return 0
+        self._queries += 1
         try:
             return await asyncio.to_thread(self._query, subject, self._minute, add)
         except (UnavailableError, StorageError):
             return 0
+        finally:
+            self._queries -= 1
 
     def _query(self, subject: str, minute: int, add: bool) -> int:
         if add:

@@ -9,6 +9,7 @@ from .storage import Database
 from .storage.partitions import prepare_partitions
 from .storage.refusals import forget_refusals
 from .storage.settings import household
+from .storage.thinning import thin
 
 INTERVAL_S = 3600.0
 DAY_MS = 24 * 3600 * 1000
@@ -38,8 +39,6 @@ def _prepare(database: Database) -> int | None:
 
 
 def _thin(database: Database, before_ms: int) -> int:
-    from .storage.thinning import thin
-
     with database.writing() as connection:
         return thin(connection, before_ms, _PINGS_AT_ONCE)
 

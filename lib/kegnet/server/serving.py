@@ -63,7 +63,7 @@ class _Server:
         self._options = options
         self._sock = sock
         self._service = ServiceManager()
-        self._background = Background(options, _open_if_there(options))
+        self._background = Background(options, _open_if_there(options), self._service)
         self._app = Application(options, self._background)
         self._connections = Connections(H11Protocol, connections_at_most())
         self._config = _config(self._app, self._connections, options)

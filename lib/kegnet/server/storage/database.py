@@ -51,7 +51,8 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection whose queries all see the same state. Raises UnavailableError, StorageError."""
+        """A connection whose queries all see the same state, and which is not for writing. Raises UnavailableError, StorageError."""
+        self._require_file()
         with translated(self.shown), self._reader.connect() as connection, connection.begin() as transaction:
             yield connection
             transaction.rollback()

@@ -18,6 +18,7 @@ TRY_EVERY_S = 3
 _CHECK_LIMIT_S = 5
 _KEY = 5601
 """The key of PostgreSQL's advisory lock."""
+_TRY = f"SELECT pg_try_advisory_lock({_KEY})"
 _VANISHED = "SET tcp_keepalives_idle = 3; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 5000"
 """The server ends the session, and with it the lock, soon after the leader's host has vanished."""
 
@@ -118,20 +119,16 @@ class _PostgresqlLock:
         self._connection: Any = None
 
     def acquire(self) -> bool:
-        self.release()
         try:
-            self._connection = self._database.raw_connection()
-            with self._connection.cursor() as cursor:
-                cursor.execute(_VANISHED)
+            if self._connection is None:
+                self._connection = self._database.raw_connection()
+                return self._ask(f"{_VANISHED}; {_TRY}")
         except (UnavailableError, StorageError):
             return False
-        held = self._ask(f"SELECT pg_try_advisory_lock({_KEY})")
-        if not held:
-            self.release()
-        return held
+        return self._ask(_TRY)
 
     def is_held(self) -> bool:
-        return self._ask("SELECT true")
+        return self._connection is not None and self._ask("SELECT true")
 
     def _ask(self, question: str) -> bool:
         try:
@@ -139,7 +136,8 @@ class _PostgresqlLock:
                 cursor.execute(question)
                 return bool(cursor.fetchone()[0])
         except Exception as error:  # of a driver that only one of the two databases needs
-            log.warning("the leader's connection to the database is lost: %s", one_line(error))
+            log.warning("the connection of the leadership is lost: %s", one_line(error))
+            self.release()
             return False
 
     def release(self) -> None:

@@ -26,14 +26,20 @@ def _month(now: datetime, ahead: int) -> datetime:
     return datetime(months // 12, months % 12 + 1, 1, tzinfo=UTC)
 
 
+def _exists(connection: Connection, name: str) -> bool:
+    return bool(connection.execute(sa.text("SELECT to_regclass(:name) IS NOT NULL"), {"name": name}).scalar())
+
+
 def _prepare(connection: Connection, begins: datetime, ends: datetime) -> None:
     name = f"ping_{begins:%Y_%m}"
-    if sa.inspect(connection).has_table(name):
+    if _exists(connection, name):
         return
     span = {"least": int(begins.timestamp() * 1000), "most": int(ends.timestamp() * 1000)}
     execute = connection.exec_driver_sql
-    # Another process could add to the default partition meanwhile.
+    # Another process could add to the default partition, or make this one, meanwhile.
     execute("LOCK TABLE ping IN SHARE ROW EXCLUSIVE MODE")
+    if _exists(connection, name):
+        return
     execute(f"CREATE TABLE {name} (LIKE ping INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
     deleted = "DELETE FROM ping_other WHERE ts_ms >= %(least)s AND ts_ms < %(most)s RETURNING *"
     execute(f"WITH moved AS ({deleted}) INSERT INTO {name} SELECT * FROM moved", span)  # noqa: S608

@@ -93,11 +93,13 @@ class Writer:
         try:
             return self._inserter.insert(messages)
         except UnavailableError as error:
-            return [error] * len(messages)
+            # An exception that is raised again and again grows, so each has its own.
+            return [UnavailableError(str(error)) for _ in messages]
         except StorageError as error:
-            return [UnavailableError(error.problem)] * len(messages)
+            return [UnavailableError(error.problem) for _ in messages]
         except Exception as error:
             # A message that the database refuses must not take the others with it.
             if len(messages) == 1:
                 return [error]
-            return [result for message in messages for result in self._insert([message])]
+            middle = len(messages) // 2
+            return [*self._insert(messages[:middle]), *self._insert(messages[middle:])]

@@ -19,7 +19,7 @@ from ..storage.records import Client, Course
 from . import times
 
 WIDTH, HEIGHT = 900, 300
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 14, 40
+LEFT, RIGHT, TOP, BOTTOM = 100, 16, 14, 40
 """The margins around the plot, in the units of the picture."""
 LABEL = 110
 """The width of a label on a narrow screen."""
@@ -54,16 +54,16 @@ class Span(Enum):
 
 @dataclass(frozen=True)
 class Tick:
-    """A mark on an axis: where, and its label. A `minor` one has no label on a narrow screen. `anchor` is SVG's `text-anchor`."""
+    """A mark on an axis: where, and its label. A `minor` one has no label on a narrow screen."""
 
     at: float
     label: str
     minor: bool = False
 
     @property
-    def anchor(self) -> str:
-        """The label of the x axis begins or ends at its mark where it would be cut off at the edge of the picture."""
-        return "end" if self.at > WIDTH - RIGHT - LABEL / 2 else "start" if self.at < LABEL / 2 else "middle"
+    def label_at(self) -> float:
+        """The middle of the label below the x axis: at the mark, unless it would be cut off at the edge of the picture."""
+        return min(max(self.at, LABEL / 2), WIDTH - LABEL / 2)
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,10 @@ def encode(change: Change) -> bytes:
 class Broadcast:
     """The events of this process for all its readers. Its task starts with the first reader and ends when the server stops."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, heartbeat_s: float = HEARTBEAT_S, pace_s: float = PACE_S) -> None:
         self._context = context
+        self._heartbeat_s = heartbeat_s
+        self._pace_s = pace_s
         self._events: deque[bytes] = deque(maxlen=KEPT_EVENTS)
         self._number = 0
         self._published = asyncio.Event()
@@ -96,15 +98,14 @@ class Broadcast:
     async def _publish_changes(self) -> None:
         async with self._context.feed.subscribe() as subscription:
             while True:
-                self._publish(await _next(subscription))
-                await asyncio.sleep(PACE_S)
+                self._publish(await self._next(subscription))
+                await asyncio.sleep(self._pace_s)
 
-
-async def _next(subscription: Subscription) -> bytes:
-    try:
-        return encode(await asyncio.wait_for(subscription.next(), HEARTBEAT_S))
-    except TimeoutError:
-        return _HEARTBEAT
+    async def _next(self, subscription: Subscription) -> bytes:
+        try:
+            return encode(await asyncio.wait_for(subscription.next(), self._heartbeat_s))
+        except TimeoutError:
+            return _HEARTBEAT
 
 
 async def events(request: Request) -> Response:

@@ -25,14 +25,15 @@ function ago(ms) {
   return `${number} ${name}${number === 1 ? "" : "s"} ago`;
 }
 
-function showAges() {
-  for (const time of kegs.querySelectorAll("time")) {
+function showAges(root) {
+  for (const time of root.querySelectorAll("time")) {
     const text = ago(Date.now() + clockOffsetMs - Date.parse(time.dateTime));
     if (time.textContent !== text) time.textContent = text;
   }
 }
 
-// Where the clients are the same, only what has changed is exchanged, so that no picture flickers and nothing that is open closes.
+// Where the clients are the same, only what has changed is exchanged: no picture flickers, nothing that is open closes, and a screen
+// reader does not read the same alarm again.
 function show(fresh) {
   const ids = (root) => [...root.querySelectorAll("section.client h1")].map((head) => head.id).join();
   if (ids(fresh) !== ids(kegs)) { kegs.replaceChildren(...fresh.childNodes); return; }
@@ -54,8 +55,10 @@ async function look() {
     const date = Date.parse(answer.headers.get("date"));
     // The header has whole seconds, so a small difference is none.
     clockOffsetMs = Math.abs(date - Date.now()) > 5000 ? date - Date.now() : 0;
-    show(new DOMParser().parseFromString(text, "text/html").body);
-    showAges();
+    const fresh = new DOMParser().parseFromString(text, "text/html").body;
+    showAges(fresh);
+    showAges(kegs);
+    show(fresh);
     stale.hidden = true;
   } catch {
     stale.hidden = false;
@@ -93,7 +96,7 @@ function close() {
 }
 
 setInterval(() => { if (!document.hidden) look(); }, LOOK_EVERY_MS);
-setInterval(showAges, AGO_EVERY_MS);
+setInterval(() => showAges(kegs), AGO_EVERY_MS);
 addEventListener("pagehide", close);
 addEventListener("pageshow", listen);
 document.addEventListener("visibilitychange", () => { if (document.hidden) close(); else listen(); });
