@@ -7,6 +7,7 @@ import signal
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,16 @@ def test_a_database_that_was_replaced_is_used_after_another_start(tmp_path: Path
         os.replace(other.folder / "kegnet.sqlite", server.folder / "kegnet.sqlite")
         assert server.process.wait(15) == os.EX_TEMPFAIL
         assert "was replaced; fix: start kegnet-server again" in server.log()
+
+
+def test_refusals_count_over_all_servers_of_a_database(tmp_path: Path, key: Path, new_url: Callable[[str], str]) -> None:
+    url = new_url("postgresql")
+    with KegnetServer(tmp_path / "one", url=url) as one, KegnetServer(tmp_path / "two", url=url) as two:
+        signer = Signer(key).register(one)
+        assert post(two, POUR, signer.pour()).status == 200
+        forged = {**signer.pour(), "pulses": "1"}
+        if time.time() % 60 > 45:
+            wait_for(lambda: time.time() % 60 < 45, limit_s=20)
+        statuses = [post(server, POUR, forged).status for _ in range(32) for server in (one, two)]
+        assert statuses == [403] * 60 + [429] * 4
+        assert post(two, POUR, signer.pour(pin=1)).status == 200
