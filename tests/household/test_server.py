@@ -337,6 +337,9 @@ def test_a_database_that_is_away_is_503_and_one_line_of_the_log(server: KegnetSe
     assert get(server, "/healthz").status == 200
     file.rename(server.folder / "elsewhere")
     answers = [post(server, POUR, pour) for _ in range(5)]
+    # It needs no database, so it says nothing of it.
+    assert post(server, POUR, {}).status == 400
+    answers += [post(server, POUR, pour) for _ in range(5)]
     assert {(answer.status, answer.headers["retry-after"]) for answer in answers} == {(503, "10")}
     wait_for(lambda: get(server, "/healthz").status == 503, limit_s=5)
     (server.folder / "elsewhere").rename(file)

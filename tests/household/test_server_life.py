@@ -34,7 +34,7 @@ def test_sigterm_with_readers_and_half_requests_ends_within_5_s(tmp_path: Path, 
     before = time.monotonic()
     assert server.stop() == 0
     assert time.monotonic() - before < 5
-    assert "Traceback" not in server.log()
+    assert server.log().endswith("stopped\n")
     for reader in readers:
         # The stream has an end: it was not cut off.
         assert reader.rest().endswith(b"0\r\n\r\n")
@@ -84,7 +84,7 @@ def test_sighup_takes_a_new_certificate_and_keeps_the_connections(tmp_path: Path
         assert peer_certificate(server) not in (before, None)
         kept.head("GET", "/healthz")
         assert kept.answer().status == 200
-        used.key.write_bytes(first.key.read_bytes())
+        used.certificate.write_bytes(first.certificate.read_bytes())
         after = peer_certificate(server)
         server.signal(signal.SIGHUP)
         wait_for(lambda: "the old certificate stays in use" in server.log())
