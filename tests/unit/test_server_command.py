@@ -18,6 +18,7 @@ from kegnet.server.commands.main import main
 from kegnet.server.storage import open_database
 from kegnet.server.storage.boards import remember_board
 from kegnet.server.storage.clients import find_client
+from kegnet.server.storage.feed import Change, Feed
 from kegnet.server.storage.messages import VerifiedPour
 from kegnet.server.storage.writer import Writer
 from support.daemon import PYTHON
@@ -61,7 +62,8 @@ class Server:
     def run(self, *words: str | Path, given: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
         """Runs the command with these words."""
         command: list[str | Path] = [PYTHON, "-B", REPOSITORY / "lib/server.py", *words]
-        done = subprocess.run(command, capture_output=True, text=True, input=given, env={"PATH": os.environ["PATH"], **environment})
+        env = {"PATH": os.environ["PATH"], **environment}
+        done = subprocess.run(command, capture_output=True, text=True, input=given, env=env, timeout=60)
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
@@ -101,7 +103,9 @@ def test_a_tap_is_changed_hidden_and_shown(server: Server) -> None:
     assert "no keg is on this tap" in server("taps", "set", CLIENT, "17", "--keg-litres", "19")
     server("taps", "set", CLIENT, "17", "--fresh", "--keg-litres", "19", "--pulses-per-litre", "5000")
     server("taps", "set", CLIENT, "17", "--keg-litres", "20.5")
+    server("taps", "set", CLIENT, "17", "--fresh")
     assert server("taps", "list") == f"{CLIENT}  17  tap 17  5000 pulses per litre  20.5 litres\n"
+    assert len(server("kegs", "list", CLIENT, "17").splitlines()) == 2
     server("taps", "hide", CLIENT, "17")
     assert server("taps", "list").endswith("  hidden\n")
     server("taps", "show", CLIENT, "17")
@@ -145,6 +149,36 @@ def add_pour(server: Server) -> None:
         await writer.stop()
 
     asyncio.run(keep())
+    database.close()
+
+
+def test_pulses_per_litre_count_from_now_on_or_since_ever(server: Server) -> None:
+    server.add_client()
+    add_pour(server)
+    server("taps", "set", CLIENT, "17", "--pulses-per-litre", "2800")
+    assert server("pours", "list").endswith("  0.500 litres\n")
+    server("taps", "set", CLIENT, "17", "--pulses-per-litre", "2800", "--since-ever")
+    assert server("pours", "list").endswith("  1.000 litres\n")
+
+
+def test_open_pages_follow_a_command(server: Server) -> None:
+    server.add_client()
+    server("taps", "set", CLIENT, "17")
+    database = open_database(server.url)
+
+    async def change() -> Change:
+        feed = Feed(database)
+        listening = asyncio.create_task(feed.run())
+        async with feed.subscribe() as subscription:
+            # The first change can be that the feed listens.
+            found = Change(frozenset(), frozenset())
+            while found.kinds != {"tap"}:
+                await asyncio.to_thread(server.run, "--database", server.url, "taps", "hide", CLIENT, "17")
+                found = await asyncio.wait_for(subscription.next(), 30)
+        listening.cancel()
+        return found
+
+    assert asyncio.run(change()).clients == {CLIENT}
     database.close()
 
 

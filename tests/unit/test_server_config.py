@@ -84,8 +84,10 @@ def test_the_command_line_has_precedence(tmp_path: Path) -> None:
     assert (options.listen, options.mqtt, options.database) == ("127.0.0.1:2", "mqtt://broker", "sqlite:////x")
 
 
-def test_another_database_alone_means_that_no_file_is_read() -> None:
-    loaded = config.load(None, {"database": "sqlite:////x"})
+def test_another_database_alone_means_that_no_file_is_read(tmp_path: Path) -> None:
+    default = tmp_path / "server.conf"
+    assert load(tmp_path, "[Server]\nlisten = 127.0.0.1:1\n") == config.load(None, {}, default)
+    loaded = config.load(None, {"database": "sqlite:////x"}, default)
     assert (loaded.path, loaded.options) == (None, ServeOptions(config.DEFAULTS["listen"], database="sqlite:////x"))
 
 

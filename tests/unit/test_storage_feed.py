@@ -37,10 +37,7 @@ async def listening(database: Database, check_s: float = CHECK_S) -> AsyncIterat
     running = asyncio.create_task(feed.run())
     try:
         async with feed.subscribe() as subscription:
-            assert database.file is not None
-            async with asyncio.timeout(5):
-                while not (database.file.feed.is_dir() and any(each.suffix == ".socket" for each in database.file.feed.iterdir())):
-                    await asyncio.sleep(0.01)
+            assert await asyncio.wait_for(subscription.next(), 5) == EVERYTHING
             yield subscription
     finally:
         running.cancel()
@@ -78,6 +75,19 @@ def test_a_payload_that_is_none_is_a_change_of_everything(payload: str) -> None:
 
 
 # Between processes.
+
+
+def test_what_changed_before_it_listened_is_not_missed(database: Database) -> None:
+    async def run() -> None:
+        feed = Feed(database)
+        async with feed.subscribe() as subscription:
+            await asyncio.to_thread(change, database)
+            running = asyncio.create_task(feed.run())
+            assert await asyncio.wait_for(subscription.next(), 5) == EVERYTHING
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(run())
 
 
 def test_a_subscription_gets_all_that_changed_since_in_one(database: Database) -> None:

@@ -30,13 +30,13 @@ class Config:
     warnings: tuple[str, ...] = ()
 
 
-def load(path: Path | None, overrides: Mapping[str, str]) -> Config:
+def load(path: Path | None, overrides: Mapping[str, str], default: Path = DEFAULT_PATH) -> Config:
     """The configuration in `path`, with `overrides` of the command line by parameter. Raises ConfigError.
 
-    None for `path`: the default file, if it exists. With an override of the database it is not read: that is another server's.
+    None for `path`: the `default` file, if it exists. With an override of the database it is not read: that is another server's.
     """
-    read: Path | None = path or DEFAULT_PATH
-    if path is None and ("database" in overrides or not DEFAULT_PATH.exists()):
+    read: Path | None = path or default
+    if path is None and ("database" in overrides or not default.exists()):
         read = None
     given, warnings = _read(read) if read is not None else ({}, [])
     given |= {name: Given(value, f"--{name}") for name, value in overrides.items()}

@@ -19,7 +19,7 @@ from .account import become_owner
 from .arguments import PROGRAM
 
 _COMMANDS = (serve, check, clients, taps, kegs, beers, pours, boards, settings, password, transfer)
-_HELP = """\
+HELP = """\
 From nothing to a page, with what kegnet-client --setup has printed:
   sudo kegnet-server clients add UUID PUBKEY.pem --name Garage
   sudo kegnet-server taps set UUID 17 --name IPA --keg-litres 19 --fresh
@@ -27,7 +27,8 @@ From nothing to a page, with what kegnet-client --setup has printed:
   sudo systemctl start kegnet-server
 
 Exit status: 0 success; 1 the command cannot do this, or check found a failure; 2 wrong command line; 74 the output cannot be
-written; 75 the database cannot be reached now; 78 the configuration or the database has to be changed; 130 Ctrl-C.
+written; 75 the database cannot be reached now; 78 the configuration or the database has to be changed; 130 Ctrl-C in a command;
+141 a pipe was closed.
 See also kegnet-server(8).
 """
 
@@ -43,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="The KegNet server of a household or a bar: accepts signed pings and pours, stores them, and shows them on a page.",
-        epilog=_HELP,
+        epilog=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

@@ -149,7 +149,7 @@ class Feed:
         return len(self._subscriptions)
 
     async def run(self) -> None:
-        """Listens until it is cancelled. After an interruption it reports a change of everything."""
+        """Listens until it is cancelled. Once it listens, also after an interruption, it reports a change of everything."""
         if self._database.file is None:
             await feed_postgresql.listen(self._database, self._receive, self._check_s)
         else:

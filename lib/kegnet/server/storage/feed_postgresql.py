@@ -24,22 +24,19 @@ class _LostError(Exception):
 
 
 async def listen(database: Database, receive: Callable[[str], None], check_s: float) -> None:
-    """Calls `receive` with each payload, until it is cancelled. Connects again where that is needed; then `EVERYTHING` comes first."""
-    failures, first = 0, True
+    """Calls `receive` with each payload, until it is cancelled. `EVERYTHING` comes first, and after each new connection."""
+    failures = 0
     while True:
         try:
             connection = await asyncio.to_thread(_connect, database)
         except (UnavailableError, StorageError):
-            first = False
+            failures += 1
         else:
             failures = 0
-            if not first:
-                receive(EVERYTHING)
-            first = False
+            receive(EVERYTHING)
             reason = await _receive_until_lost(connection, receive, check_s)
             log.warning("the change feed lost its connection and makes a new one: %s", reason)
         await asyncio.sleep(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
-        failures += 1
 
 
 async def _receive_until_lost(connection: Any, receive: Callable[[str], None], check_s: float) -> str:

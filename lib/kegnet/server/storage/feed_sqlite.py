@@ -59,22 +59,21 @@ def _send_to(sender: socket.socket, directory: int, name: str, payload: bytes) -
 
 
 async def listen(file: SqliteFile, receive: Callable[[str], None], check_s: float) -> None:
-    """Calls `receive` with each payload, until it is cancelled. `EVERYTHING` follows a gap.
+    """Calls `receive` with each payload, until it is cancelled. `EVERYTHING` comes first, and after a gap.
 
     Without a socket it gets at least what this process sends.
     """
-    first = True
+    logged = False
     while True:
         try:
             with _bound(file.feed) as (sock, path):
-                if not first:
-                    receive(EVERYTHING)
-                first = False
+                logged = False
+                receive(EVERYTHING)
                 await _receive_until_removed(sock, path, receive, check_s)
         except OSError as error:
-            if first:
+            if not logged:
                 log.warning("changes by other programs are not noticed: %s: %s", file.feed, error.strerror or error)
-            first = False
+            logged = True
             with _registered(file, receive):
                 await asyncio.sleep(check_s)
 
