@@ -186,6 +186,8 @@ def test_a_hidden_tap_is_not_on_the_page_and_can_be_shown_again(house: House) ->
     assert f"tap-{ID}-0" not in request(f"{house.server.page_url}kegs").text
     store(house.server.database, pour(house.client.key, time.time_ns() // 10**6, 100))
     assert f"tap-{ID}-0" not in request(f"{house.server.page_url}kegs").text, "a pour does not bring it back"
+    assert house.post(f"settings/{ID}/0", name="Ghost").status == 303
+    assert f"tap-{ID}-0" not in request(f"{house.server.page_url}kegs").text, "nor does a form without the box"
     assert house.post(f"settings/{ID}/0", hidden_box="1").status == 303
     assert f"tap-{ID}-0" in request(f"{house.server.page_url}kegs").text
 

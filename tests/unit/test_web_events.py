@@ -16,6 +16,7 @@ from kegnet.server.outage import Outage
 from kegnet.server.storage import Change, Database, open_database
 from kegnet.server.storage.clients import set_client
 from kegnet.server.storage.feed import EVERYTHING, Feed
+from kegnet.server.storage.settings import set_household
 from kegnet.server.storage.writer import Writer
 from kegnet.server.web import events
 from kegnet.server.web.events import Broadcast, encode
@@ -31,7 +32,7 @@ class House:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def broadcast(self, **times_s: float) -> Broadcast:
-        feed = Feed(self.database)
+        self.feed = feed = Feed(self.database)
         self.listening = asyncio.create_task(feed.run())
         options = ServeOptions("127.0.0.1:0")
         context = Context(self.database, Writer(self.database), feed, options, Counters(), Outage(away=False), self.stopping)
@@ -40,6 +41,10 @@ class House:
     def change(self, name: str) -> None:
         with self.database.writing() as connection:
             set_client(connection, ID, now_ms=1, name=name)
+
+    def set_zone(self) -> None:
+        with self.database.writing() as connection:
+            set_household(connection, time_zone="Europe/Berlin")
 
 
 @pytest.fixture
@@ -99,6 +104,24 @@ def test_a_silent_stream_has_a_heartbeat(house: House) -> None:
         assert (await event(stream))["clients"] == [ID], "the feed is still read"
 
     run(house, scenario, heartbeat_s=0.05)
+
+
+def test_changes_that_follow_quickly_become_one_event(house: House) -> None:
+    async def scenario(house: House, broadcast: Broadcast) -> None:
+        stream, seen = broadcast.stream(), house.feed.subscribe()
+        await anext(stream)
+        waiting = asyncio.create_task(event(stream))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(house.change, "Garage")
+        await waiting
+        # Each has reached all readers of the feed before the next.
+        for number in range(3):
+            await asyncio.to_thread(house.change, f"Garage {number}")
+            await seen.next()
+        await asyncio.to_thread(house.set_zone)
+        assert (await event(stream))["kinds"] == ["client", "setting"]
+
+    run(house, scenario, pace_s=2.0)
 
 
 def test_a_slow_reader_misses_no_change(house: House) -> None:
