@@ -410,6 +410,7 @@ def test_a_moved_pour_counts_for_the_other_tap_by_the_meter_that_counted_it(hist
     with history.reading() as connection:
         both = poured_ml(connection, [(first.key, 0, FOREVER), (second.key, 0, FOREVER), (second.key, NOW + 1, FOREVER)])
         assert both == [(20, 20), (2000, 2000), (0, 0)]
+        assert poured_ml(connection, [(second.key, NOW, NOW + 1)]) == [(2000, 2000)]
         pour = find_pour(connection, key)
     assert pour is not None
     assert (pour.tap, pour.millilitres) == (second.key, 2000)
@@ -437,6 +438,16 @@ def test_pours_are_listed_newest_first(history: History) -> None:
     assert listed(history, [even, odd], since_ms=NOW + 3, until_ms=NOW + 6) == [keys[at_ms] for at_ms in (5, 4, 3)]
     assert listed(history, [even, odd], until_ms=NOW + 6, limit=1) == [keys[5]]
     assert listed(history, [even, odd], since_ms=NOW + 10) == listed(history, []) == []
+
+
+def test_a_pour_of_1970_is_listed(history: History) -> None:
+    client = history.client()
+    keys = [history.pour(client, 0, at_ms) for at_ms in (0, 1)]
+    tap, other = history.tap(client, 0), history.tap(client, 1)
+    assert listed(history, [tap]) == last(history, tap) == [keys[1], keys[0]]
+    history.call(correct, keys[0], MOVE, other.key, NOW)
+    assert listed(history, [other]) == last(history, other) == [keys[0]]
+    assert out(history, other) == (1000, 1000)
 
 
 def test_pages_of_pours_have_each_once(history: History) -> None:
