@@ -463,6 +463,8 @@ def test_new_messages_are_announced_and_repeated_ones_are_not(database: Database
             assert not await writer.keep(ping(client, 1))
             assert await writer.keep(pour(client, 1))
             assert await asyncio.wait_for(subscription.next(), 5) == Change(frozenset({CLIENT}), frozenset({"pour", "tap"}))
+            assert await writer.keep(pour(client, 2))
+            assert await asyncio.wait_for(subscription.next(), 5) == Change(frozenset({CLIENT}), frozenset({"pour"}))
         await writer.stop()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -410,6 +410,7 @@ def test_a_moved_pour_counts_for_the_other_tap_by_the_meter_that_counted_it(hist
     with history.reading() as connection:
         both = poured_ml(connection, [(first.key, 0, FOREVER), (second.key, 0, FOREVER), (second.key, NOW + 1, FOREVER)])
         assert both == [(20, 20), (2000, 2000), (0, 0)]
+        assert poured_ml(connection, [(second.key, NOW, NOW + 1)]) == [(2000, 2000)]
         pour = find_pour(connection, key)
     assert pour is not None
     assert (pour.tap, pour.millilitres) == (second.key, 2000)
@@ -439,6 +440,16 @@ def test_pours_are_listed_newest_first(history: History) -> None:
     assert listed(history, [even, odd], since_ms=NOW + 10) == listed(history, []) == []
 
 
+def test_a_pour_of_1970_is_listed(history: History) -> None:
+    client = history.client()
+    keys = [history.pour(client, 0, at_ms) for at_ms in (0, 1)]
+    tap, other = history.tap(client, 0), history.tap(client, 1)
+    assert listed(history, [tap]) == last(history, tap) == [keys[1], keys[0]]
+    history.call(correct, keys[0], MOVE, other.key, NOW)
+    assert listed(history, [other]) == last(history, other) == [keys[0]]
+    assert out(history, other) == (1000, 1000)
+
+
 def test_pages_of_pours_have_each_once(history: History) -> None:
     client = history.client()
     keys = [history.pour(client, number % 2, NOW + number // 4) for number in range(12)]
@@ -450,6 +461,8 @@ def test_pages_of_pours_have_each_once(history: History) -> None:
         before = {"before": page[-1]}
     assert pages == [keys[11:6:-1], keys[6:1:-1], keys[1::-1]]
     assert listed(history, taps, before=keys[5], until_ms=NOW + 1) == keys[3::-1]
+    assert listed(history, taps[:1], before=keys[6], limit=1) == [keys[4]]
+    assert listed(history, taps[:1], before=keys[4], limit=1) == [keys[2]]
     assert listed(history, taps, before=keys[2], until_ms=NOW + 1) == keys[1::-1]
     assert listed(history, taps, before=10**6, limit=1) == [keys[11]]
 
@@ -598,6 +611,16 @@ def test_a_client_is_heard_by_messages_of_any_kind(history: History) -> None:
             quiet.key: [NOW + 103 + each for each in range(8)],
         }
         assert heard(connection, []) == {}
+
+
+def test_clients_are_heard_by_their_own_messages(history: History) -> None:
+    early, late = history.client(), history.client()
+    for client, start in ((early, NOW - DAY_MS), (late, NOW)):
+        history.insert([history.verified_ping(client, start + number, 4000) for number in range(9)])
+        history.insert([history.verified_pour(client, 0, start + number, received_ms=start) for number in range(9)])
+    with history.reading() as connection:
+        found = heard(connection, [early.key, late.key])
+    assert found == {client.key: [start + 300 + each for each in range(1, 9)] for client, start in ((early, NOW - DAY_MS), (late, NOW))}
 
 
 # The overview.

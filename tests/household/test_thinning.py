@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,6 +13,7 @@ from kegnet.server.storage.readings import course, latest_readings
 from kegnet.server.storage.records import Client, Course, Reading
 from kegnet.server.storage.thinning import thin, thinned_before_ms
 from support.stored_history import HOUR_MS, NOW, History
+from support.wait import wait_for
 
 START = NOW - NOW % HOUR_MS
 
@@ -134,6 +138,25 @@ def test_a_ping_that_was_stored_late_joins_its_hour(history: History) -> None:
     history.call(Connection.execute, sa.insert(schema.ping).values(at_ms=START + 2, received_ms=START, **row))
     thin_all(history, START + HOUR_MS)
     assert hours(history) == [(client.key, 0, 4000, 2000, 6000, 3)]
+
+
+def test_a_thinning_waits_for_a_server_that_is_about_to_store_pings(new_history: Callable[[str], History]) -> None:
+    history = new_history("postgresql")
+    history.call(thin, START, 1)
+    waits = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+    with history.database.writing() as storing:
+        assert thinned_before_ms(storing) == START
+        thread = threading.Thread(target=history.call, args=(thin, START + HOUR_MS, 1))
+        thread.start()
+
+        def is_waiting() -> bool:
+            with history.reading() as connection:
+                return bool(connection.execute(waits).scalar() == 1)
+
+        wait_for(is_waiting)
+        assert thinned_before_ms(storing) == START
+    thread.join()
+    assert history.call(thinned_before_ms) == START + HOUR_MS
 
 
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])

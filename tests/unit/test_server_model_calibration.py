@@ -27,6 +27,10 @@ def test_the_spread_is_from_the_least_to_the_greatest_k_factor() -> None:
     assert found.spread == pytest.approx(0.04)
 
 
+def test_a_small_spread_is_not_rounded_away() -> None:
+    assert calibrate([(1000, 300), (1001, 300)]).spread == pytest.approx(1 / 1000.5)
+
+
 @given(st.integers(50, 100_000), st.lists(st.integers(1, 10_000), min_size=1, max_size=9))
 def test_exact_measurements_give_their_own_k_factor(factor: int, litres: list[int]) -> None:
     found = calibrate([(factor * each, 1000.0 * each) for each in litres])

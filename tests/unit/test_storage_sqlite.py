@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from kegnet.server.storage import Database, StorageError, UnavailableError, clients, open_database
-from kegnet.server.storage.insert import Inserter
+from kegnet.server.storage.insert import Inserter, select_known
 from kegnet.server.storage.messages import VerifiedPing, VerifiedPour
 from kegnet.server.storage.migrate import HEAD, known_revisions
 from kegnet.server.storage.writer import Writer
@@ -278,6 +278,15 @@ async def kept_together(database: Database, client: int, number: int) -> list[bo
         return list(await asyncio.gather(*(writer.keep(pour(client, each)) for each in range(number))))
     finally:
         await writer.stop()
+
+
+@pytest.mark.parametrize("table", ["ping", "pour"])
+def test_repeated_messages_are_looked_up_whatever_the_size_of_the_table(database: Database, table: str) -> None:
+    with database.reading() as connection:
+        key = (1, NOW, bytes(32))
+        plan = [row[3] for row in connection.exec_driver_sql("EXPLAIN QUERY PLAN " + select_known(table, 2, False), (*key, *key))]
+    assert [step for step in plan if step.startswith("SEARCH k USING") and "client=? AND ts_ms=? AND digest=?" in step]
+    assert not [step for step in plan if step.startswith("SCAN k")]
 
 
 def test_a_stopped_writer_has_stored_what_it_took(database: Database) -> None:

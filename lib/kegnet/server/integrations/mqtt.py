@@ -40,6 +40,7 @@ FORMER_CONFIGS = "homeassistant/+/+/config"
 
 log = logging.getLogger(__name__)
 _Messages = list[tuple[str, str]]
+_Hashes = dict[tuple[str, str], bytes]
 
 
 class Publisher:
@@ -126,7 +127,7 @@ class _Pass:
         self._site = site
         self._connection = connection
         self._directory = ClientDirectory(database)
-        self._sent: dict[str, dict[tuple[str, str], bytes]] = {}
+        self._sent: dict[str, _Hashes] = {}
         """By the client's UUID: (component, path) of an entity, and the hash of its discovery message and its state."""
         self._day_ms = 0
         self._tidy = False
@@ -164,15 +165,20 @@ class _Pass:
         with self._database.reading() as c:
             states = overview(c, clients, now_ms)
             received_ms = heard(c, [client.key for client in clients])
+        messages: _Messages = []
+        sent: dict[str, _Hashes] = {}
         for state in states:
             times = received_ms.get(state.client.key, ())
             silence_s = (silent_from_ms(times, state.client.added_ms) - max([*times, state.client.added_ms])) / 1000
-            self._publish_client(state.client.uuid, list(entities(state, self._site, silence_s)))
+            sent[state.client.uuid] = self._add(messages, state.client.uuid, entities(state, self._site, silence_s))
+        # All at once: the broker's acknowledgements are what takes the time.
+        self._connection.publish(messages)
+        self._sent.update(sent)
 
-    def _publish_client(self, uuid: str, wanted: Sequence[Entity]) -> None:
-        sent = self._sent.setdefault(uuid, {})
-        messages: _Messages = []
-        hashes: dict[tuple[str, str], bytes] = {}
+    def _add(self, messages: _Messages, uuid: str, wanted: Iterable[Entity]) -> _Hashes:
+        """Adds what the broker does not have of a client; the hashes of what it has then."""
+        sent = self._sent.get(uuid, {})
+        hashes: _Hashes = {}
         for entity in wanted:
             key, config = (entity.component, entity.path), entity.config(self._site)
             hashes[key] = _hash(config) + _hash(f"{entity.version} {entity.state}")
@@ -183,12 +189,11 @@ class _Pass:
                 messages.append((entity.state_topic, entity.state))
         for component, path in sent.keys() - hashes.keys():
             messages += self._removal(component, uuid, path)
-        self._connection.publish(messages)
-        self._sent[uuid] = hashes
+        return hashes
 
     def _remove_clients(self, uuids: Iterable[str]) -> None:
         for uuid in uuids:
-            self._connection.publish([message for each in self._sent[uuid] for message in self._removal(each[0], uuid, each[1])])
+            self._connection.publish([message for component, path in self._sent[uuid] for message in self._removal(component, uuid, path)])
             del self._sent[uuid]
 
     def _removal(self, component: str, uuid: str, path: str) -> _Messages:

@@ -20,8 +20,8 @@ KEEPALIVE_S = 30
 ANSWER_S = 10.0
 """How long the broker may take to acknowledge messages."""
 RECONNECT_S = (1, 30)
-AT_ONCE = 100
-"""Messages that are sent before an acknowledgement: what waits is bounded."""
+AT_ONCE = 200
+"""Messages that are sent before an acknowledgement: what waits is bounded. With few, each waits for the delayed ACKs of TCP."""
 _EXAMPLE = "write mqtt://[USER:PASSWORD@]HOST[:PORT], or mqtts:// for TLS"
 
 log = logging.getLogger(__name__)
@@ -87,6 +87,7 @@ class Connection:
         if broker.user is not None:
             self._client.username_pw_set(broker.user, broker.password)
         self._client.will_set(availability, "offline", qos=1, retain=True)
+        self._client.max_inflight_messages_set(AT_ONCE)
         self._client.reconnect_delay_set(*RECONNECT_S)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
@@ -116,7 +117,7 @@ class Connection:
         When it returns, the broker has them.
         """
         for start in range(0, len(messages), AT_ONCE):
-            if not self.connected:
+            if self._stopping or not self.connected:
                 raise BrokerError(f"no connection to {self._where}")
             infos = [self._client.publish(topic, text, qos=1, retain=True) for topic, text in messages[start : start + AT_ONCE]]
             for info in infos:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -24,11 +25,16 @@ from ..counters import Counters
 from ..overview import ClientState, overview
 from ..storage import Database, UnavailableError
 from ..storage.clients import clients as registered_clients
-from ..storage.records import PULSES_PER_LITRE
+from ..storage.records import PULSES_PER_LITRE, Tap
 
 CLIENT = ("client", "name")
 TAP = ("client", "name", "pin", "tap")
 RETRY_AFTER_S = 10
+CHEAP_S = 0.2
+REST = 10
+"""Gauges that cost more CPU time than `CHEAP_S`, those of thousands of clients, are kept for `REST` times as long. However often they are
+asked for, they do not occupy a core.
+"""
 
 
 def create_metrics(context: Context) -> ASGIApp:
@@ -49,6 +55,15 @@ def create_metrics(context: Context) -> ASGIApp:
     return answer
 
 
+@dataclass(frozen=True)
+class _Described:
+    """The gauges as text, and each tap by its client's UUID and its pin, with its client's name. `until` is when it is read again."""
+
+    text: bytes
+    taps: Mapping[tuple[str, int], tuple[str, Tap]]
+    until: float
+
+
 class Metrics:
     """The metrics of this process. `text()` is for several threads."""
 
@@ -56,35 +71,37 @@ class Metrics:
         self._database = database
         self._counters = counters
         self._litres = _Litres()
+        self._lock = threading.Lock()
+        self._described: _Described | None = None
         self._process = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._process)
 
     def text(self) -> bytes:
         """All metrics, in Prometheus's text format. Raises UnavailableError."""
-        # Collected before it is registered: an exception of the database reaches the caller.
-        families = list(self._families())
-        registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Collected(families))
-        return generate_latest(registry) + generate_latest(self._process)
+        # One thread at a time: whoever comes meanwhile gets the same answer.
+        with self._lock:
+            if self._described is None or time.monotonic() >= self._described.until:
+                self._described = self._describe()
+            described = self._described
+        return described.text + _text(self._counted(described.taps)) + generate_latest(self._process)
 
-    def _families(self) -> Iterator[Metric]:
-        now_ms = time.time_ns() // 10**6
+    def _describe(self) -> _Described:
+        began = time.thread_time()
         with self._database.reading() as c:
-            states = overview(c, registered_clients(c), now_ms)
-        yield from _of_clients(states)
-        yield from _of_taps(states)
-        yield from self._counted(states)
+            states = overview(c, registered_clients(c), time.time_ns() // 10**6)
+        taps = {(state.client.uuid, tap.tap.pin): (state.client.name, tap.tap) for state in states for tap in state.taps}
         info = GaugeMetricFamily("kegnet_server_info", "The version of kegnet-server.", labels=("version",))
         info.add_metric((__version__,), 1)
-        yield info
+        text = _text([*_of_clients(states), *_of_taps(states), info])
+        cpu_s = time.thread_time() - began
+        return _Described(text, taps, time.monotonic() + (REST * cpu_s if cpu_s > CHEAP_S else 0))
 
-    def _counted(self, states: Sequence[ClientState]) -> Iterator[Metric]:
+    def _counted(self, taps: Mapping[tuple[str, int], tuple[str, Tap]]) -> Iterator[Metric]:
         counts = self._counters.copy()
         messages = CounterMetricFamily("kegnet_messages", "Messages by what became of them.", labels=("endpoint", "result"))
         for labels, number in sorted(counts.messages.items()):
             messages.add_metric(labels, number)
         yield messages
-        taps = {(state.client.uuid, tap.tap.pin): (state.client.name, tap.tap) for state in states for tap in state.taps}
         k_factors = {key: tap.pulses_per_litre for key, (_, tap) in taps.items()}
         poured = CounterMetricFamily("kegnet_poured_litres", "What was poured since this process started, in litres.", labels=TAP)
         for (uuid, pin), litres in sorted(self._litres.after(counts.poured_pulses, k_factors).items()):
@@ -92,6 +109,12 @@ class Metrics:
                 name, tap = taps[uuid, pin]
                 poured.add_metric((uuid, name, str(pin), tap.name), litres)
         yield poured
+
+
+def _text(families: Iterable[Metric]) -> bytes:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collected(list(families)))
+    return generate_latest(registry)
 
 
 class _Litres:

@@ -23,6 +23,7 @@ _ROWS = 500
 """Rows of one statement; SQLite takes 32,766 parameters."""
 _COLUMNS = {
     "ping": ("client", "ts_ms", "digest", "ts_seconds", "temp", "at_ms", "received_ms"),
+    "tap": ("client", "pin", "name", "hidden"),
     "pour": ("client", "ts_ms", "digest", "ts_seconds", "pin", "pulses", "et_ms", "at_ms", "received_ms"),
 }
 _KEY_COLUMNS = 3
@@ -56,19 +57,29 @@ class Inserter:
                 pours.setdefault(key, (*key, m.ts_seconds, m.pin, m.pulses, m.et_ms, m.at_ms, m.received_ms))
             else:
                 pings.setdefault(key, (*key, m.ts_seconds, m.temp, m.at_ms, m.received_ms))
+        known: set[_Key] = set()
+        while not self._try(pings, pours):
+            known |= self._drop_known(pings, pours)
+        self._taps.update((row[0], row[4]) for row in pours.values())
+        return _news(keys, known)
+
+    def _try(self, pings: Mapping[_Key, _Row], pours: Mapping[_Key, _Row]) -> bool:
+        """Commits all of them. False: some are in the tables already, and nothing was done. That is rare, so it is not asked beforehand."""
         try:
             with self._database.writing() as connection:
                 self._write(connection, pings, pours)
-            known: set[_Key] = set()
         except _SomeAreKnownError:
-            with self._database.writing() as connection:
-                known = _known(connection, "ping", pings) | _known(connection, "pour", pours)
-                for key in known:
-                    pings.pop(key, None)
-                    pours.pop(key, None)
-                self._write(connection, pings, pours)
-        self._taps.update((row[0], row[4]) for row in pours.values())
-        return _news(keys, known)
+            return False
+        return True
+
+    def _drop_known(self, pings: dict[_Key, _Row], pours: dict[_Key, _Row]) -> set[_Key]:
+        """Removes those that are in the tables; which they are."""
+        with self._database.reading() as connection:
+            known = _known(connection, "ping", pings) | _known(connection, "pour", pours)
+        for key in known:
+            pings.pop(key, None)
+            pours.pop(key, None)
+        return known
 
     def _write(self, connection: Connection, pings: Mapping[_Key, _Row], pours: Mapping[_Key, _Row]) -> None:
         taps = {(row[0], row[4]) for row in pours.values()} - self._taps
@@ -94,16 +105,10 @@ class Inserter:
 
 
 def _add_taps(connection: Connection, taps: Collection[tuple[int, int]]) -> None:
-    tap = schema.tap
-    query = sa.select(tap.c.client, tap.c.pin).where(tap.c.client.in_({client for client, _ in taps}))
-    found = {(row.client, row.pin) for row in connection.execute(query)}
-    rows = [_with_default_name(client, pin) for client, pin in sorted(taps) if (client, pin) not in found]
-    for row in rows:
-        _execute(connection, "tap", ("client", "pin", "name", "hidden"), [row])
-
-
-def _with_default_name(client: int, pin: int) -> _Row:
-    return (client, pin, f"tap {pin}", False)
+    """Adds those that are not in the table."""
+    rows = [(client, pin, f"tap {pin}", False) for client, pin in sorted(taps)]
+    for start in range(0, len(rows), _ROWS):
+        _execute(connection, "tap", rows[start : start + _ROWS])
 
 
 def _add(connection: Connection, table: str, rows: Mapping[_Key, _Row]) -> None:
@@ -111,12 +116,13 @@ def _add(connection: Connection, table: str, rows: Mapping[_Key, _Row]) -> None:
     ordered = [rows[key] for key in sorted(rows)]
     for start in range(0, len(ordered), _ROWS):
         part = ordered[start : start + _ROWS]
-        if _execute(connection, table, _COLUMNS[table], part) != len(part):
+        if _execute(connection, table, part) != len(part):
             raise _SomeAreKnownError
 
 
-def _execute(connection: Connection, table: str, columns: tuple[str, ...], rows: Sequence[_Row]) -> int:
-    statement = _insert(table, columns, len(rows), connection.dialect.name == "postgresql")
+def _execute(connection: Connection, table: str, rows: Sequence[_Row]) -> int:
+    """How many rows were added."""
+    statement = _insert(table, len(rows), connection.dialect.name == "postgresql")
     return int(connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows))).rowcount)
 
 
@@ -125,7 +131,7 @@ def _known(connection: Connection, table: str, rows: Mapping[_Key, _Row]) -> set
     found: set[_Key] = set()
     for start in range(0, len(ordered), _ROWS):
         part = ordered[start : start + _ROWS]
-        statement = _select(table, len(part), connection.dialect.name == "postgresql")
+        statement = select_known(table, len(part), connection.dialect.name == "postgresql")
         for client, ts_ms, digest in connection.exec_driver_sql(statement, tuple(chain.from_iterable(part))):
             found.add((client, ts_ms, bytes(digest)))
     return found
@@ -140,15 +146,19 @@ def _news(keys: Sequence[_Key], known: set[_Key]) -> list[bool]:
 
 
 @lru_cache
-def _insert(table: str, columns: tuple[str, ...], rows: int, postgresql: bool) -> str:
+def _insert(table: str, rows: int, postgresql: bool) -> str:
+    columns = _COLUMNS[table]
     values = _groups(rows, len(columns), postgresql)
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {values} ON CONFLICT DO NOTHING"  # noqa: S608
 
 
 @lru_cache
-def _select(table: str, rows: int, postgresql: bool) -> str:
+def select_known(table: str, rows: int, postgresql: bool) -> str:
+    """A query for those of so many keys that are in `table`. Written so that SQLite looks each up, instead of reading the whole table."""
     keys = _groups(rows, _KEY_COLUMNS, postgresql)
-    return f"SELECT client, ts_ms, digest FROM {table} WHERE (client, ts_ms, digest) IN (VALUES {keys})"  # noqa: S608
+    found = "k.client = w.client AND k.ts_ms = w.ts_ms AND k.digest = w.digest"
+    wanted = f"WITH wanted (client, ts_ms, digest) AS (VALUES {keys}) SELECT client, ts_ms, digest FROM wanted w"  # noqa: S608
+    return f"{wanted} WHERE EXISTS (SELECT 1 FROM {table} k WHERE {found})"  # noqa: S608
 
 
 def _groups(rows: int, columns: int, postgresql: bool) -> str:
