@@ -54,3 +54,8 @@ def test_a_scheme_that_is_none_of_http_is_ignored(scheme: str) -> None:
 def test_the_peers_of_a_unix_socket_are_believed_only_if_they_are_named() -> None:
     assert seen(None, (FOR, "192.0.2.7"), proxies=("unix",))[0] == "192.0.2.7"
     assert seen(None, (FOR, "192.0.2.7"))[0] is None
+
+
+def test_an_ipv4_peer_of_an_ipv6_socket_is_known_by_its_ipv4_address() -> None:
+    assert seen(("::ffff:10.0.0.5", 1), (FOR, "192.0.2.7"))[0] == "192.0.2.7"
+    assert seen(("::ffff:10.0.0.6", 1), (FOR, "192.0.2.7"))[0] == "10.0.0.6"

@@ -66,7 +66,7 @@ class Application:
             task.cancel()
 
     def _open(self, context: Context) -> None:
-        self._rest, self._health = Rest(context), HealthCheck(context.database)
+        self._rest, self._health = Rest(context), HealthCheck(context.database, context.outage)
         self._web, self._apps = create_web(context), {"/metrics": create_metrics(context), kegboard.PATH: kegboard.create_kegboard(context)}
         self._background.signers = self._rest.signers
 
@@ -91,7 +91,6 @@ class Application:
             if self._rest is not None and scope["path"].startswith(PREFIX):
                 connection.hold()
                 await self._rest.answer(scope, body, send)
-                self._outage.over()
             else:
                 await self._other(scope, replay(body, receive), send)
         except BodyTooLargeError:

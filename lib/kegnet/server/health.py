@@ -7,6 +7,7 @@ import shutil
 import time
 from dataclasses import dataclass
 
+from .outage import Outage
 from .storage import Database, StorageError, UnavailableError
 from .storage.refusals import forget_refusals
 
@@ -28,8 +29,9 @@ class Health:
 class HealthCheck:
     """Tries a transaction that writes, at most every `REMEMBERED_S`. For the event loop's thread."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, outage: Outage) -> None:
         self._database = database
+        self._outage = outage
         self._until = 0.0
         self._health = Health(good=False, text="not checked yet")
         self._lock = asyncio.Lock()
@@ -40,6 +42,10 @@ class HealthCheck:
             if time.monotonic() >= self._until:
                 self._health = await asyncio.to_thread(self._check)
                 self._until = time.monotonic() + REMEMBERED_S
+                if self._health.good:
+                    self._outage.over()
+                else:
+                    self._outage.began(self._health.text)
         return self._health
 
     def _check(self) -> Health:

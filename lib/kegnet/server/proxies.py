@@ -8,6 +8,8 @@ from typing import Any
 Scope = MutableMapping[str, Any]
 UNIX = "unix"
 """Stands for the peers of a UNIX socket."""
+_MAPPED = "::ffff:"
+"""An IPv4 peer of a socket that listens at all addresses of both kinds."""
 
 
 class Proxies:
@@ -22,6 +24,8 @@ class Proxies:
     def apply(self, scope: Scope) -> None:
         """Rewrites `scope` if its peer is trusted."""
         client = scope["client"]
+        if client is not None and client[0].startswith(_MAPPED):
+            client = scope["client"] = (client[0].removeprefix(_MAPPED), client[1])
         if not self._trusted or (client[0] if client else UNIX) not in self._trusted:
             return
         forwarded = {b"x-forwarded-for": "", b"x-forwarded-proto": ""}

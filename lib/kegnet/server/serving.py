@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import select
@@ -159,6 +160,8 @@ class _Server:
         while not self._uvicorn.started:
             await asyncio.sleep(STARTED_EVERY_S)
         self._sock.listen(BACKLOG)
+        # What is there now stays until the end: the collector need not look at it again.
+        gc.freeze()
         log.info("listening at %s/rest/v2", base_url(self._sock, encrypted=self._options.certificate is not None))
         self._service.ready()
 

@@ -58,6 +58,7 @@ class Receiver:
     def __init__(self, context: Context) -> None:
         self._writer = context.writer
         self._counters = context.counters
+        self._outage = context.outage
         self._limit = RefusalLimit(context.database, "message")
         self._pours = LimitedLog(log, "%d more pours accepted")
         self._refusals = LimitedLog(log, "%d more messages refused")
@@ -80,6 +81,7 @@ class Receiver:
         if outside:
             return self._record(endpoint, Verdict(Result.INVALID, f"out of range: {', '.join(outside)}"), address, sent)
         new = await self._writer.keep(verified(endpoint, sent, digest, signer, time.time_ns() // 10**6))
+        self._outage.over()
         return self._accept(endpoint, sent, signer, new)
 
     def _accept(self, endpoint: str, sent: SentMessage, signer: Signer, new: bool) -> Verdict:
