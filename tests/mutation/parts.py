@@ -37,7 +37,7 @@ def _existing(repository: Path, paths: list[str]) -> list[str]:
 
 _RECEIVED = "stored_once or spellings or evidence or version_1 or refused or no_part or limited_by_address"
 PARTS = {
-    "times": Part(("model/times",), (f"{UNIT}/test_times",)),
+    "times": Part(("model/times",), (f"{UNIT}/test_model_times",)),
     "days": Part(("model/days",), (f"{UNIT}/test_server_model_days",)),
     "alarms": Part(("model/alarms",), (f"{UNIT}/test_alarms",)),
     "levels": Part(("model/levels",), (f"{UNIT}/test_server_model_levels",)),
