@@ -52,7 +52,16 @@ PARTS = {
     "receiver": Part(("ingest/receiver", "ingest/rest", "ingest/keys"), (f"{HOUSEHOLD}/test_server",), ("-k", _RECEIVED)),
     "kegboard": Part(("ingest/kegboard", "storage/boards"), (f"{HOUSEHOLD}/test_integrations",), ("-k", "board or batch or event")),
     "history": Part(
-        ("storage/taps", "storage/beers", "storage/kegs", "storage/pours", "storage/pour_rows", "storage/ranges", "storage/readings"),
+        (
+            "storage/taps",
+            "storage/beers",
+            "storage/kegs",
+            "storage/pours",
+            "storage/pour_rows",
+            "storage/ranges",
+            "storage/readings",
+            "overview",
+        ),
         (f"{HOUSEHOLD}/test_history",),
         ON_SQLITE,
     ),
