@@ -21,9 +21,9 @@ from pathlib import Path
 from cosmic_ray.work_db import WorkDB, use_db
 from cosmic_ray.work_item import WorkerOutcome, WorkItem, WorkResult
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from parts import LEFT_OUT, PARTS, Part
+from mutation.parts import LEFT_OUT, PARTS, Part
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LAB = Path(os.environ.get("KEGNET_LAB", "/var/tmp/kegnet-client-lab"))

@@ -52,5 +52,5 @@ def bare(folder: Path) -> Process:
 def kegnet_server(folder: Path, url: str, *words: str) -> Process:
     """Our server on the database at `url`."""
     port = free_port()
-    command = [REPOSITORY / "lib/server.py", "--database", url, "serve", "--listen", f"127.0.0.1:{port}", *words]
+    command: list[str | Path] = [REPOSITORY / "lib/server.py", "--database", url, "serve", "--listen", f"127.0.0.1:{port}", *words]
     return Process(folder / "server.log", [sys.executable, "-B", *command], port)
