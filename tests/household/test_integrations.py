@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import os
 import re
 import subprocess
 import time
@@ -386,6 +387,13 @@ def test_many_alarms_are_one_message(tmp_path: Path) -> None:
                 set_client(c, f"00000000-0000-4000-8000-{number:012d}", now_ms=LONG_AGO, public_key="", name=f"Fridge {number:02d}")
         wait_for(lambda: hook.titles == ["KegNet: 30 alarms began or ended"])
         assert hook.delivered[0]["message"].splitlines()[-1] == "and 10 more"
+
+
+def test_an_address_that_apprise_does_not_know_is_refused_at_the_start(tmp_path: Path) -> None:
+    server = KegnetServer(tmp_path / "server", None, "--notify", "nonsense://hunter2/x", wait=False)
+    assert server.process.wait(15) == os.EX_CONFIG
+    assert "notify: nonsense://…" in server.log()
+    assert "hunter2" not in server.log()
 
 
 # --- Kegboard
