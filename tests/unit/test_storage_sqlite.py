@@ -153,6 +153,15 @@ def test_the_file_is_copied_before_it_is_migrated(path: Path) -> None:
     connection.close()
 
 
+def test_a_copy_that_a_kill_left_unfinished_is_made_again(path: Path) -> None:
+    make_old_file(path)
+    unfinished = path.with_name(f"{path.name}.before-{HEAD}.part")
+    unfinished.write_text("half")
+    open_database(f"sqlite:///{path}").close()
+    assert not unfinished.exists()
+    assert path.with_name(f"{path.name}.before-{HEAD}").stat().st_size > 4096
+
+
 def test_a_new_file_is_not_copied(path: Path) -> None:
     open_database(f"sqlite:///{path}").close()
     assert [each.name for each in path.parent.iterdir()] == [path.name]
@@ -198,6 +207,17 @@ def test_a_file_that_was_deleted_accepts_nothing(path: Path, database: Database)
     assert not path.exists()
     moved.rename(path)
     assert Inserter(database).insert([ping(client, 1)]) == [True]
+
+
+def test_no_connection_makes_an_empty_file_in_place_of_a_deleted_one(path: Path, database: Database) -> None:
+    client = add_client(database)
+    with database.reading() as connection:
+        path.rename(path.with_name("moved"))
+        # The pooled connection is in use, so this needs a new one.
+        with pytest.raises(UnavailableError):
+            Inserter(database).insert([ping(client, 1)])
+        assert clients.count_clients(connection) == 1
+    assert not path.exists()
 
 
 def test_a_file_that_was_replaced_accepts_nothing(path: Path, database: Database) -> None:
