@@ -461,6 +461,8 @@ def test_pages_of_pours_have_each_once(history: History) -> None:
         before = {"before": page[-1]}
     assert pages == [keys[11:6:-1], keys[6:1:-1], keys[1::-1]]
     assert listed(history, taps, before=keys[5], until_ms=NOW + 1) == keys[3::-1]
+    assert listed(history, taps[:1], before=keys[6], limit=1) == [keys[4]]
+    assert listed(history, taps[:1], before=keys[4], limit=1) == [keys[2]]
     assert listed(history, taps, before=keys[2], until_ms=NOW + 1) == keys[1::-1]
     assert listed(history, taps, before=10**6, limit=1) == [keys[11]]
 
@@ -609,6 +611,16 @@ def test_a_client_is_heard_by_messages_of_any_kind(history: History) -> None:
             quiet.key: [NOW + 103 + each for each in range(8)],
         }
         assert heard(connection, []) == {}
+
+
+def test_clients_are_heard_by_their_own_messages(history: History) -> None:
+    early, late = history.client(), history.client()
+    for client, start in ((early, NOW - DAY_MS), (late, NOW)):
+        history.insert([history.verified_ping(client, start + number, 4000) for number in range(9)])
+        history.insert([history.verified_pour(client, 0, start + number, received_ms=start) for number in range(9)])
+    with history.reading() as connection:
+        found = heard(connection, [early.key, late.key])
+    assert found == {client.key: [start + 300 + each for each in range(1, 9)] for client, start in ((early, NOW - DAY_MS), (late, NOW))}
 
 
 # The overview.

@@ -35,7 +35,12 @@ PARTS = {
     "model": Part((f"{SERVER}/model/[a-z]*.py",), ("tests/unit/test_model*.py",)),
     "ingest": Part((f"{SERVER}/ingest/[a-z]*.py",), ("tests/unit/test_ingest*.py",)),
     "storage": Part((f"{SERVER}/storage/[a-z]*.py",), ("tests/unit/test_storage*.py",)),
-    "watch": Part((f"{SERVER}/integrations/watch.py",), ("tests/unit/test_watch*.py",)),
+    "alarms": Part((f"{SERVER}/model/alarms.py",), ("tests/unit/test_alarms.py",)),
+    "watch": Part(
+        (f"{SERVER}/watch.py", f"{SERVER}/alarm_rounds.py", f"{SERVER}/storage/alarms.py", f"{SERVER}/storage/notifications.py"),
+        ("tests/unit/test_alarm_watch.py",),
+    ),
+    "boards": Part((f"{SERVER}/ingest/kegboard_events.py",), ("tests/unit/test_kegboard_events.py",)),
 }
 
 LEFT_OUT = (

@@ -41,7 +41,7 @@ class PostgreSQL:
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self._folder, self._user = folder, as_postgres(folder)
-        initdb = [PROGRAMS / "initdb", "-D", folder / "data", "-A", "trust", "-U", "kegnet", "-N"]
+        initdb: list[str | Path] = [PROGRAMS / "initdb", "-D", folder / "data", "-A", "trust", "-U", "kegnet", "-N"]
         subprocess.run([*self._user, *initdb], check=True, stdout=subprocess.DEVNULL)
         self.start()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from hypothesis import given
@@ -77,8 +77,24 @@ def test_what_is_no_form_of_a_few_ascii_fields_is_refused(body: bytes) -> None:
 
 def test_a_form_has_at_most_20_fields() -> None:
     assert parsed({**POUR, **{f"more{n}": "1" for n in range(14)}})
-    with pytest.raises(FormError, match=r"^the body is no form$"):
+    with pytest.raises(FormError, match=r"^the body has more than 20 fields$"):
         parsed({**POUR, **{f"more{n}": "1" for n in range(15)}})
+
+
+@given(
+    st.dictionaries(st.sampled_from(["id", "pin", "a", "b c"]), st.text("aA0%+&=/ 2BFD3", max_size=12)),
+    st.text("aid%+&=2BFD3", max_size=30),
+)
+def test_a_form_is_read_as_pythons_own_library_reads_it(fields: dict[str, str], junk: str) -> None:
+    for form in (urlencode(fields), junk, f"{urlencode(fields)}&{junk}"):
+        try:
+            pairs = parse_qsl(form, keep_blank_values=True, errors="strict")
+        except UnicodeDecodeError:
+            continue
+        whole = [*pairs, *((name, value) for name, value in POUR.items() if name not in dict(pairs))]
+        if len(dict(pairs)) == len(pairs) and all(dict(whole)[name].isdigit() for name in ("pin", "pulses", "et", "ts")):
+            sent = parse("pour", f"{form}&{urlencode(whole[len(pairs) :])}".encode())
+            assert (sent.client_id, sent.signature) == (dict(whole)["id"], dict(whole)["sig"])
 
 
 def test_an_id_that_is_not_ascii_was_signed_by_nobody() -> None:

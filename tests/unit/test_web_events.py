@@ -31,9 +31,11 @@ class House:
     database: Database
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def broadcast(self, **times_s: float) -> Broadcast:
+    async def broadcast(self, **times_s: float) -> Broadcast:
         self.feed = feed = Feed(self.database)
-        self.listening = asyncio.create_task(feed.run())
+        async with feed.subscribe() as first:
+            self.listening = asyncio.create_task(feed.run())
+            assert await first.next() == EVERYTHING, "it listens"
         options = ServeOptions("127.0.0.1:0")
         context = Context(self.database, Writer(self.database), feed, options, Counters(), Outage(away=False), self.stopping)
         return Broadcast(context, **times_s)
@@ -55,7 +57,7 @@ def house(tmp_path: Path) -> House:
 def run(house: House, scenario: Callable[[House, Broadcast], Awaitable[None]], **times_s: float) -> None:
     async def whole() -> None:
         async with asyncio.timeout(30):
-            await scenario(house, house.broadcast(**times_s))
+            await scenario(house, await house.broadcast(**times_s))
         house.listening.cancel()
 
     asyncio.run(whole())

@@ -9,7 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...core.ini import ConfigError
+from ...core.problem import ProblemError
 from ..config import Config
+from ..options import ServeOptions
 from ..parameters import EXPECTED
 from . import arguments
 
@@ -35,7 +37,23 @@ def serve(parsed: argparse.Namespace, config: Config) -> int:
         )
     for warning in config.warnings:
         log.warning("%s", warning)
+    _check_integrations(config.options)
     # The other commands do without the modules of the server, which take seconds to import on a small machine.
     from ..serving import run
 
     return run(config.options)
+
+
+def _check_integrations(options: ServeOptions) -> None:
+    """Raises ConfigError for an address that can never be used: better now than when the first alarm begins."""
+    try:
+        if options.mqtt:
+            from ..integrations.mqtt_connection import check_url
+
+            check_url(options.mqtt)
+        if options.notify:
+            from ..integrations.apprise_sender import check_urls
+
+            check_urls(options.notify)
+    except ProblemError as error:
+        raise ConfigError(error.problem, error.fix) from error

@@ -32,11 +32,8 @@ from ..model.times import counted_ms
 from ..storage import Database
 from ..storage.boards import (
     board_uuid,
-    find_board,
-    hand_out_token,
     known_events,
     provide_tap,
-    remember_board,
     sensor_of,
     set_board_heard,
     token_hash,
@@ -45,14 +42,11 @@ from ..storage.clients import find_client
 from ..storage.messages import VerifiedMessage, VerifiedPing, VerifiedPour
 from ..storage.records import Client
 from .kegboard_events import Batch, BatchError, BoardPour, BoardTemperature, parse
+from .kegboard_pairing import Pairing
 
 PATH = "/kegboard-event"
 LIMIT_BYTES = 16 * 1024
 """Section 2."""
-REMEMBER_EVERY_S = 30.0
-"""How often the row of a waiting board is written."""
-REMEMBERED_AT_MOST = 20
-"""Boards that may write their rows in that time: invented boards must not keep the database busy."""
 HEARD_EVERY_MS = 10 * 60 * 1000
 SAME_EVENT_MS = 60 * 60 * 1000
 """A repeated event gets a time that differs by the delay of its request and by the error of the board's clock: less than this."""
@@ -91,12 +85,12 @@ class _Boards:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._database = context.database
+        self._pairing = Pairing(context.database)
         self._locks: dict[int, asyncio.Lock] = {}
         self._taps: set[tuple[int, int]] = set()
         self._sensors: dict[int, str] = {}
         self._heard_ms: dict[int, int] = {}
         self._dropped: dict[int, int] = {}
-        self._remembered: dict[str, float] = {}
 
     async def receive(self, body: bytes, token: str | None, address: str) -> _Answer:
         """The status and the content of the answer. Raises UnavailableError."""
@@ -109,33 +103,11 @@ class _Boards:
         client = await asyncio.to_thread(_client, self._database, batch.device)
         if client is None or token is None or not hmac.compare_digest(client.public_key, token_hash(token)):
             self._context.counters.message("kegboard", "unauthorized")
-            return 401, {"pairing": await self._pairing(client, batch.device, address)}
+            return 401, {"pairing": await self._pairing.answer(client, batch.device, address)}
         lock = self._locks.setdefault(client.key, asyncio.Lock())
         async with lock:
             await self._store(client, batch, time.time_ns() // 10**6)
         return 200, {"commands": []}
-
-    async def _pairing(self, client: Client | None, device: str, address: str) -> dict[str, str]:
-        now_ms = time.time_ns() // 10**6
-        if client is not None and not client.public_key:
-            token = await asyncio.to_thread(_hand_out, self._database, client, now_ms)
-            if token is not None:
-                log.info("the Kegboard %s got its token", escape_name(device))
-                return {"state": "allowed", "token": token}
-        if await asyncio.to_thread(_is_denied, self._database, device):
-            return {"state": "denied"}
-        if self._may_remember(device):
-            await asyncio.to_thread(_remember, self._database, device, address, now_ms)
-        return {"state": "pending"}
-
-    def _may_remember(self, device: str) -> bool:
-        now = time.monotonic()
-        self._remembered = {name: at for name, at in self._remembered.items() if now - at < REMEMBER_EVERY_S}
-        if device in self._remembered or len(self._remembered) >= REMEMBERED_AT_MOST:
-            return False
-        self._remembered[device] = now
-        log.info("the Kegboard %s asks to be accepted; do that on the page or by: kegnet-server boards", escape_name(device))
-        return True
 
     async def _store(self, client: Client, batch: Batch, now_ms: int) -> None:
         """Returns once all of it is durable. Raises UnavailableError."""
@@ -211,22 +183,6 @@ def _client(database: Database, device: str) -> Client | None:
     with database.reading() as c:
         client = find_client(c, board_uuid(device))
     return client if client is not None and client.kind == "kegboard" else None
-
-
-def _is_denied(database: Database, device: str) -> bool:
-    with database.reading() as c:
-        board = find_board(c, device)
-    return board is not None and board.denied
-
-
-def _hand_out(database: Database, client: Client, now_ms: int) -> str | None:
-    with database.writing() as c:
-        return hand_out_token(c, client, now_ms)
-
-
-def _remember(database: Database, device: str, address: str, now_ms: int) -> None:
-    with database.writing() as c:
-        remember_board(c, device, address, now_ms)
 
 
 def _sensor(database: Database, client_key: int, sensor: str) -> str:

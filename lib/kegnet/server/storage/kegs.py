@@ -83,7 +83,7 @@ def undo_keg(connection: sa.engine.Connection, keg_key: int, now_ms: int) -> Non
     if keg is None:
         return
     _set(connection, keg_key, undone_ms=now_ms)
-    replaced = (_keg.tap == keg.tap) & (_keg.off_ms == keg.on_ms) & _keg.undone_ms.is_(None)
+    replaced = sa.and_(_keg.tap == keg.tap, _keg.off_ms == keg.on_ms, _keg.undone_ms.is_(None))
     connection.execute(sa.update(schema.keg).where(replaced).values(off_ms=keg.off_ms))
 
 

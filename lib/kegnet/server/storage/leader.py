@@ -96,7 +96,10 @@ class _FileLock:
             os.close(descriptor)
             return False
         self._descriptor = descriptor
-        return self.is_held()
+        if not self.is_held():
+            self.release()
+            return False
+        return True
 
     def is_held(self) -> bool:
         # Whoever locks a new file of that name is a second leader.

@@ -42,7 +42,7 @@ def _columns(pour: Any) -> tuple[Any, ...]:
 
 def query_of_rows() -> Any:
     """A query of the rows of pours, each with the tap of its flow meter."""
-    return sa.select(*_columns(_pour)).join_from(schema.pour, schema.tap, (_tap.client == _pour.client) & (_tap.pin == _pour.pin))
+    return sa.select(*_columns(_pour)).join_from(schema.pour, schema.tap, sa.and_(_tap.client == _pour.client, _tap.pin == _pour.pin))
 
 
 def own_rows(connection: sa.engine.Connection, pieces: Sequence[Piece], *where: Any) -> Sequence[Any]:
@@ -59,8 +59,8 @@ def moved_rows(connection: sa.engine.Connection, taps: Sequence[int], pieces: Se
     moved = sa.select(_correction.pour).where(_correction.kind == CorrectionKind.MOVE.value, to_them, _correction.undone_ms.is_(None))
     first_ms = min((since_ms for _, since_ms, _ in pieces), default=MOST_MS)
     moves = moved.distinct().subquery("moved")
-    source, found = per_row(connection, moves, schema.pour, (_pour.key == moves.c.pour) & (_pour.at_ms >= first_ms))
-    source = source.join(schema.tap, (_tap.client == found.client) & (_tap.pin == found.pin))
+    source, found = per_row(connection, moves, schema.pour, sa.and_(_pour.key == moves.c.pour, _pour.at_ms >= first_ms))
+    source = source.join(schema.tap, sa.and_(_tap.client == found.client, _tap.pin == found.pin))
     return connection.execute(sa.select(*_columns(found)).select_from(source)).all()
 
 
@@ -74,7 +74,7 @@ def pours_of_rows(connection: sa.engine.Connection, rows: Any) -> list[Pour]:
 
 def _effects(connection: sa.engine.Connection, pour_keys: Sequence[int]) -> Callable[[int], Effect]:
     wanted = keys_of(connection, pour_keys)
-    mine = (_correction.pour == wanted.c.key) & _correction.undone_ms.is_(None)
+    mine = sa.and_(_correction.pour == wanted.c.key, _correction.undone_ms.is_(None))
     source, columns = per_row(connection, wanted, schema.correction, mine)
     found: dict[int, list[Correction]] = {}
     for row in connection.execute(sa.select(*columns).select_from(source)):

@@ -149,7 +149,7 @@ def _newest(
     """The newest pours of each tap: `limit` of them if there are so many, not counting those with a correction of the kinds `without`."""
     wanted = keys_of(connection, taps)
     in_time = (_pour.at_ms >= window.since_ms, _pour.at_ms <= window.until_ms)
-    before = (_pour.at_ms < window.until_ms) | (_pour.key < window.until_key)
+    before = sa.or_(_pour.at_ms < window.until_ms, _pour.key < window.until_key)
     nth = sa.select(_pour.at_ms).where(_pour.client == _tap.client, _pour.pin == _tap.pin, *in_time, before, ~is_corrected(*without))
     nth = nth.order_by(_pour.at_ms.desc()).offset(limit - 1).limit(1).correlate(schema.tap)
     query = sa.select(_tap.key, nth.scalar_subquery()).join_from(wanted, schema.tap, _tap.key == wanted.c.key)
@@ -165,7 +165,7 @@ def _newest(
 def _stream(connection: sa.engine.Connection, client_key: int, pin: int) -> Iterator[Pour]:
     at_ms, key = -1, -1
     while True:
-        after = (_pour.at_ms >= at_ms) & ((_pour.at_ms > at_ms) | (_pour.key > key))
+        after = sa.and_(_pour.at_ms >= at_ms, sa.or_(_pour.at_ms > at_ms, _pour.key > key))
         query = query_of_rows().where(_pour.client == client_key, _pour.pin == pin, after).order_by(_pour.at_ms, _pour.key).limit(_PAGE)
         page = sorted(pours_of_rows(connection, connection.execute(query)), key=lambda pour: (pour.at_ms, pour.key))
         if not page:

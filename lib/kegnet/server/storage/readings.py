@@ -27,7 +27,7 @@ def latest_readings(connection: sa.engine.Connection, client_keys: Sequence[int]
     wanted, newest = keys_of(connection, client_keys), schema.ping.alias("newest").c
     # By way of `ts_ms`, for the time that counts is not in the primary key, by which a row is found.
     ts_ms = sa.select(newest.ts_ms).where(newest.client == wanted.c.key).order_by(newest.at_ms.desc(), newest.ts_ms.desc()).limit(1)
-    same = (_ping.client == wanted.c.key) & (_ping.ts_ms == ts_ms.correlate(wanted).scalar_subquery())
+    same = sa.and_(_ping.client == wanted.c.key, _ping.ts_ms == ts_ms.correlate(wanted).scalar_subquery())
     source, found = per_row(connection, wanted, schema.ping, same)
     query = sa.select(found.client, found.at_ms, found.received_ms, found.temp).select_from(source)
     # Several readings can have the same `ts_ms`. The last one counts, and of equal ones always the same one.

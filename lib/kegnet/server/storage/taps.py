@@ -48,7 +48,7 @@ def set_meter(connection: sa.engine.Connection, tap_key: int, from_ms: int, puls
     """Sets the k-factor of a tap's flow meter from a time on. 0: for all pours before the next k-factor. Raises StorageError."""
     if not 1 <= pulses_per_litre <= MOST_PULSES_PER_LITRE:
         raise StorageError(f"{pulses_per_litre} pulses per litre cannot be", f"enter 1 to {MOST_PULSES_PER_LITRE}")
-    where = (_meter.tap == tap_key) & (_meter.from_ms == from_ms)
+    where = sa.and_(_meter.tap == tap_key, _meter.from_ms == from_ms)
     connection.execute(sa.delete(schema.meter).where(where))
     connection.execute(sa.insert(schema.meter).values(tap=tap_key, from_ms=from_ms, pulses_per_litre=pulses_per_litre))
 

@@ -77,7 +77,7 @@ def _thin_client(connection: sa.engine.Connection, client: int, before_ms: int, 
 
 def _add(connection: sa.engine.Connection, client: int, from_ms: int, total: int, least: int, most: int, number: int) -> None:
     """Adds pings to an hour, which may have a part of its pings already."""
-    where = (_hour.client == client) & (_hour.from_ms == from_ms)
+    where = sa.and_(_hour.client == client, _hour.from_ms == from_ms)
     before = connection.execute(sa.select(schema.hour).where(where)).first()
     if before is not None:
         least, most = min(least, before.least), max(most, before.most)

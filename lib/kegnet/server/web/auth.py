@@ -95,7 +95,7 @@ def given_password(request: Request) -> str | None:
 
 
 def same_site(request: Request) -> bool:
-    """Whether a page of this server made the request, as far as the browser says. Programs send neither header.
+    """Whether a page of this server made the request, as far as the browser reports. Programs send neither header.
 
     `Sec-Fetch-Site` (Fetch Metadata) is right behind any proxy, but browsers send it to HTTPS and localhost only. Else `Origin` is compared
     with `Host`.

@@ -96,7 +96,7 @@ async def change_tap(request: Request) -> Response:
         name, k_factor = form.name("name"), form.whole("pulses_per_litre", 1, 10**6)
         if form.errors:
             return
-        # A box that is not ticked is not sent: the form says by a field of its own that it contains one.
+        # A box that is not ticked is not sent: a hidden field shows that the form contains it.
         hidden = form.has("hidden") if form.has("hidden_box") else None
         set_tap(connection, client.key, tap.pin, name=name, hidden=hidden)
         if k_factor is not None and k_factor != tap.pulses_per_litre:
