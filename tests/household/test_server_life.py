@@ -15,7 +15,7 @@ from support.http import Signer, Wire, get, post
 from support.kegnet_server import KegnetServer
 from support.pki import Certificate, issue
 from support.services import PostgreSQL
-from support.wait import wait_for
+from support.wait import stays, wait_for
 
 POUR = "/rest/v2/pour"
 
@@ -131,6 +131,8 @@ def test_a_database_that_comes_later_than_the_server_is_waited_for(tmp_path: Pat
         answer = post(server, POUR, Signer(key).pour())
         assert (answer.status, answer.headers["retry-after"]) == (503, "10")
         assert [get(server, path).status for path in ("/healthz", "/", "/metrics")] == [503] * 3
+        # Over the first two attempts to open it.
+        assert stays(lambda: get(server, "/healthz").status == 503, for_s=4)
         postgresql.start()
         wait_for(lambda: get(server, "/healthz").status == 200, limit_s=30)
         assert post(server, POUR, Signer(key).register(server).pour()).status == 200

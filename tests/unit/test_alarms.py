@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kegnet.server.model.alarms import (
     CLEARED,
+    DELAY_MS,
     RAISED,
     UNCHANGED,
     AlarmKind,
@@ -36,6 +37,10 @@ def test_signals() -> None:
     assert Signal(raised=True, cleared=False) == RAISED
     assert Signal(raised=False, cleared=True) == CLEARED
     assert Signal(raised=False, cleared=False) == UNCHANGED
+
+
+def test_the_delay_is_ten_minutes() -> None:
+    assert DELAY_MS == 10 * MINUTE
 
 
 def test_an_alarm_without_a_delay_goes_on_at_once() -> None:

@@ -77,8 +77,8 @@ def silent_from_ms(received_ms: Sequence[int], added_ms: int) -> int:
     """
     times = sorted(received_ms)
     gaps = [later - earlier for earlier, later in pairwise(times)]
-    usual_ms = SILENT_GAPS * statistics.median(gaps) if gaps else 0
-    return max([*times[-1:], added_ms]) + max(SILENT_MS, round(usual_ms))
+    allowed_ms = max(SILENT_MS, round(SILENT_GAPS * statistics.median(gaps))) if gaps else SILENT_MS
+    return max([*times, added_ms]) + allowed_ms
 
 
 def silence_signal(silent_from: int, now_ms: int) -> Signal:
@@ -121,7 +121,7 @@ def _margin(coldest: int | None, warmest: int | None) -> int:
     """How far back behind a limit an alarm ends: at most the middle between both, so that both alarms are never on."""
     if coldest is None or warmest is None:
         return HYSTERESIS
-    return max(0, min(HYSTERESIS, (warmest - coldest) // 2))
+    return min(HYSTERESIS, (warmest - coldest) // 2)
 
 
 def _at_most(left_ml: float | None, volume_ml: int | None, percent: int) -> Signal:
