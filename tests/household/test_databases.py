@@ -24,6 +24,7 @@ from kegnet.server.storage.leader import Leader
 from kegnet.server.storage.messages import VerifiedMessage, VerifiedPing, VerifiedPour
 from kegnet.server.storage.partitions import prepare_partitions
 from kegnet.server.storage.writer import Writer
+from support import loop
 from support.old_database import add, make_old_tables, spellings
 from support.wait import wait_for
 
@@ -86,7 +87,7 @@ def keep(database: Database, *messages: VerifiedMessage) -> list[bool]:
         finally:
             await writer.stop()
 
-    return asyncio.run(run())
+    return loop.run(run())
 
 
 # The tables.
@@ -311,7 +312,7 @@ def test_a_message_that_the_database_refuses_does_not_take_the_others_with_it(da
         finally:
             await writer.stop()
 
-    first, second, third = asyncio.run(run())
+    first, second, third = loop.run(run())
     assert (first, third) == (True, True)
     assert isinstance(second, Exception)
     assert count(database, schema.ping) == 2
@@ -334,7 +335,7 @@ def test_two_writers_with_the_same_messages_agree_who_was_first(url: str, databa
             for writer in writers:
                 await writer.stop()
 
-    first, second = asyncio.run(run())
+    first, second = loop.run(run())
     assert sum(first) + sum(second) == 300
     assert all(one != two for one, two in zip(first, reversed(second), strict=True))
     other.close()
@@ -385,7 +386,7 @@ def test_a_change_reaches_every_process_after_the_commit(url: str, database: Dat
             announce(connection, Change(frozenset({CLIENT}), frozenset({"ping"})))
             announce(connection, Change(frozenset({CLIENT}), frozenset({"tap"})))
 
-    asyncio.run(run())
+    loop.run(run())
     other.close()
 
 
@@ -426,7 +427,7 @@ def test_what_is_rolled_back_is_not_announced(database: Database) -> None:
             announce(connection, Change(frozenset({CLIENT}), frozenset({"ping"})))
             raise ZeroDivisionError
 
-    asyncio.run(run())
+    loop.run(run())
 
 
 def test_a_change_of_too_many_clients_concerns_all(database: Database) -> None:
@@ -446,7 +447,7 @@ def test_a_change_of_too_many_clients_concerns_all(database: Database) -> None:
         with database.writing() as connection:
             announce(connection, Change(frozenset(str(uuid.UUID(int=each)) for each in range(number)), frozenset({"ping"})))
 
-    asyncio.run(run())
+    loop.run(run())
 
 
 def test_new_messages_are_announced_and_repeated_ones_are_not(database: Database) -> None:
@@ -469,7 +470,7 @@ def test_new_messages_are_announced_and_repeated_ones_are_not(database: Database
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
-    asyncio.run(run())
+    loop.run(run())
 
 
 # One of all.
@@ -521,7 +522,7 @@ def test_the_work_ends_with_the_leadership(database: Database) -> None:
         leading.cancel()
         await asyncio.gather(leading, return_exceptions=True)
 
-    asyncio.run(run())
+    loop.run(run())
 
 
 # Clients, settings, refusals.
@@ -661,7 +662,7 @@ def test_the_feed_connects_again_and_reports_that_it_missed_something(on_postgre
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
-    asyncio.run(run())
+    loop.run(run())
 
 
 def test_pings_move_from_the_default_partition_into_that_of_their_month(on_postgresql: OnPostgresql) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from kegnet.server.storage import Change, Database, announce, open_database
 from kegnet.server.storage.feed import CHECK_S, EVERYTHING, KINDS, PAYLOAD_LIMIT_BYTES, Feed, Subscription
+from support import loop
 
 ONE, TWO = frozenset({"one"}), frozenset({"two"})
 PING, POUR = frozenset({"ping"}), frozenset({"pour"})
@@ -87,7 +88,7 @@ def test_what_changed_before_it_listened_is_not_missed(database: Database) -> No
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
-    asyncio.run(run())
+    loop.run(run())
 
 
 def test_a_subscription_gets_all_that_changed_since_in_one(database: Database) -> None:
@@ -97,7 +98,7 @@ def test_a_subscription_gets_all_that_changed_since_in_one(database: Database) -
                 await asyncio.to_thread(change, database, each)
             assert await asyncio.wait_for(anext(aiter(subscription)), 5) == Change(ONE | TWO, PING | POUR)
 
-    asyncio.run(run())
+    loop.run(run())
 
 
 def test_a_closed_subscription_is_forgotten(database: Database) -> None:
@@ -107,7 +108,7 @@ def test_a_closed_subscription_is_forgotten(database: Database) -> None:
             assert feed.readers() == 1
         assert feed.readers() == 0
 
-    asyncio.run(run())
+    loop.run(run())
 
 
 def test_the_socket_is_removed_at_the_end(database: Database) -> None:
@@ -119,7 +120,7 @@ def test_the_socket_is_removed_at_the_end(database: Database) -> None:
             assert stat.S_IMODE(database.file.feed.stat().st_mode) == 0o770
         assert list(database.file.feed.iterdir()) == []
 
-    asyncio.run(run())
+    loop.run(run())
 
 
 def test_the_socket_of_a_process_that_died_is_removed_by_who_finds_it(database: Database) -> None:
@@ -130,6 +131,16 @@ def test_the_socket_of_a_process_that_died_is_removed_by_who_finds_it(database: 
     (database.file.feed / "dead.socket.gap").touch()
     change(database)
     assert list(database.file.feed.iterdir()) == []
+
+
+def test_a_socket_that_is_in_use_is_not_removed(database: Database) -> None:
+    assert database.file is not None
+    database.file.feed.mkdir()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        other.bind(str(database.file.feed / "other.socket"))
+        other.listen()
+        change(database)
+        assert (database.file.feed / "other.socket").exists()
 
 
 def test_announcing_makes_no_files(database: Database) -> None:
@@ -159,7 +170,7 @@ def test_who_could_not_take_all_changes_learns_that_everything_may_have_changed(
             await asyncio.to_thread(change, database)
             assert await asyncio.wait_for(subscription.next(), 5) == Change(ONE, PING)
 
-    asyncio.run(run())
+    loop.run(run())
 
 
 def test_a_directory_that_was_removed_is_made_again(database: Database) -> None:
@@ -173,7 +184,7 @@ def test_a_directory_that_was_removed_is_made_again(database: Database) -> None:
             await asyncio.to_thread(change, database)
             assert await asyncio.wait_for(subscription.next(), 5) == Change(ONE, PING)
 
-    asyncio.run(run())
+    loop.run(run())
 
 
 def test_a_directory_whose_path_is_long_serves(tmp_path: Path) -> None:
@@ -186,7 +197,7 @@ def test_a_directory_whose_path_is_long_serves(tmp_path: Path) -> None:
             await asyncio.to_thread(change, database)
             assert await asyncio.wait_for(subscription.next(), 5) == Change(ONE, PING)
 
-    asyncio.run(run())
+    loop.run(run())
     database.close()
 
 
@@ -204,7 +215,7 @@ def test_without_a_directory_the_process_still_learns_of_its_own_changes(databas
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
-    asyncio.run(run())
+    loop.run(run())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -217,5 +228,5 @@ def test_a_directory_that_root_makes_belongs_to_the_owner_of_the_one_above(tmp_p
             assert database.file is not None
             assert (database.file.feed.stat().st_uid, database.file.feed.stat().st_gid) == (12345, 54321)
 
-    asyncio.run(run())
+    loop.run(run())
     database.close()

@@ -21,6 +21,7 @@ from kegnet.server.storage.insert import Inserter, select_known
 from kegnet.server.storage.messages import VerifiedPing, VerifiedPour
 from kegnet.server.storage.migrate import HEAD, known_revisions
 from kegnet.server.storage.writer import Writer
+from support import loop
 from support.old_database import add, make_old_tables
 
 LIB = Path(__file__).resolve().parents[2] / "lib"
@@ -152,6 +153,15 @@ def test_the_file_is_copied_before_it_is_migrated(path: Path) -> None:
     connection.close()
 
 
+def test_a_copy_that_a_kill_left_unfinished_is_made_again(path: Path) -> None:
+    make_old_file(path)
+    unfinished = path.with_name(f"{path.name}.before-{HEAD}.part")
+    unfinished.write_text("half")
+    open_database(f"sqlite:///{path}").close()
+    assert not unfinished.exists()
+    assert path.with_name(f"{path.name}.before-{HEAD}").stat().st_size > 4096
+
+
 def test_a_new_file_is_not_copied(path: Path) -> None:
     open_database(f"sqlite:///{path}").close()
     assert [each.name for each in path.parent.iterdir()] == [path.name]
@@ -197,6 +207,17 @@ def test_a_file_that_was_deleted_accepts_nothing(path: Path, database: Database)
     assert not path.exists()
     moved.rename(path)
     assert Inserter(database).insert([ping(client, 1)]) == [True]
+
+
+def test_no_connection_makes_an_empty_file_in_place_of_a_deleted_one(path: Path, database: Database) -> None:
+    client = add_client(database)
+    with database.reading() as connection:
+        path.rename(path.with_name("moved"))
+        # The pooled connection is in use, so this needs a new one.
+        with pytest.raises(UnavailableError):
+            Inserter(database).insert([ping(client, 1)])
+        assert clients.count_clients(connection) == 1
+    assert not path.exists()
 
 
 def test_a_file_that_was_replaced_accepts_nothing(path: Path, database: Database) -> None:
@@ -265,7 +286,7 @@ def test_messages_that_arrive_together_share_a_transaction(database: Database) -
     note = commits.append
     sa.event.listen(sa.engine.Engine, "commit", note)
     try:
-        asyncio.run(kept_together(database, client, 500))
+        loop.run(kept_together(database, client, 500))
     finally:
         sa.event.remove(sa.engine.Engine, "commit", note)
     assert 1 <= len(commits) <= 3
@@ -301,7 +322,7 @@ def test_a_stopped_writer_has_stored_what_it_took(database: Database) -> None:
             writer.keep(ping(client, 9999))
         return list(await asyncio.gather(*futures))
 
-    assert asyncio.run(run()) == [True] * 3000
+    assert loop.run(run()) == [True] * 3000
 
 
 def test_a_full_queue_refuses_at_once(database: Database) -> None:
@@ -317,7 +338,7 @@ def test_a_full_queue_refuses_at_once(database: Database) -> None:
         assert await writer.keep(ping(client, 10))
         await writer.stop()
 
-    asyncio.run(run())
+    loop.run(run())
 
 
 def test_a_sender_that_has_gone_disturbs_nobody(database: Database) -> None:
@@ -332,7 +353,7 @@ def test_a_sender_that_has_gone_disturbs_nobody(database: Database) -> None:
         await writer.stop()
         return results
 
-    first, second, third = asyncio.run(run())
+    first, second, third = loop.run(run())
     assert (first, third) == (True, True)
     assert isinstance(second, asyncio.CancelledError)
 
@@ -351,4 +372,22 @@ def test_while_the_database_is_away_messages_are_refused_and_then_stored(path: P
         assert await writer.keep(ping(client, 1))
         await writer.stop()
 
-    asyncio.run(run())
+    loop.run(run())
+
+
+def test_what_only_a_person_can_fix_is_unavailable_for_the_sender(database: Database) -> None:
+    client = add_client(database)
+    with database.writing() as connection:
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+
+    async def run() -> None:
+        writer = Writer(database)
+        writer.start()
+        results = await asyncio.gather(*(writer.keep(ping(client, number)) for number in range(3)), return_exceptions=True)
+        assert [type(result) for result in results] == [UnavailableError] * 3
+        assert "readonly database" in str(results[0])
+        await writer.stop()
+
+    loop.run(run())
+    with pytest.raises(StorageError):
+        Inserter(database).insert([ping(client, 1)])
