@@ -131,8 +131,8 @@ def test_refused_messages_are_counted_over_both_servers(tmp_path: Path, postgres
     try:
         minute, statuses = 0, list[int]()
         # The limit is of 60 in a minute of the clock: another attempt if a new one has begun meanwhile.
-        while minute != time.time() // 60:
-            minute, stranger = time.time() // 60, signed.senders(1, 1)[0]
+        while minute != int(time.time()) // 60:
+            minute, stranger = int(time.time()) // 60, signed.senders(1, 1)[0]
             servers = (two.first, two.second) * 35
             statuses = [two.post(server, "ping", signed.form(stranger, temp=1, ts=n)).status_code for n, server in enumerate(servers)]
         assert statuses == [401] * 60 + [429] * 10

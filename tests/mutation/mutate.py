@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import random
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cosmic_ray.work_db import WorkDB, use_db
 from cosmic_ray.work_item import WorkerOutcome, WorkItem, WorkResult
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from parts import LEFT_OUT, PARTS, Part
+from mutation.parts import LEFT_OUT, PARTS, Part
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LAB = Path(os.environ.get("KEGNET_LAB", "/var/tmp/kegnet-client-lab"))
+JUDGE = Path(__file__).resolve().with_name("judge.py")
 KILLED_AT_LEAST = 0.85
 _LEFT_OUT = re.compile("|".join(LEFT_OUT))
 
@@ -48,13 +52,12 @@ class Session:
         self._tree = self._folder / "tree"
         self._configuration = self._folder / "configuration.toml"
         self._database = self._folder / "mutants.sqlite"
+        self._socket = self._folder / "judge"
         self.modules = part.module_paths(REPOSITORY)
         self._tests = part.test_paths(REPOSITORY)
 
     def prepare(self, sample: int | None) -> str:
         """Makes the mutants, or keeps those of the last run if modules and tests are the same. Returns what is wrong, or nothing."""
-        if not (self.modules and self._tests):
-            return "there are no modules or no tests"
         state = hashlib.sha256(b"".join((REPOSITORY / path).read_bytes() for path in self.modules + self._tests) + repr(sample).encode())
         kept = self._folder / "state"
         if not kept.exists() or kept.read_text() != state.hexdigest():
@@ -64,7 +67,8 @@ class Session:
         if kept.exists():
             return ""
         start = time.monotonic()
-        judged = subprocess.run(self._judge(300), cwd=self._tree, capture_output=True, text=True, shell=True)
+        with self._judge_running():
+            judged = subprocess.run(shlex.split(self._judge(300)), cwd=self._tree, capture_output=True, text=True)
         if judged.returncode != 0:
             return f"the tests do not pass without a mutant: {judged.stdout.strip()}"
         self._configure(10 + 5 * (time.monotonic() - start))
@@ -82,7 +86,19 @@ class Session:
             shutil.copy(REPOSITORY / name, self._tree / name)
 
     def _judge(self, limit_s: float) -> str:
-        return f"/usr/bin/python3 -B tests/mutation/judge.py {limit_s:.0f} {' '.join(self._tests)}"
+        return f"/usr/bin/python3 -ISB {JUDGE} {self._socket} {limit_s:.0f} {shlex.join([*self._tests, *self._part.words])}"
+
+    @contextmanager
+    def _judge_running(self) -> Iterator[None]:
+        self._socket.unlink(missing_ok=True)
+        judge = subprocess.Popen(["/usr/bin/python3", "-B", JUDGE, self._socket], cwd=self._tree, stdin=subprocess.DEVNULL)
+        try:
+            while not self._socket.exists() and judge.poll() is None:
+                time.sleep(0.05)
+            yield
+        finally:
+            judge.kill()
+            judge.wait()
 
     def _configure(self, limit_s: float) -> None:
         lines = (
@@ -90,7 +106,7 @@ class Session:
             f"module-path = {self.modules}",
             f"timeout = {limit_s + 30:.0f}",
             "excluded-modules = []",
-            f'test-command = "{self._judge(limit_s)}"',
+            f"test-command = {json.dumps(self._judge(limit_s))}",
             "[cosmic-ray.distributor]",
             'name = "local"',
         )
@@ -119,7 +135,8 @@ class Session:
 
     def run(self, limit_s: float) -> None:
         """Tries the mutants that wait, until the time is over."""
-        self._cosmic_ray("exec", self._configuration, self._database, limit_s=limit_s)
+        with self._judge_running():
+            self._cosmic_ray("exec", self._configuration, self._database, limit_s=limit_s)
 
     def mutants(self) -> Iterator[Mutant]:
         """All that were chosen."""

@@ -6,42 +6,81 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SERVER = "lib/kegnet/server"
+UNIT, HOUSEHOLD = "tests/unit", "tests/household"
+ON_SQLITE = ("-k", "not postgresql")
+"""Of tests that run on both databases, those on SQLite: the same code, in a third of the time."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Modules and tests, as patterns of paths below the repository."""
+    """Modules below `SERVER`, the tests that must notice, and more words for pytest."""
 
     modules: tuple[str, ...]
     tests: tuple[str, ...]
+    words: tuple[str, ...] = ()
 
     def module_paths(self, repository: Path) -> list[str]:
-        """The modules that there are."""
-        return _found(repository, self.modules)
+        """The modules, as paths below the repository. Raises FileNotFoundError."""
+        return _existing(repository, [f"{SERVER}/{name}.py" for name in self.modules])
 
     def test_paths(self, repository: Path) -> list[str]:
-        """The tests that there are."""
-        return _found(repository, self.tests)
+        """The tests, as paths below the repository. Raises FileNotFoundError."""
+        return _existing(repository, [f"{name}.py" for name in self.tests])
 
 
-def _found(repository: Path, patterns: tuple[str, ...]) -> list[str]:
-    return sorted({str(path.relative_to(repository)) for pattern in patterns for path in repository.glob(pattern)})
+def _existing(repository: Path, paths: list[str]) -> list[str]:
+    for path in paths:
+        if not (repository / path).exists():
+            raise FileNotFoundError(path)
+    return paths
 
 
+_RECEIVED = "stored_once or spellings or evidence or version_1 or refused or no_part or limited_by_address"
 PARTS = {
-    "try": Part(
-        ("lib/kegnet/core/finding.py", "lib/kegnet/core/messages.py"), ("tests/unit/test_finding.py", "tests/unit/test_messages.py")
+    "times": Part(("model/times",), (f"{UNIT}/test_model_times",)),
+    "days": Part(("model/days",), (f"{UNIT}/test_server_model_days",)),
+    "alarms": Part(("model/alarms",), (f"{UNIT}/test_alarms",)),
+    "levels": Part(("model/levels",), (f"{UNIT}/test_server_model_levels",)),
+    "corrections": Part(("model/pours",), (f"{UNIT}/test_server_model_pours",)),
+    "calibration": Part(("model/calibration",), (f"{UNIT}/test_server_model_calibration",)),
+    "units": Part(("model/units",), (f"{UNIT}/test_web_units",)),
+    "form": Part(("ingest/form",), (f"{UNIT}/test_ingest_form",)),
+    "signature": Part(("ingest/signature",), (f"{UNIT}/test_ingest_signature",)),
+    "limits": Part(("limits", "log_limit", "counters"), (f"{UNIT}/test_ingest_limits",)),
+    "proxies": Part(("proxies",), (f"{UNIT}/test_ingest_proxies",)),
+    "events": Part(("ingest/kegboard_events",), (f"{UNIT}/test_kegboard_events",)),
+    "receiver": Part(("ingest/receiver", "ingest/rest", "ingest/keys"), (f"{HOUSEHOLD}/test_server",), ("-k", _RECEIVED)),
+    "kegboard": Part(("ingest/kegboard", "storage/boards"), (f"{HOUSEHOLD}/test_integrations",), ("-k", "board or batch or event")),
+    "history": Part(
+        (
+            "storage/taps",
+            "storage/beers",
+            "storage/kegs",
+            "storage/pours",
+            "storage/pour_rows",
+            "storage/ranges",
+            "storage/readings",
+            "overview",
+        ),
+        (f"{HOUSEHOLD}/test_history",),
+        ON_SQLITE,
     ),
-    "model": Part((f"{SERVER}/model/[a-z]*.py",), ("tests/unit/test_model*.py",)),
-    "ingest": Part((f"{SERVER}/ingest/[a-z]*.py",), ("tests/unit/test_ingest*.py",)),
-    "storage": Part((f"{SERVER}/storage/[a-z]*.py",), ("tests/unit/test_storage*.py",)),
-    "alarms": Part((f"{SERVER}/model/alarms.py",), ("tests/unit/test_alarms.py",)),
-    "watch": Part(
-        (f"{SERVER}/watch.py", f"{SERVER}/alarm_rounds.py", f"{SERVER}/storage/alarms.py", f"{SERVER}/storage/notifications.py"),
-        ("tests/unit/test_alarm_watch.py",),
+    "thinning": Part(("storage/thinning",), (f"{HOUSEHOLD}/test_thinning",), ON_SQLITE),
+    "transfer": Part(("storage/transfer", "storage/transfer_rows"), (f"{HOUSEHOLD}/test_transfer",), ON_SQLITE),
+    "backup": Part(("storage/backup",), (f"{HOUSEHOLD}/test_backup",), ON_SQLITE),
+    "writing": Part(
+        ("storage/writer", "storage/insert", "storage/feed", "storage/feed_sqlite", "storage/sqlite_file", "storage/database"),
+        (f"{UNIT}/test_storage_feed", f"{UNIT}/test_storage_sqlite", f"{HOUSEHOLD}/test_databases"),
+        ON_SQLITE,
     ),
-    "boards": Part((f"{SERVER}/ingest/kegboard_events.py",), ("tests/unit/test_kegboard_events.py",)),
+    "registry": Part(
+        ("storage/clients", "storage/settings", "storage/refusals", "storage/leader", "storage/migrate"),
+        (f"{UNIT}/test_storage_sqlite", f"{HOUSEHOLD}/test_databases"),
+        ON_SQLITE,
+    ),
+    "watch": Part(("watch", "alarm_rounds", "storage/alarms", "storage/notifications"), (f"{UNIT}/test_alarm_watch",)),
 }
+"""What is mutated: `ingest`, `storage`, the alarms, the time. A part has one database of mutants and one command for its tests."""
 
 LEFT_OUT = (
     # One or two replacements of an operator say as much as ten. `|` is mostly in types, which are not evaluated.

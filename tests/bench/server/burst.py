@@ -90,11 +90,9 @@ def kept(url: str, table: str, postgresql: PostgreSQL | None) -> int:
         return int(database.execute(query).fetchone()[0])
 
 
-def send_burst(
-    folder: Path, url: str, forms: Path, broker: Broker, postgresql: PostgreSQL | None = None, profile: Path | None = None
-) -> Burst:
+def send_burst(folder: Path, url: str, forms: Path, broker: Broker, postgresql: PostgreSQL | None = None) -> Burst:
     """Sends the pours to a new server with everything on."""
-    server = kegnet_server(folder, url, "--mqtt", f"mqtt://127.0.0.1:{broker.port}", profile=profile)
+    server = kegnet_server(folder, url, "--mqtt", f"mqtt://127.0.0.1:{broker.port}")
     try:
         with looked_at(server.port, folder, READERS) as seen:
             cpu_s = server.cpu_s()
@@ -145,7 +143,7 @@ def mistakes(name: str, burst: Burst, pours: int, bare_rate: float | None) -> li
     return found
 
 
-def measure(pours: int, databases: list[str], profile: Path | None) -> list[str]:
+def measure(pours: int, databases: list[str]) -> list[str]:
     """All of it. Returns what is not as it must be."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -157,7 +155,7 @@ def measure(pours: int, databases: list[str], profile: Path | None) -> list[str]
             for database in databases:
                 url = postgresql.database() if database == "PostgreSQL" else f"sqlite:///{folder}/kegnet.sqlite"
                 register(url, senders)
-                bursts[database] = send_burst(folder, url, forms, broker, postgresql if database == "PostgreSQL" else None, profile)
+                bursts[database] = send_burst(folder, url, forms, broker, postgresql if database == "PostgreSQL" else None)
                 bares.append(send_bare(folder, forms))
         finally:
             broker.stop()
@@ -177,9 +175,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pours", type=int, default=50_000)
     parser.add_argument("--only", choices=["SQLite", "PostgreSQL"])
-    parser.add_argument("--profile", type=Path, help="write what the server calls (cProfile) into this file; slows it down")
     arguments = parser.parse_args()
-    found = measure(arguments.pours, [arguments.only] if arguments.only else ["SQLite", "PostgreSQL"], arguments.profile)
+    found = measure(arguments.pours, [arguments.only] if arguments.only else ["SQLite", "PostgreSQL"])
     for mistake in found:
         print(f"NOT KEPT: {mistake}")
     return 1 if found else 0

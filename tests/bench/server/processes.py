@@ -49,9 +49,8 @@ def bare(folder: Path) -> Process:
     return Process(folder / "bare.log", [sys.executable, "-B", HERE / "bare.py", str(port)], port)
 
 
-def kegnet_server(folder: Path, url: str, *words: str, profile: Path | None = None) -> Process:
-    """Our server on the database at `url`; with `profile` its calls are counted into that file, which takes time."""
+def kegnet_server(folder: Path, url: str, *words: str) -> Process:
+    """Our server on the database at `url`."""
     port = free_port()
-    before = ["-m", "cProfile", "-o", str(profile)] if profile else []
-    command = [REPOSITORY / "lib/server.py", "--database", url, "serve", "--listen", f"127.0.0.1:{port}", *words]
-    return Process(folder / "server.log", [sys.executable, "-B", *before, *command], port)
+    command: list[str | Path] = [REPOSITORY / "lib/server.py", "--database", url, "serve", "--listen", f"127.0.0.1:{port}", *words]
+    return Process(folder / "server.log", [sys.executable, "-B", *command], port)
