@@ -553,7 +553,9 @@ def test_clients_are_listed_by_name(database: Database) -> None:
 
 def test_the_household_has_its_settings(database: Database) -> None:
     with database.writing() as connection:
-        installation = settings.household(connection).installation
+        fresh = settings.household(connection)
+        assert (fresh.day_begins_hour, fresh.retention_days) == (0, None)
+        installation = fresh.installation
         settings.set_household(connection, time_zone="Europe/Berlin", day_begins_hour=4, retention_days=90)
         assert settings.household(connection) == settings.Household("Europe/Berlin", 4, 90, installation)
         settings.set_household(connection, retention_days=None)

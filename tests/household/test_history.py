@@ -450,6 +450,16 @@ def test_a_pour_of_1970_is_listed(history: History) -> None:
     assert out(history, other) == (1000, 1000)
 
 
+def test_each_client_has_its_own_last_pours(history: History) -> None:
+    early, late = history.client(), history.client()
+    keys = {
+        client.key: [history.pour(client, 0, at_ms + each) for each in range(3)] for client, at_ms in ((early, NOW - DAY_MS), (late, NOW))
+    }
+    for client in (early, late):
+        assert last(history, history.tap(client), 2) == keys[client.key][:0:-1]
+        assert listed(history, [history.tap(client)], limit=2) == keys[client.key][:0:-1]
+
+
 def test_pages_of_pours_have_each_once(history: History) -> None:
     client = history.client()
     keys = [history.pour(client, number % 2, NOW + number // 4) for number in range(12)]

@@ -220,8 +220,7 @@ def test_the_kegs_are_unavailable_once_the_server_was_killed(house: Household, l
     wait_for(lambda: listener.availability() == "offline")
 
 
-def test_a_broker_that_lost_everything_gets_everything_again(tmp_path: Path) -> None:
-    broker = Broker(tmp_path / "broker")
+def test_a_broker_that_lost_everything_gets_everything_again(tmp_path: Path, broker: Broker) -> None:
     with KegnetServer(tmp_path / "server", None, "--mqtt", f"mqtt://127.0.0.1:{broker.port}") as server:
         server.add_client(GARAGE, "", "Garage")
         with Listener(broker.port) as listener:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,8 +37,10 @@ def test_a_name_from_outside_is_cut() -> None:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return open_database(f"sqlite:///{tmp_path / 'kegnet.sqlite'}")
+def database(tmp_path: Path) -> Iterator[Database]:
+    made = open_database(f"sqlite:///{tmp_path / 'kegnet.sqlite'}")
+    yield made
+    made.close()
 
 
 def test_the_61st_refusal_of_a_minute_is_one_too_many(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

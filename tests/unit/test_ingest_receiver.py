@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,12 +61,13 @@ class Household:
 
 
 @pytest.fixture
-def household(tmp_path: Path, key: Path) -> Household:
+def household(tmp_path: Path, key: Path) -> Iterator[Household]:
     database = open_database(f"sqlite:///{tmp_path / 'kegnet.sqlite'}")
     pem = openssl("rsa", "-in", key, "-pubout").decode()
     with database.writing() as connection:
         set_client(connection, CLIENT, now_ms=now_ms(), public_key=pem)
-    return Household(database, key, pem)
+    yield Household(database, key, pem)
+    database.close()
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,8 +50,10 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(open_database(f"sqlite:///{tmp_path / 'kegnet.sqlite'}"))
+def house(tmp_path: Path) -> Iterator[House]:
+    made = House(open_database(f"sqlite:///{tmp_path / 'kegnet.sqlite'}"))
+    yield made
+    made.database.close()
 
 
 def run(house: House, scenario: Callable[[House, Broadcast], Awaitable[None]], **times_s: float) -> None:
@@ -61,7 +63,6 @@ def run(house: House, scenario: Callable[[House, Broadcast], Awaitable[None]], *
         house.listening.cancel()
 
     asyncio.run(whole())
-    house.database.close()
 
 
 async def following(stream: AsyncIterator[bytes]) -> bytes:
