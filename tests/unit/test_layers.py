@@ -55,7 +55,7 @@ LAYERS = (
     ("server.commands.arguments", "server.commands.account", "server.commands.errors"),
     ("server.serving",),
     ("server.app",),
-    ("server.background", "server.health", "server.wire", "server.body", "server.proxies"),
+    ("server.background", "server.health", "server.wire", "server.tls", "server.body", "server.proxies"),
     ("server.leader_work",),
     ("server.web", "server.ingest", "server.integrations", "server.watch", "server.maintenance"),
     ("server.alarm_rounds", "server.overview", "server.limits", "server.context", "server.restarts"),

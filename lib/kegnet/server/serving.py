@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any, cast
 
 import uvicorn
@@ -27,6 +28,7 @@ from .listening import BACKLOG, BindError, base_url, bind, connections_at_most
 from .log_limit import LimitedLog
 from .options import ServeOptions
 from .storage import Database, UnavailableError, open_database
+from .tls import Tls, server_context
 from .wire import Connections
 
 KEEP_ALIVE_S = 75
@@ -67,8 +69,8 @@ class _Server:
         self._background = Background(options, _open_if_there(options), self._service)
         self._app = Application(options, self._background)
         self._connections = Connections(H11Protocol, connections_at_most())
-        self._config = _config(self._app, self._connections, options)
-        self._uvicorn = uvicorn.Server(self._config)
+        self._tls = server_context(options.certificate, options.key) if options.certificate and options.key else None
+        self._uvicorn = uvicorn.Server(_config(self._app, Tls(self._connections, self._tls) if self._tls else self._connections))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_errors = LimitedLog(log, "asyncio: %d more errors")
         self._stop = asyncio.Event()
@@ -112,7 +114,7 @@ class _Server:
 
     def _reload(self) -> None:
         """Reads the certificate again. A bad one is reported, and the old one stays in use."""
-        certificate, key, context = self._options.certificate, self._options.key, self._config.ssl
+        certificate, key, context = self._options.certificate, self._options.key, self._tls
         self._service.reloading()
         if certificate is not None and key is not None and context is not None:
             try:
@@ -175,14 +177,10 @@ def _open_if_there(options: ServeOptions) -> Database | None:
         return None
 
 
-def _config(app: Application, connections: Connections, options: ServeOptions) -> uvicorn.Config:
-    encrypted: dict[str, Any] = {}
-    if options.certificate is not None and options.key is not None:
-        # An empty list of ciphers leaves OpenSSL's own, which is Debian's.
-        encrypted = {"ssl_certfile": str(options.certificate), "ssl_keyfile": str(options.key), "ssl_ciphers": ""}
+def _config(app: Application, make_protocol: Callable[..., asyncio.Protocol]) -> uvicorn.Config:
     config = uvicorn.Config(
         cast(Any, app),
-        http=cast(Any, connections),
+        http=cast(Any, make_protocol),
         loop="asyncio",
         ws="none",
         lifespan="on",
@@ -194,7 +192,6 @@ def _config(app: Application, connections: Connections, options: ServeOptions) -
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         backlog=ACCEPTED_AT_ONCE,
-        **encrypted,
     )
     config.load()
     return config

@@ -127,7 +127,7 @@ class LimitedConnection(asyncio.Protocol):
     # What asyncio reports.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The client has connected, and TLS is negotiated."""
+        """The client has connected. The time that TLS needs to be negotiated counts as the first request's."""
         self._transport = _Transport(cast(asyncio.Transport, transport))
         if not self._connections.add(self):
             self._transport.abort()
@@ -152,11 +152,10 @@ class LimitedConnection(asyncio.Protocol):
         self._http.data_received(data)
 
     def eof_received(self) -> bool:
-        """A client that shuts down its side still reads the answer to a complete request. TLS closes both sides at once."""
+        """A client that shuts down its side still reads the answer to a complete request."""
         self._finished_sending = True
         self._http.eof_received()
-        encrypted = self._transport is not None and self._transport.get_extra_info("sslcontext") is not None
-        return self._answering and not encrypted
+        return self._answering
 
     def pause_writing(self) -> None:
         """The client reads slowly."""
