@@ -45,7 +45,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 def test_the_61st_refusal_of_a_minute_is_one_too_many(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time_ns", lambda: 1_790_000_000 * 10**9)
-    limit = RefusalLimit(database, "message")
+    limit = RefusalLimit(database, "message", shared=False)
 
     async def ask() -> tuple[list[bool], bool, bool]:
         first = [await limit.reached("192.0.2.7"), *[await limit.count("192.0.2.7") for _ in range(61)]]
@@ -57,7 +57,7 @@ def test_the_61st_refusal_of_a_minute_is_one_too_many(database: Database, monkey
 def test_a_new_minute_begins_with_no_refusals(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     minutes = iter([100] * 3 + [101] * 3)
     monkeypatch.setattr(time, "time_ns", lambda: next(minutes) * 60 * 10**9)
-    limit = RefusalLimit(database, "message", per_minute=2)
+    limit = RefusalLimit(database, "message", shared=False, per_minute=2)
 
     async def count() -> list[bool]:
         return [await limit.count("192.0.2.7") for _ in range(6)]
@@ -67,7 +67,7 @@ def test_a_new_minute_begins_with_no_refusals(database: Database, monkeypatch: p
 
 def test_subjects_beyond_the_bound_share_a_count(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "SUBJECTS_AT_MOST", 3)
-    limit = RefusalLimit(database, "message", per_minute=1)
+    limit = RefusalLimit(database, "message", shared=False, per_minute=1)
 
     async def count() -> list[bool]:
         return [await limit.count(f"192.0.2.{number}") for number in range(6)]
@@ -102,3 +102,12 @@ def test_counters_give_a_copy_of_one_moment() -> None:
     counters.message("pour", "accepted")
     assert before.messages == {("pour", "accepted"): 2, ("ping", "invalid"): 1}
     assert before.poured_pulses == {("uuid", 4): 600}
+
+
+def test_processes_that_share_the_database_share_the_count(database: Database) -> None:
+    first, second = (RefusalLimit(database, "message", shared=True, per_minute=2) for _ in range(2))
+
+    async def count() -> list[bool]:
+        return [await limit.count("192.0.2.7") for limit in (first, second, first, second)]
+
+    assert asyncio.run(count())[:3] == [False, False, True]

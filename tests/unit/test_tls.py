@@ -49,7 +49,7 @@ class Application:
 
 @contextlib.asynccontextmanager
 async def serving(certificate: Certificate, app: Any, at_most: int = 100) -> AsyncIterator[tuple[int, Connections]]:
-    with bind("127.0.0.1:0") as sock:
+    with bind("127.0.0.1:0")[0] as sock:
         connections = Connections(H11Protocol, at_most)
         made: Any = Tls(connections, server_context(certificate.certificate, certificate.key))
         config = uvicorn.Config(app, http=made, loop="asyncio", ws="none", lifespan="off", log_config=None, log_level="critical")

@@ -39,7 +39,7 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 @contextlib.asynccontextmanager
 async def serving(at_most: int = 100) -> AsyncIterator[tuple[int, Connections]]:
-    with bind("127.0.0.1:0") as sock:
+    with bind("127.0.0.1:0")[0] as sock:
         connections = Connections(H11Protocol, at_most)
         made: Any = connections
         app: Any = application

@@ -27,3 +27,8 @@ class Context:
     counters: Counters
     outage: Outage
     stopping: asyncio.Event
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes serve the same clients: with one address, or on other hosts with a database server."""
+        return self.database.postgresql or self.options.workers > 1

@@ -1,10 +1,22 @@
-"""Counts since the start of this process, for Prometheus."""
+"""Counts since the start of the server, for Prometheus. Where several processes share the address, they share the counts.
+
+prometheus_client does the sharing: with PROMETHEUS_MULTIPROC_DIR in the environment before its import, each process counts in a
+mapped file of its own there, and whoever reads adds them up. See "Multiprocess Mode" in its documentation.
+"""
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
-from dataclasses import dataclass, field
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from .options import SHARED_COUNTS_IN
+
+_MESSAGES, _PULSES = "messages", "pulses"
 
 
 @dataclass(frozen=True)
@@ -15,25 +27,34 @@ class Counts:
     poured_pulses: dict[tuple[str, int], int]
 
 
-@dataclass(frozen=True)
 class Counters:
-    """Counts what this process has accepted and refused. For several threads."""
+    """Counts what was accepted and refused. For several threads."""
 
-    _messages: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _pulses: Counter[tuple[str, int]] = field(default_factory=Counter)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self) -> None:
+        registry = CollectorRegistry(auto_describe=False)
+        self._messages = Counter(_MESSAGES, "Messages.", ("endpoint", "result"), registry=registry)
+        self._pulses = Counter(_PULSES, "Pulses.", ("client", "pin"), registry=registry)
+        self._registry = registry
 
     def message(self, endpoint: str, result: str) -> None:
         """Counts a message; `result` is `accepted`, `repeated`, or the reason why it was refused."""
-        with self._lock:
-            self._messages[endpoint, result] += 1
+        self._messages.labels(endpoint, result).inc()
 
     def poured(self, client: str, pin: int, pulses: int) -> None:
         """Counts the pulses of a new pour."""
-        with self._lock:
-            self._pulses[client, pin] += pulses
+        self._pulses.labels(client, str(pin)).inc(pulses)
 
     def copy(self) -> Counts:
         """All counts of one moment."""
-        with self._lock:
-            return Counts(dict(self._messages), dict(self._pulses))
+        samples = [sample for metric in self._collect() for sample in metric.samples if sample.name.endswith("_total")]
+        return Counts(
+            {(s.labels["endpoint"], s.labels["result"]): int(s.value) for s in samples if s.name == f"{_MESSAGES}_total"},
+            {(s.labels["client"], int(s.labels["pin"])): int(s.value) for s in samples if s.name == f"{_PULSES}_total"},
+        )
+
+    def _collect(self) -> Iterable[Metric]:
+        directory = os.environ.get(SHARED_COUNTS_IN)
+        if directory is None:
+            return self._registry.collect()
+        found: Iterable[Metric] = MultiProcessCollector(CollectorRegistry(auto_describe=False), directory).collect()  # type: ignore[no-untyped-call]
+        return found

@@ -33,15 +33,16 @@ def network(address: str) -> str:
 
 
 class RefusalLimit:
-    """Counts refusals by subject, in whole minutes of Unix time. On PostgreSQL the count is that of all processes.
+    """Counts refusals by subject, in whole minutes of Unix time.
 
     For the event loop's thread. A database that is away leaves the count of this process.
     """
 
-    def __init__(self, database: Database, name: str, per_minute: int = REFUSALS_A_MINUTE) -> None:
-        """`name` separates this limit's subjects from those of others."""
+    def __init__(self, database: Database, name: str, *, shared: bool, per_minute: int = REFUSALS_A_MINUTE) -> None:
+        """`name` separates this limit's subjects from those of others. `shared`: the count is that of all processes, in the database."""
         self._database = database
         self._name = name
+        self._shared = shared
         self._per_minute = per_minute
         self._minute = 0
         self._counts: Counter[str] = Counter()
@@ -50,7 +51,7 @@ class RefusalLimit:
     async def reached(self, subject: str) -> bool:
         """Whether the subject has had as many refusals this minute as it may. Counts nothing."""
         subject = self._subject(subject)
-        if self._counts[subject] < self._per_minute and self._database.postgresql:
+        if self._counts[subject] < self._per_minute and self._shared:
             self._counts[subject] = max(self._counts[subject], await self._ask(subject, add=False))
         return self._counts[subject] >= self._per_minute
 
@@ -58,7 +59,7 @@ class RefusalLimit:
         """Counts a refusal. Whether it is one too many."""
         subject = self._subject(subject)
         self._counts[subject] += 1
-        if self._counts[subject] <= self._per_minute and self._database.postgresql:
+        if self._counts[subject] <= self._per_minute and self._shared:
             self._counts[subject] = max(self._counts[subject], await self._ask(subject, add=True))
         return self._counts[subject] > self._per_minute
 

@@ -8,6 +8,7 @@ import re
 import resource
 import socket
 import stat
+from typing import Any
 
 from kegnet.core.problem import ProblemError
 
@@ -32,16 +33,17 @@ def check_listen(listen: str) -> None:
     _parse(listen)
 
 
-def bind(listen: str) -> socket.socket:
-    """A socket that listens. Raises ListenError, BindError."""
+def bind(listen: str, count: int = 1) -> list[socket.socket]:
+    """`count` sockets, one a process, that listen at the same address. Raises ListenError, BindError."""
     address = _parse(listen)
     try:
-        sock = _bind_unix(address) if isinstance(address, str) else _bind_tcp(*address)
-        sock.listen(BACKLOG)
+        socks = _bind_unix(address, count) if isinstance(address, str) else _bind_tcp(*address, count)
+        for sock in socks:
+            sock.listen(BACKLOG)
     except OSError as error:
         fix = "stop the other program or choose another port" if isinstance(address, tuple) else "check the folder and its permissions"
         raise BindError(f"listen {listen}: {error.strerror or error}", fix) from error
-    return sock
+    return socks
 
 
 def base_url(sock: socket.socket, *, encrypted: bool) -> str:
@@ -74,16 +76,28 @@ def _parse(listen: str) -> tuple[str, int] | str:
     return match["v6"] or match["host"] or "0.0.0.0", int(match["port"])  # noqa: S104
 
 
-def _bind_tcp(host: str, port: int) -> socket.socket:
+def _bind_tcp(host: str, port: int, count: int) -> list[socket.socket]:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except socket.gaierror as error:
         raise BindError(f"listen {host}: {error.strerror}", "use an address of this computer, e.g. 0.0.0.0 for all") from error
+    first = _bound(family, address)
+    if count == 1:
+        return [first]
+    # The kernel spreads connections over the sockets of one address, see SO_REUSEPORT in socket(7). The first socket does without it, so
+    # that another program at this address is an error.
+    address = first.getsockname()
+    first.close()
+    return [_bound(family, address, reuse_port=True) for _ in range(count)]
+
+
+def _bound(family: int, address: Any, *, reuse_port: bool = False) -> socket.socket:
     # asyncio sets TCP_NODELAY only on sockets whose protocol is named; without it each answer waits 40 ms for an acknowledgement.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(reuse_port))
     if family == socket.AF_INET6:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if host == "::" else 1)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if address[0] == "::" else 1)
     # Each accepted connection inherits these, see tcp(7): a reader who has vanished is noticed.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _IDLE_S)
@@ -98,7 +112,7 @@ def _bind_tcp(host: str, port: int) -> socket.socket:
     return sock
 
 
-def _bind_unix(path: str) -> socket.socket:
+def _bind_unix(path: str, count: int) -> list[socket.socket]:
     """The permissions of its folder decide who can connect. What another process has left there is replaced."""
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISSOCK(os.stat(path).st_mode):
@@ -110,4 +124,4 @@ def _bind_unix(path: str) -> socket.socket:
     except OSError:
         sock.close()
         raise
-    return sock
+    return [sock, *(sock.dup() for _ in range(count - 1))]

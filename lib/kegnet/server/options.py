@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+SHARED_COUNTS_IN = "PROMETHEUS_MULTIPROC_DIR"
+"""The environment variable by which prometheus_client counts for several processes; it reads it when it is imported."""
+
 
 @dataclass(frozen=True)
 class ServeOptions:
@@ -12,7 +15,8 @@ class ServeOptions:
 
     `listen` is HOST:PORT, [IPV6]:PORT or unix:/path; port 0 takes a free one. With `certificate` and `key` (PEM files) it is HTTPS.
     `proxies` are the addresses of the reverse proxies that are trusted, `unix` for the peers of a UNIX socket. `mqtt` is a broker's URL,
-    `notify` are URLs of apprise, `database` is SQLAlchemy's URL, `url` is the address that people use.
+    `notify` are URLs of apprise, `database` is SQLAlchemy's URL, `url` is the address that people use. `workers` is the number of
+    processes that share the address.
     """
 
     listen: str
@@ -23,3 +27,4 @@ class ServeOptions:
     notify: tuple[str, ...] = ()
     database: str = ""
     url: str | None = None
+    workers: int = 1

@@ -23,12 +23,14 @@ EXPECTED = {
     "mqtt": "mqtt://user:password@host:port, or mqtts:// for TLS",
     "notify": "URLs of Apprise such as ntfy://topic, separated by blanks",
     "url": "the address that people use, such as https://kegs.example",
+    "workers": "the number of processes, from 1 to 16: one a processor",
 }
 """The parameters in the order of the documentation, and a description of a valid value."""
 _PASSWORD = re.compile(r"(://[^:/@\s]*):[^/\s]*@")
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]/]+):([0-9]{1,5})")
 _DATABASES = ("sqlite", "postgresql")
 _BROKERS = ("mqtt", "mqtts")
+WORKERS_AT_MOST = 16
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ def options(given: Mapping[str, Given]) -> ServeOptions:
         mqtt=_converted(given, "mqtt", _mqtt),
         notify=_converted(given, "notify", _notify) or (),
         url=_converted(given, "url", _url),
+        workers=_converted(given, "workers", _workers) or 1,
     )
     for name, other in (("key", "certificate"), ("certificate", "key")):
         path = getattr(made, name)
@@ -125,6 +128,12 @@ def _url(given: Given) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError
     return given.text.rstrip("/")
+
+
+def _workers(given: Given) -> int:
+    if not re.fullmatch("[1-9][0-9]?", given.text) or int(given.text) > WORKERS_AT_MOST:
+        raise ValueError
+    return int(given.text)
 
 
 def _split(text: str) -> Any:

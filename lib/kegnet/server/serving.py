@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 
 import uvicorn
@@ -30,6 +31,7 @@ from .options import ServeOptions
 from .storage import Database, UnavailableError, open_database
 from .tls import Tls, server_context
 from .wire import Connections
+from .workers import Workers, fork
 
 KEEP_ALIVE_S = 75
 STARTED_EVERY_S = 0.02
@@ -38,6 +40,8 @@ ACCEPTED_AT_ONCE = 16
 """asyncio accepts so many in each of the four turns of its loop until one is counted: together less than the reserved descriptors."""
 CONNECTIONS_END_AFTER_S = 2.5
 """Requests that are incomplete this long after the stop are dropped."""
+WORKERS_END_AFTER_S = 0.3
+"""How much longer the other processes may take than process 0."""
 ENDS_WITHIN_S = 4.5
 """The process ends this long after the stop, whatever still waits. What was answered by then is durable."""
 
@@ -52,8 +56,15 @@ def run(options: ServeOptions) -> int:
     """
     try:
         check_certificate(options.certificate, options.key)
-        with bind(options.listen) as sock:
-            return _Server(options, sock).run()
+        socks = bind(options.listen, options.workers)
+        if options.workers > 1:
+            _migrate(options)
+        workers = fork(options.workers)
+        for number, sock in enumerate(socks):
+            if number != workers.number:
+                sock.close()
+        with socks[workers.number] as sock:
+            return _Server(options, sock, workers).run()
     except ProblemError as error:
         print(f"kegnet-server: {error}", file=sys.stderr)
         return os.EX_TEMPFAIL if isinstance(error, BindError | ReplacedError) else os.EX_CONFIG
@@ -62,9 +73,10 @@ def run(options: ServeOptions) -> int:
 class _Server:
     """uvicorn in a thread of its own. The main thread waits for signals, so uvicorn installs no handlers of its own."""
 
-    def __init__(self, options: ServeOptions, sock: socket.socket) -> None:
+    def __init__(self, options: ServeOptions, sock: socket.socket, workers: Workers) -> None:
         self._options = options
         self._sock = sock
+        self._workers = workers
         self._service = ServiceManager()
         self._background = Background(options, _open_if_there(options), self._service)
         self._app = Application(options, self._background)
@@ -81,36 +93,44 @@ class _Server:
         thread_ended, at_end = os.pipe()
         thread = threading.Thread(target=self._run_loop, args=(at_end,), name="server", daemon=True)
         thread.start()
-        self._wait(signals, thread_ended)
+        complete = self._wait(signals, thread_ended)
         self._service.stopping()
+        self._workers.signal(signal.SIGTERM)
         thread.join(ENDS_WITHIN_S)
+        self._workers.wait(WORKERS_END_AFTER_S)
         if thread.is_alive():
             log.warning("stopped with requests that were not finished")
             logging.shutdown()
             os._exit(os.EX_OK)
         if self._error is not None:
             raise self._error
-        log.info("stopped")
-        return os.EX_OK
+        if self._workers.number == 0:
+            log.info("stopped")
+        return os.EX_OK if complete else os.EX_TEMPFAIL
 
     # The main thread.
 
-    def _wait(self, signals: Signals, thread_ended: int) -> None:
-        """Until a signal ends the server, or it ends by itself."""
+    def _wait(self, signals: Signals, thread_ended: int) -> bool:
+        """Until a signal ends the server, or it ends by itself. Whether all its processes ran until then."""
         poll = select.poll()
-        poll.register(signals.fileno(), select.POLLIN)
-        poll.register(thread_ended, select.POLLIN)
+        for descriptor in (signals.fileno(), thread_ended, *self._workers.descriptors()):
+            poll.register(descriptor, select.POLLIN)
         while True:
             ready = {descriptor for descriptor, _ in poll.poll()}
             if thread_ended in ready:
-                return
+                return True
             numbers = signals.read()
             if signal.SIGHUP in numbers:
+                self._workers.signal(signal.SIGHUP)
                 self._reload()
-            if signal.SIGTERM in numbers or signal.SIGINT in numbers:
+            stopped = signal.SIGTERM in numbers or signal.SIGINT in numbers
+            lost = not ready.isdisjoint(self._workers.descriptors())
+            if stopped or lost:
+                if not stopped and self._workers.number == 0:
+                    log.error("one of the %d processes has ended, so the server ends; systemd starts it again", self._options.workers)
                 if self._loop is not None:
                     self._loop.call_soon_threadsafe(self._stop.set)
-                return
+                return stopped
 
     def _reload(self) -> None:
         """Reads the certificate again. A bad one is reported, and the old one stays in use."""
@@ -164,8 +184,15 @@ class _Server:
         self._sock.listen(BACKLOG)
         # What is there now stays until the end: the collector need not look at it again.
         gc.freeze()
-        log.info("listening at %s/rest/v2", base_url(self._sock, encrypted=self._options.certificate is not None))
+        if self._workers.number == 0:
+            log.info("listening at %s/rest/v2", base_url(self._sock, encrypted=self._options.certificate is not None))
         self._service.ready()
+
+
+def _migrate(options: ServeOptions) -> None:
+    """Makes the tables once for all processes. Raises StorageError; a database that is away is opened later."""
+    with suppress(UnavailableError):
+        open_database(options.database).close()
 
 
 def _open_if_there(options: ServeOptions) -> Database | None:

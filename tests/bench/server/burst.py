@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sqlite3
 import statistics
 import subprocess
@@ -90,9 +91,9 @@ def kept(url: str, table: str, postgresql: PostgreSQL | None) -> int:
         return int(database.execute(query).fetchone()[0])
 
 
-def send_burst(folder: Path, url: str, forms: Path, broker: Broker, postgresql: PostgreSQL | None = None) -> Burst:
+def send_burst(folder: Path, url: str, forms: Path, broker: Broker, postgresql: PostgreSQL | None = None, workers: int = 1) -> Burst:
     """Sends the pours to a new server with everything on."""
-    server = kegnet_server(folder, url, "--mqtt", f"mqtt://127.0.0.1:{broker.port}")
+    server = kegnet_server(folder, url, "--mqtt", f"mqtt://127.0.0.1:{broker.port}", "--workers", str(workers))
     try:
         with looked_at(server.port, folder, READERS) as seen:
             cpu_s = server.cpu_s()
@@ -143,7 +144,7 @@ def mistakes(name: str, burst: Burst, pours: int, bare_rate: float | None) -> li
     return found
 
 
-def measure(pours: int, databases: list[str]) -> list[str]:
+def measure(pours: int, databases: list[str], workers: int) -> list[str]:
     """All of it. Returns what is not as it must be."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -155,7 +156,7 @@ def measure(pours: int, databases: list[str]) -> list[str]:
             for database in databases:
                 url = postgresql.database() if database == "PostgreSQL" else f"sqlite:///{folder}/kegnet.sqlite"
                 register(url, senders)
-                bursts[database] = send_burst(folder, url, forms, broker, postgresql if database == "PostgreSQL" else None)
+                bursts[database] = send_burst(folder, url, forms, broker, postgresql if database == "PostgreSQL" else None, workers)
                 bares.append(send_bare(folder, forms))
         finally:
             broker.stop()
@@ -175,8 +176,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pours", type=int, default=50_000)
     parser.add_argument("--only", choices=["SQLite", "PostgreSQL"])
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="processes of the server (one a processor)")
     arguments = parser.parse_args()
-    found = measure(arguments.pours, [arguments.only] if arguments.only else ["SQLite", "PostgreSQL"])
+    found = measure(arguments.pours, [arguments.only] if arguments.only else ["SQLite", "PostgreSQL"], arguments.workers)
     for mistake in found:
         print(f"NOT KEPT: {mistake}")
     return 1 if found else 0

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 from ...core.ini import ConfigError
 from ...core.problem import ProblemError
 from ..config import Config
-from ..options import ServeOptions
+from ..options import SHARED_COUNTS_IN, ServeOptions
 from ..parameters import EXPECTED
 from . import arguments
 
-OPTIONS = ("listen", "certificate", "key", "proxy", "mqtt", "notify", "url")
+OPTIONS = ("listen", "certificate", "key", "proxy", "mqtt", "notify", "url", "workers")
 
 log = logging.getLogger("kegnet.server")
 
@@ -38,10 +43,25 @@ def serve(parsed: argparse.Namespace, config: Config) -> int:
     for warning in config.warnings:
         log.warning("%s", warning)
     _check_integrations(config.options)
-    # The other commands do without the modules of the server, which take seconds to import on a small machine.
-    from ..serving import run
+    with _shared_counts(config.options.workers):
+        # The other commands do without the modules of the server, which take seconds to import on a small machine.
+        from ..serving import run
 
-    return run(config.options)
+        return run(config.options)
+
+
+@contextmanager
+def _shared_counts(workers: int) -> Iterator[None]:
+    """Where the processes share their counts. It is in the environment before prometheus_client is imported."""
+    if workers == 1:
+        yield
+        return
+    maker = os.getpid()
+    folder = tempfile.mkdtemp(prefix="kegnet-server-")
+    os.environ[SHARED_COUNTS_IN] = folder
+    yield
+    if os.getpid() == maker:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_integrations(options: ServeOptions) -> None:

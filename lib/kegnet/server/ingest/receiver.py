@@ -59,7 +59,7 @@ class Receiver:
         self._writer = context.writer
         self._counters = context.counters
         self._outage = context.outage
-        self._limit = RefusalLimit(context.database, "message")
+        self._limit = RefusalLimit(context.database, "message", shared=context.shared)
         self._pours = LimitedLog(log, "%d more pours accepted")
         self._refusals = LimitedLog(log, "%d more messages refused")
         self.signers = Signers(context.database)

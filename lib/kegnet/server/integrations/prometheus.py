@@ -1,7 +1,7 @@
 """GET /metrics: what Prometheus collects.
 
-Gauges describe the clients and kegs as they are now; counters what this process has taken since it started. So where several
-server processes run, scrape each of them. The number of queries does not depend on the number of clients or on the history.
+Gauges describe the clients and kegs as they are now; counters what the processes at this address have accepted since they started. Where
+servers at several addresses run, scrape each of them. The number of queries does not depend on the number of clients or on the history.
 """
 
 from __future__ import annotations

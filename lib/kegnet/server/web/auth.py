@@ -43,7 +43,7 @@ class Guard:
     """Checks passwords, one at a time: many tries at once cost no more CPU than one core's."""
 
     def __init__(self, context: Context) -> None:
-        self._limit = RefusalLimit(context.database, "password", WRONG_PASSWORDS_A_MINUTE)
+        self._limit = RefusalLimit(context.database, "password", shared=context.shared, per_minute=WRONG_PASSWORDS_A_MINUTE)
         self._log = LimitedLog(log, "%d more wrong passwords")
         self._one_at_a_time = asyncio.Lock()
         self._secret = secrets.token_bytes(32)
