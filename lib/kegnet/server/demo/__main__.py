@@ -25,7 +25,8 @@ _LIB = Path(__file__).resolve().parents[3]
 
 def main() -> int:
     """Runs the demo until Ctrl-C; the exit status."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # SIGINT, too: a shell starts programs in the background with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     with tempfile.TemporaryDirectory(prefix="kegnet-demo-") as folder:
         processes: list[Process] = []
