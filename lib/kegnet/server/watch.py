@@ -1,6 +1,6 @@
 """The watch over all clients: begins and ends their alarms. One process of all runs it, the leader.
 
-It evaluates the clients that a change concerns, at most once a second; and every minute those that have become silent. It
+It evaluates the clients that a change concerns, at most every two seconds; and every minute those that have become silent. It
 keeps no state that matters: which alarms last is in the database, so a new leader goes on where the last one was.
 """
 
@@ -18,7 +18,7 @@ from .storage import Change, Database, StorageError, UnavailableError
 from .storage.notifications import drop_notifications
 from .storage.records import Client
 
-SHORTEST_S = 1.0
+SHORTEST_S = 2.0
 """The shortest time between two evaluations: changes in between go into the next one."""
 REST = 20
 LONGEST_S = 30.0

@@ -12,7 +12,7 @@ from ..storage import Connection, Database
 from ..storage.clients import find_client
 from .signature import PublicKeyError, public_key
 
-FORGET_AFTER_S = 60.0
+FORGET_AFTER_S = 3600.0
 """Even if the announcement of a change is lost, it counts after this long."""
 REMEMBERED_AT_MOST = 20_000
 

@@ -28,7 +28,7 @@ from ..storage.settings import Household, household
 from .home_assistant import Entity, Site, config_topic, entities, parse_config_topic, state_topic
 from .mqtt_connection import BrokerError, Connection, check_url
 
-PAUSE_S = 1.0
+PAUSE_S = 2.0
 REST = 10
 LONGEST_PAUSE_S = 30.0
 """A pause between two passes is `PAUSE_S` at least, and `REST` times the pass's CPU time, up to this. The next one has what changed."""
