@@ -91,6 +91,65 @@ def test_a_burst_is_ten_lines_and_a_summary(caplog: pytest.LogCaptureFixture, mo
     assert caplog.messages == [*[f"pour {number}" for number in range(10)], "990 more pours", "later"]
 
 
+def test_a_new_window_has_ten_lines_again(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (log_limit.LINES_AT_MOST, log_limit.WINDOW_S) == (10, 10)
+    monkeypatch.setattr(log_limit, "WINDOW_S", 0.4)
+    caplog.set_level(logging.INFO)
+    limited = LimitedLog(logging.getLogger("test"), "%d more")
+
+    async def two_bursts() -> None:
+        for burst in ("first", "second"):
+            for number in range(13):
+                limited.line(logging.INFO, "%s %d", burst, number)
+            await asyncio.sleep(0.5)
+
+    asyncio.run(two_bursts())
+    expected = [[*[f"{burst} {number}" for number in range(10)], "3 more"] for burst in ("first", "second")]
+    assert caplog.messages == [*expected[0], *expected[1]]
+
+
+def test_a_window_begins_with_its_first_line(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_limit, "WINDOW_S", 0.4)
+    caplog.set_level(logging.INFO)
+    limited = LimitedLog(logging.getLogger("test"), "%d more")
+
+    async def slowly() -> None:
+        limited.line(logging.INFO, "early")
+        await asyncio.sleep(0.3)
+        for number in range(9):
+            limited.line(logging.INFO, "middle %d", number)
+        await asyncio.sleep(0.2)
+        for number in range(11):
+            limited.line(logging.INFO, "late %d", number)
+        await asyncio.sleep(0.5)
+
+    asyncio.run(slowly())
+    middle, late = ([f"{word} {number}" for number in range(count)] for word, count in (("middle", 9), ("late", 10)))
+    assert caplog.messages == ["early", *middle, *late, "1 more"]
+
+
+def test_a_minute_has_sixty_seconds(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([60_000, 60_059, 60_060])
+    monkeypatch.setattr(time, "time_ns", lambda: next(seconds) * 10**9)
+    limit = RefusalLimit(database, "message", shared=False, per_minute=1)
+
+    async def count() -> list[bool]:
+        return [await limit.count("192.0.2.7") for _ in range(3)]
+
+    assert asyncio.run(count()) == [False, True, False]
+
+
+def test_a_database_that_is_away_leaves_the_count_of_this_process(database: Database, tmp_path: Path) -> None:
+    limit = RefusalLimit(database, "message", shared=True, per_minute=2)
+    (tmp_path / "kegnet.sqlite").unlink()
+
+    async def count() -> list[bool]:
+        return [await limit.count("192.0.2.7") for _ in range(3)]
+
+    assert asyncio.run(count()) == [False, False, True]
+    assert not asyncio.run(RefusalLimit(database, "message", shared=True, per_minute=1).reached("192.0.2.7"))
+
+
 def test_counters_give_a_copy_of_one_moment() -> None:
     counters = Counters()
     counters.message("pour", "accepted")

@@ -121,3 +121,9 @@ JSON = st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda 
 def test_nothing_but_a_batch_error_comes_of_garbage(body: bytes) -> None:
     with pytest.raises(BatchError):
         parse(body)
+
+
+@pytest.mark.parametrize(("dropped", "expected"), [(0, (0, ())), (-1, (None, ("status 3: ",)))])
+def test_a_board_drops_no_event_or_some(dropped: int, expected: tuple[int | None, tuple[str, ...]]) -> None:
+    read = parse(batch({**STATUS, "data": {"state": "boot", "events_dropped": dropped}}))
+    assert (read.dropped, tuple(text[: len("status 3: ")] for text in read.left_out)) == expected
