@@ -190,9 +190,10 @@ def test_retry_after_in_seconds_is_honoured(scripted_keg: Keg, scripted_server: 
 
 
 def test_retry_after_as_a_date_is_honoured(scripted_keg: Keg, scripted_server: ScriptedServer) -> None:
-    scripted_server.pour_answer = then_accepts(
-        scripted_server, answers(429, Retry_After=email.utils.formatdate(time.time() + 4, usegmt=True))
-    )
+    def busy(connection: Connection, _: Request) -> None:
+        connection.answer(429, Retry_After=email.utils.formatdate(time.time() + 5, usegmt=True))
+
+    scripted_server.pour_answer = then_accepts(scripted_server, busy)
     scripted_keg.start()
     scripted_keg.pour()
     scripted_server.wait_for_requests("/pour")
