@@ -315,7 +315,7 @@ def test_a_power_cut_at_any_step_leaves_a_whole_database(history: History, file:
         kept = file.with_name(f"{file.name}.before-restore")
         if names(file) == ["old"]:
             assert status == 9
-            # Whoever lost power starts again.
+            # The next attempt starts again, as after a power cut.
             assert restore(url_of(file), saved) == kept
         assert (names(file), names(kept)) == (["new"], ["old"])
         if status == 0:

@@ -1,7 +1,7 @@
 """Counts since the start of the server, for Prometheus. Where several processes share the address, they share the counts.
 
 prometheus_client does the sharing: with PROMETHEUS_MULTIPROC_DIR in the environment before its import, each process counts in a
-mapped file of its own there, and whoever reads adds them up. See "Multiprocess Mode" in its documentation.
+mapped file of its own there, and the reader adds them up. See "Multiprocess Mode" in its documentation.
 """
 
 from __future__ import annotations

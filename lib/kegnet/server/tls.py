@@ -4,7 +4,7 @@
 
 What the TCP transport reads is decrypted at once and passed inwards; what is written inside is encrypted at once and passed to the TCP
 transport. Nothing is buffered here but a record that is incomplete, so the flow control of the TCP transport is that of the connection. The
-protocol inside gets its connection before the handshake: whoever limits connections and their time limits handshakes, too.
+protocol inside gets its connection before the handshake, so the limits on connections and their time count for handshakes, too.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 -- Sends each form of a file once, as a POST. Prints "first", and "last ACCEPTED OTHER" after the answer to the last one.
 -- usage: wrk -t 1 -c CONNECTIONS -d SECONDS -s burst.lua URL -- FILE
--- Whoever started wrk takes the times of both lines, and ends it by SIGINT.
+-- The program that started wrk takes the times of both lines, and ends it by SIGINT.
 
 local forms, next_form, answered, accepted = {}, 0, 0, 0
 

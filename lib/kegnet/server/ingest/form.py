@@ -1,6 +1,6 @@
 """A message of the KegNet REST API as it came: the form's fields, checked for their shape, and the text that was signed.
 
-Nothing here is verified: whoever signed it, and whether the numbers are possible, is decided afterwards.
+Nothing here is verified: the signature and the ranges of the numbers are checked afterwards.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class Signers:
             changes = self._changes
             try:
                 found = await asyncio.to_thread(self._read, list(asked))
-            except Exception as error:  # whoever waits gets it
+            except Exception as error:  # each waiting request gets it
                 for future in asked.values():
                     future.set_exception(error)
                     future.exception()

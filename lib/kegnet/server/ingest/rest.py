@@ -26,7 +26,7 @@ class Rest:
 
     @property
     def signers(self) -> Signers:
-        """The clients that are remembered, for whoever hears of their changes."""
+        """The clients that are remembered, to be forgotten when they change."""
         return self._receiver.signers
 
     async def answer(self, scope: Scope, body: bytes, send: Send) -> None:

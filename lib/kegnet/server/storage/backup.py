@@ -151,7 +151,7 @@ def _check_backup(path: Path, source: sqlite3.Connection) -> None:
 def _unused(target: Path) -> Iterator[None]:
     """Requires that nobody else has the database open, and takes the lock of the leading server, so that none begins to lead.
 
-    Whoever has it open in WAL mode has a shared lock on it. So only its last user can leave that mode, which also moves all that is in
+    Each user of it in WAL mode has a shared lock on it. So only its last user can leave that mode, which also moves all that is in
     the log into the database and deletes the log.
     """
     in_use = StorageError(f"{target}: the database is in use", "stop the server first: systemctl stop kegnet-server")

@@ -1,7 +1,7 @@
 """Boards that report by the Kegboard Event Protocol: which ask to be accepted, and what an accepted one needs.
 
 What asks is stored, not kept in memory, so that the page and the command of any process and host show it. It is bounded:
-whoever sends events of invented boards displaces other boards that wait, and nothing else.
+a sender of events of invented boards displaces other boards that wait, and nothing else.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ class _FileLock:
         return True
 
     def is_held(self) -> bool:
-        # Whoever locks a new file of that name is a second leader.
+        # A process that locks a new file of that name is a second leader.
         try:
             return self._descriptor is not None and os.path.samestat(os.fstat(self._descriptor), os.stat(self._path))
         except OSError:
