@@ -45,10 +45,10 @@ class Units:
     volume: str = "l"
 
     @classmethod
-    def of(cls, chosen: Mapping[str, str]) -> Units:
-        """The units that a request's parameters or cookies name. Unknown and absent ones are the default."""
-        temperature, volume = chosen.get("temperature", ""), chosen.get("volume", "")
-        return cls(temperature if temperature in ("C", "F") else "C", volume if volume in POURS else "l")
+    def of(cls, chosen: Mapping[str, str], usual: Units | None = None) -> Units:
+        """The units that a request's parameters or cookies name. Those that are unknown or absent are the `usual` ones."""
+        temperature, volume, usual = chosen.get("temperature", ""), chosen.get("volume", ""), usual or cls()
+        return cls(temperature if temperature in ("C", "F") else usual.temperature, volume if volume in POURS else usual.volume)
 
     def degrees(self, millicelsius: float) -> float:
         """A temperature in the reader's degrees."""

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from .errors import StorageError
 from .sqlite_file import SqliteFile
 
-HEAD = "0002"
+HEAD = "0003"
 """The revision that this program works with."""
 
 _SCRIPTS = Path(__file__).with_name("migrations")

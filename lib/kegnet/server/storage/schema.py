@@ -98,6 +98,16 @@ beer = sa.Table(
 )
 """The library of beers. `srm` is the colour (Standard Reference Method)."""
 
+picture = sa.Table(
+    "picture",
+    metadata,
+    sa.Column("beer", sa.ForeignKey("beer.key"), primary_key=True),
+    sa.Column("media_type", sa.String(20), nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+    sa.Column("made_ms", sa.BigInteger, nullable=False),
+)
+"""The picture of a beer. `media_type` is `image/png`, `image/jpeg` or `image/webp`."""
+
 tap = sa.Table(
     "tap",
     metadata,

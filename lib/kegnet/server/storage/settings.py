@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ..model.units import POURS
 from . import schema
 from .database import Connection
 from .errors import StorageError
@@ -23,12 +24,21 @@ class Household:
     """What a whole installation shares. `time_zone` is a name of the IANA database, a day begins at `day_begins_hour`, 0 to 23.
 
     Temperatures older than `retention_days` are thinned out (None: never). `installation` is a random id that never changes.
+    `title` is above every page. A glass has `glass_ml`. `temperature` and `volume` are the units of readers who chose none, see `model.units`.
     """
 
     time_zone: str
     day_begins_hour: int
     retention_days: int | None
     installation: str
+    title: str = "KegNet"
+    glass_ml: int = 330
+    temperature: str = "C"
+    volume: str = "l"
+
+
+NO_HOUSEHOLD = Household("UTC", 0, None, "")
+"""What pages show while nobody can read the settings."""
 
 
 def get_setting(connection: Connection, name: str) -> str | None:
@@ -56,11 +66,15 @@ def household(connection: Connection) -> Household:
         day_begins_hour=int(found.get("day_begins_hour", 0)),
         retention_days=None if retention is None else int(retention),
         installation=found.get(_INSTALLATION, ""),
+        title=found.get("title") or NO_HOUSEHOLD.title,
+        glass_ml=int(found.get("glass_ml", NO_HOUSEHOLD.glass_ml)),
+        temperature=found.get("temperature", NO_HOUSEHOLD.temperature),
+        volume=found.get("volume", NO_HOUSEHOLD.volume),
     )
 
 
 def set_household(connection: Connection, **changes: Any) -> None:
-    """Changes `time_zone`, `day_begins_hour` or `retention_days`. Raises StorageError: the value is none of these."""
+    """Changes what is named, but not `installation`. Raises StorageError: the value is none of these."""
     _require_valid(replace(household(connection), **changes))
     for name, value in changes.items():
         set_setting(connection, name, None if value is None else str(value))
@@ -73,6 +87,10 @@ def _require_valid(wanted: Household) -> None:
         raise StorageError(f"{wanted.day_begins_hour}: a day cannot begin at that hour", "write an hour from 0 to 23")
     if wanted.retention_days is not None and not 1 <= wanted.retention_days <= 36_500:
         raise StorageError(f"{wanted.retention_days}: this is not a number of days", "write 1 to 36500, or nothing to keep everything")
+    if not 10 <= wanted.glass_ml <= 5000:
+        raise StorageError(f"{wanted.glass_ml} ml: this is no glass", "write 10 to 5000 millilitres")
+    if wanted.temperature not in ("C", "F") or wanted.volume not in POURS:
+        raise StorageError(f"{wanted.temperature}, {wanted.volume}: unknown units", f"choose C or F, and one of {', '.join(POURS)}")
 
 
 def system_time_zone() -> str:

@@ -21,6 +21,7 @@ from . import api, changes, description, exports, pages, pictures, settings
 from .auth import Guard, RefusedError
 from .database import context_of
 from .events import Broadcast, events
+from .render import error_page
 from .shared_work import SharedWork
 
 RETRY_S = 10
@@ -107,4 +108,4 @@ async def _error(request: Request, status: int, text: str, headers: dict[str, st
     """An error as JSON for the API, else as a page."""
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": text}, status, headers)
-    return pages.error_page(request, status, text, headers)
+    return error_page(request, status, text, headers)

@@ -2,52 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
-import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from ..model.units import Units, ago, span
+from ..model.units import Units
 from ..overview import ClientState, overview
 from ..storage import Connection
 from ..storage.clients import clients, count_clients
 from ..storage.settings import get_setting, household
 from . import charts, times
 from .database import now_ms, read
+from .render import draw, root_path
 from .shared_work import SharedWork
 
 CLIENTS_A_PAGE = 50
 SAMPLE_DATA = "sample data"
 """The setting that marks the demo's database."""
 _YEAR_S = 365 * 86_400
-
-_templates = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_templates.globals.update(ago=ago, span=span, spans=tuple(charts.Span))
-
-
-def render(
-    request: Request, template: str, values: Mapping[str, object], status: int = 200, headers: Mapping[str, str] | None = None
-) -> Response:
-    """A page."""
-    return HTMLResponse(draw(request, template, values), status, headers={"Cache-Control": "no-store", **(headers or {})})
-
-
-def draw(request: Request, template: str, values: Mapping[str, object]) -> str:
-    """The text of a template. `root` in it is the path below which the server is reached, mostly empty."""
-    return _templates.get_template(template).render({"root": root_path(request), "units": Units.of(request.cookies), **values})
-
-
-def root_path(request: Request) -> str:
-    """The path below which the server is reached, without a slash at its end."""
-    return str(request.scope.get("root_path", "")).rstrip("/")
 
 
 async def home(request: Request) -> Response:
@@ -64,11 +35,6 @@ async def home(request: Request) -> Response:
 async def kegs(request: Request) -> Response:
     """The part of the page that changes, for its script."""
     return await _kegs(request, "kegs.html")
-
-
-def error_page(request: Request, status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
-    """A page for an error, with a way back."""
-    return render(request, "error.html", {"status": status, "text": text, "sample_data": False}, status, headers)
 
 
 async def _kegs(request: Request, template: str) -> Response:
@@ -98,8 +64,10 @@ def page_number(request: Request) -> int:
 def kegs_values(connection: Connection, number: int, now: int) -> dict[str, object]:
     """The values of `kegs.html`: one page of clients as they are at `now`, in Unix milliseconds."""
     states = overview(connection, clients(connection, number * CLIENTS_A_PAGE, CLIENTS_A_PAGE), now)
-    zone = times.zone_of(household(connection).time_zone)
+    home = household(connection)
+    zone = times.zone_of(home.time_zone)
     return {
+        "household": home,
         "clients": states,
         "number_of_clients": count_clients(connection),
         "clients_a_page": CLIENTS_A_PAGE,

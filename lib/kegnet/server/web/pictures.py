@@ -16,7 +16,8 @@ from ..storage.records import Client
 from ..storage.settings import household
 from . import charts, times
 from .database import now_ms, read
-from .pages import draw, shared_work
+from .pages import shared_work
+from .render import draw
 
 GEOMETRY = {name.lower(): getattr(charts, name) for name in ("WIDTH", "HEIGHT", "LEFT", "RIGHT", "TOP", "BOTTOM")}
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"

@@ -27,7 +27,8 @@ from . import times
 from .auth import Guard, address_of
 from .database import read, write
 from .forms import Form
-from .pages import CLIENTS_A_PAGE, page_number, render, root_path
+from .pages import CLIENTS_A_PAGE, page_number
+from .render import render, root_path
 
 FIELDS_AT_MOST = 50
 
@@ -80,7 +81,6 @@ def settings_values(connection: Connection, number: int) -> dict[str, object]:
         "number_of_clients": count_clients(connection),
         "clients_a_page": CLIENTS_A_PAGE,
         "page": number,
-        "sample_data": False,
     }
 
 

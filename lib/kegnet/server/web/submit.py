@@ -1,0 +1,97 @@
+"""The one way in which a page's form is handled: the guard, one transaction, and either the form again or a redirect.
+
+A field that a request does not contain changes nothing; one that is empty removes what it set. A wrong value changes nothing at all,
+and the form comes back with what was typed and the reason.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from kegnet.core.syslog_handler import escape_name
+
+from ..model.units import Units
+from ..storage import Connection, StorageError
+from .auth import Guard, address_of
+from .database import write
+from .forms import Form
+from .render import root_path
+
+FIELDS_AT_MOST = 50
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A form that could not be accepted: the path that it was sent to, what was typed, and what is wrong by field.
+
+    What is wrong with the whole form is in `errors["action"]`.
+    """
+
+    action: str = ""
+    typed: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+
+NO_MISTAKE = Mistake()
+
+
+@dataclass(frozen=True)
+class Undo:
+    """A form that takes a change back: its path below the root, and its fields."""
+
+    action: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Done:
+    """A change that was made: the path below the root to go to, what to report there, and how to take it back."""
+
+    where: str
+    text: str = "Saved."
+    undo: Undo | None = None
+
+
+Change = Callable[[Connection, Form, Units], Done | None]
+Show = Callable[[Request, Mistake], Awaitable[Response]]
+
+
+async def submit(request: Request, subject: str, change: Change, show: Show) -> Response:
+    """Answers the request of a form: checks that it may, and runs `change` in one transaction.
+
+    `change` either makes the change, or adds an error to the form and makes none; then `show` answers with the form. `subject` is for the log.
+    """
+    await guard_of(request).check(request)
+    form, units = Form(await typed(request)), Units.of(request.cookies)
+    done = None
+    try:
+        done = await write(request, lambda connection: change(connection, form, units))
+    except StorageError as error:
+        form.errors["action"] = str(error)
+    if form.errors or done is None:
+        return await show(request, Mistake(request.url.path, form.typed, form.errors))
+    log.info("%s changed by %s", subject, escape_name(address_of(request)))
+    return RedirectResponse(f"{root_path(request)}{done.where}", 303)
+
+
+async def typed(request: Request) -> dict[str, str]:
+    """The fields of a form; of one that is there twice, the last. The body is complete, and at most 8 KiB."""
+    try:
+        return dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=FIELDS_AT_MOST))
+    except ValueError as error:
+        raise HTTPException(400, "this is not a form of this page") from error
+
+
+def guard_of(request: Request) -> Guard:
+    """The guard of the application."""
+    guard: Guard = request.app.state.guard
+    return guard
