@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from ..model.units import POURS
 from . import schema
@@ -24,7 +25,8 @@ class Household:
     """What a whole installation shares. `time_zone` is a name of the IANA database, a day begins at `day_begins_hour`, 0 to 23.
 
     Temperatures older than `retention_days` are thinned out (None: never). `installation` is a random id that never changes.
-    `title` is above every page. A glass has `glass_ml`. `temperature` and `volume` are the units of readers who chose none, see `model.units`.
+    `title` is above every page. A glass has `glass_ml`. `temperature` and `volume` are the units of readers who chose none:
+    see `model.units`.
     """
 
     time_zone: str
@@ -54,6 +56,13 @@ def set_setting(connection: Connection, name: str, value: str | None) -> None:
     elif not connection.execute(sa.update(_setting).where(_setting.c.name == name).values(value=value)).rowcount:
         connection.execute(sa.insert(_setting).values(name=name, value=value))
     announce(connection, Change(frozenset(), frozenset({"setting"})))
+
+
+def made_once(connection: Connection, name: str, value: str) -> str:
+    """The text that is set under `name`; `value` is set if there is none. Of several processes at once all get the same."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    connection.execute(insert(_setting).values(name=name, value=value).on_conflict_do_nothing(index_elements=["name"]))
+    return get_setting(connection, name) or value
 
 
 def household(connection: Connection) -> Household:
