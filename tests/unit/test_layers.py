@@ -85,7 +85,7 @@ FILES = sorted(
 SERVER_FILES = [*sorted((KEGNET / "server").rglob("*.py")), LIB / "server.py"]
 ONLY_IN_OF_THE_SERVER = {
     "defusedxml": ("recipes/",),
-    "xml": ("recipes/",),
+    "xml": (),
     "sqlalchemy": ("storage/",),
     "alembic": ("storage/",),
     "sqlite3": ("storage/",),

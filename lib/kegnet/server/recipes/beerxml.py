@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import codecs
 import re
-from xml.etree.ElementTree import ParseError
 
 from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import XMLParser
+from defusedxml.ElementTree import ParseError, XMLParser
 
 from .quantities import abv_from_gravities, plain, srm
 from .recipe import RECIPES_AT_MOST, Draft, Recipe, RecipesError
