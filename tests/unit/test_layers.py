@@ -58,7 +58,7 @@ LAYERS = (
     ("server.background", "server.health", "server.wire", "server.tls", "server.body", "server.proxies"),
     ("server.leader_work",),
     ("server.web", "server.ingest", "server.integrations", "server.watch", "server.maintenance"),
-    ("server.alarm_rounds", "server.overview", "server.limits", "server.context", "server.restarts"),
+    ("server.alarm_rounds", "server.overview", "server.beer_import", "server.limits", "server.context", "server.restarts"),
     ("server.client_directory",),
     ("server.storage", "server.recipes"),
     ("server.model",),

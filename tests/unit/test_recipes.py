@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kegnet.server.model.beers import NUMBERS_AT_MOST
-from kegnet.server.recipes import Found, Recipe, RecipesError, read_recipes
+from kegnet.server.recipes import Found, Recipe, RecipesError, read_recipes, write_beerjson
 from support.recipe_files import (
     BEERJSON,
     BEERSMITH,
@@ -222,6 +222,15 @@ def test_any_beerjson_is_read_or_refused(recipes: list[Any]) -> None:
         check(from_json(*recipes))
     except RecipesError as error:
         assert error.fix
+
+
+names = st.text("aé \u0645", min_size=1, max_size=80).map(str.strip).filter(bool).map(lambda text: " ".join(text.split()))
+numbers = st.none() | st.integers(1, 9000).map(lambda hundredths: hundredths / 100)
+
+
+@given(st.lists(st.builds(Recipe, names, names, names, numbers, numbers, numbers, names), min_size=1, max_size=3))
+def test_what_is_written_is_read_again(recipes: list[Recipe]) -> None:
+    assert read_recipes(write_beerjson(recipes).encode()) == Found(tuple(recipes), ())
 
 
 texts = st.text(max_size=100).map(lambda text: text.encode("utf-8", "ignore").decode()) | st.sampled_from(

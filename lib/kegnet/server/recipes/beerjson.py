@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from .quantities import abv_from_gravities, plain, srm
@@ -23,6 +24,24 @@ def read(data: bytes, problems: list[str]) -> list[Recipe]:
         else:
             problems.append(f"recipe {number} has no name and was left out")
     return recipes
+
+
+def write(recipes: Iterable[Recipe]) -> str:
+    """A BeerJSON document that `read` understands: what a tap list knows of a beer, so without the ingredients that the format requires."""
+    return json.dumps({"beerjson": {"version": 1.0, "recipes": [_fields(recipe) for recipe in recipes]}}, ensure_ascii=False)
+
+
+def _fields(recipe: Recipe) -> dict[str, Any]:
+    fields: dict[str, Any] = {"name": recipe.name, "author": recipe.brewery, "notes": recipe.notes}
+    if recipe.style:
+        fields["style"] = {"name": recipe.style}
+    if recipe.abv_percent is not None:
+        fields["alcohol_by_volume"] = {"unit": "%", "value": recipe.abv_percent}
+    if recipe.ibu is not None:
+        fields["ibu_estimate"] = {"method": "Other", "value": {"unit": "IBUs", "value": recipe.ibu}}
+    if recipe.srm is not None:
+        fields["color_estimate"] = {"unit": "SRM", "value": recipe.srm}
+    return fields
 
 
 def _recipe(draft: Draft, name: str, fields: dict[str, Any]) -> Recipe:
