@@ -116,7 +116,7 @@ def test_recipes_are_added_once_and_update_what_they_have(history: History) -> N
     assert str(done) == "2 added, 2 updated, 1 skipped"
     with history.reading() as connection:
         assert [(beer.name, beer.brewery, beer.style, beer.ibu, beer.notes) for beer in beers(connection) if beer.key == ale.key] == [
-            ("ale", "home", "Bitter", 30.0, "kept")
+            ("ale", "Home", "Bitter", 30.0, "kept")
         ]
         again = plan(connection, recipes)
         assert {each.choice for each in again} == {Choice.SKIP}
