@@ -36,16 +36,18 @@ setup(
             "sqlalchemy >= 1.4.46",
             "alembic >= 1.8",
             "cryptography >= 38",
+            "itsdangerous >= 2.1",
             "jinja2 >= 3.1",
             "prometheus-client >= 0.16",
             "paho-mqtt >= 1.6",
+            "defusedxml >= 0.7",
         ],
         "postgresql": ["psycopg2 >= 2.9"],
         "notifications": ["apprise >= 1.2"],
     },
     package_data={
         "kegnet.server.storage": ["migrations/*.py", "migrations/versions/*.py"],
-        "kegnet.server.web": ["static/*", "templates/*"],
+        "kegnet.server.web": ["static/*", "static/uplot/*", "templates/*"],
     },
     entry_points={
         "console_scripts": [
