@@ -19,4 +19,3 @@ def is_own_name(host: str, own: str = "") -> bool:
     if name.startswith("[") or name.replace(".", "").isdigit():
         return True
     return "." not in name or name.endswith(_LOCAL_ENDINGS) or name == own.rstrip(".").lower()
-

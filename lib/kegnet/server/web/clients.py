@@ -114,7 +114,9 @@ async def add_by_hand(request: Request) -> Response:
 def added(c: Connection, uuid: str, key: str, name: str | None) -> Done:
     """Registers a client; what waits there comes in when it asks again, within a minute."""
     client = set_client(c, uuid, now_ms=now_ms(), public_key=key, name=name)
-    return Done("/clients", f"{client.name} is accepted; the fingerprint of its key is {fingerprint(key)}. What waits there comes within a minute.")
+    return Done(
+        "/clients", f"{client.name} is accepted; the fingerprint of its key is {fingerprint(key)}. What waits there comes within a minute."
+    )
 
 
 def uuid_of(form: Form) -> str | None:

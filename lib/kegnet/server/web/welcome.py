@@ -35,8 +35,8 @@ from .settings import time_zones
 from .submit import NO_MISTAKE, Mistake, guard_of
 
 KEG_SIZES = {
-    "": "not known yet", "5000": "5 l (mini keg)", "9500": "9.5 l (2.5 gal)", "19000": "19 l (5 gal, Cornelius)", "19500": "19.5 l (sixth barrel)",
-    "20000": "20 l", "30000": "30 l", "50000": "50 l", "58700": "58.7 l (half barrel)",
+    "": "not known yet", "5000": "5 l (mini keg)", "9500": "9.5 l (2.5 gal)", "19000": "19 l (5 gal, Cornelius)",
+    "19500": "19.5 l (sixth barrel)", "20000": "20 l", "30000": "30 l", "50000": "50 l", "58700": "58.7 l (half barrel)",
 }  # fmt: skip
 """The usual sizes of kegs, in millilitres. The page of a tap takes any other."""
 VOLUMES = {"l": "litres", "oz": "US fluid ounces", "pt": "US pints", "imp-pt": "imperial pints"}
@@ -57,7 +57,13 @@ async def welcome(request: Request) -> Response:
 
 async def _show(request: Request, mistake: Mistake) -> Response:
     home = await read(request, household)
-    values = {"household": home, "mistake": mistake, "time_zones": {zone: zone.replace("_", " ") for zone in time_zones()}, "keg_sizes": KEG_SIZES, "volumes": VOLUMES}
+    values = {
+        "household": home,
+        "mistake": mistake,
+        "time_zones": {zone: zone.replace("_", " ") for zone in time_zones()},
+        "keg_sizes": KEG_SIZES,
+        "volumes": VOLUMES,
+    }
     return render(request, "welcome.html", values, 400 if mistake.errors else 200)
 
 
@@ -103,7 +109,7 @@ def password_of(form: Form) -> str | None:
     if len(first) < password.LEAST_CHARACTERS:
         form.errors["password"] = f"choose one of {password.LEAST_CHARACTERS} characters or more"
     elif first != second:
-        form.errors["password_again"] = "this is not the same password"
+        form.errors["password_again"] = "this is not the same password"  # noqa: S105
     return None if form.errors else first
 
 
@@ -133,7 +139,7 @@ def may_claim(request: Request) -> bool:
 
 
 def is_near(address: str, own: str) -> bool:
-    """Whether `address` is private, or of the same /64 as the address of the server that it reached: in a house, IPv6 addresses are public."""
+    """Whether `address` is private, or of the same /64 as `own`, the server's: in a house, IPv6 addresses are public."""
     if is_private(address):
         return True
     try:
@@ -145,7 +151,7 @@ def is_near(address: str, own: str) -> bool:
 
 async def _refuse(request: Request) -> Response:
     home = await read(request, household)
-    return render(request, "no_welcome.html", {"household": home}, 403)
+    return render(request, "no_welcome.html", {"household": home, "reader": ""}, 403)
 
 
 def _home(request: Request) -> Response:

@@ -1,4 +1,4 @@
-// Puts what has come since into the page: each [data-live] element is taken from the page as it is now.
+// Puts what has come since into the page: each [data-live] element is taken from the page at its URL as it is now.
 // One with `data-version` is replaced when its version differs, and not while somebody types in it.
 
 const EVERY = 2000;
@@ -8,7 +8,7 @@ async function look() {
   if (busy || document.hidden) return;
   busy = true;
   try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    const answer = await fetch(document.querySelector("[data-live]").dataset.live, { headers: { Accept: "text/html" } });
     if (answer.ok && !answer.redirected) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
   } catch {
     // The server is away; the next look is soon.
