@@ -14,7 +14,7 @@ from kegnet import __version__
 
 from ..context import Context
 from ..storage import UnavailableError
-from . import add_client, api, changes, clients, description, exports, login, manifest, pages, pictures, settings, welcome
+from . import add_client, api, changes, choices, clients, description, exports, login, manifest, pages, pictures, settings, welcome
 from .access import Access
 from .auth import Guard, RefusedError
 from .database import context_of
@@ -58,6 +58,7 @@ def create_web(context: Context) -> FastAPI:
 PAGES = (
     Route("/", pages.home),
     Route("/kegs", pages.kegs),
+    *choices.ROUTES,
     *manifest.ROUTES,
     Route("/events", events),
     Route("/courses/{client:uuid}/{span}.svg", pictures.course),

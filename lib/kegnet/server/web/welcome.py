@@ -59,6 +59,7 @@ async def _show(request: Request, mistake: Mistake) -> Response:
     home = await read(request, household)
     values = {
         "household": home,
+        "reader": "",
         "mistake": mistake,
         "time_zones": {zone: zone.replace("_", " ") for zone in time_zones()},
         "keg_sizes": KEG_SIZES,
