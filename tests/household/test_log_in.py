@@ -175,7 +175,7 @@ def all_paths() -> list[str]:
     """A path of each page and each part of the API, so that none can be forgotten."""
     routes = [*PAGES, *api.router.routes]
     paths = {re.sub(r"{[^}]*uuid}|{client[^}]*}", ID, str(getattr(route, "path", ""))) for route in routes}
-    return sorted(re.sub(r"{[^}]*}", "1", path).removeprefix("/") for path in paths) + ["api/openapi.json", "no/such/page"]
+    return [*sorted(re.sub(r"{[^}]*}", "1", path).removeprefix("/") for path in paths), "api/openapi.json", "no/such/page"]
 
 
 def test_where_reading_needs_a_password_no_route_is_forgotten(private: KegnetServer) -> None:
@@ -192,7 +192,7 @@ def test_where_reading_needs_a_password_no_route_is_forgotten(private: KegnetSer
             assert fetched.status == (401 if path.startswith(("api/", "csv/")) else 403), path
             assert private.page_url not in fetched.text
         changing = request(f"{private.page_url}{path}", form={})
-        assert changing.status in ((400, 403, 404, 405) if f"/{path}" in OPEN else (403,)), path
+        assert changing.status == 403 or (f"/{path}" in OPEN and changing.status in (303, 400, 404, 405)), path
 
 
 def test_both_passwords_read_and_only_the_administrators_changes(private: KegnetServer, visitor: Visitor) -> None:
@@ -208,7 +208,7 @@ def test_both_passwords_read_and_only_the_administrators_changes(private: Kegnet
     assert visitor.get("settings").status == 200
     for password, status in ((READERS, 200), (PASSWORD, 200), ("wrong", 401)):
         assert request(f"{private.page_url}api/beers", password=password).status == status
-    assert request(f"{private.page_url}settings", password=READERS).status == 403
+    assert request(f"{private.page_url}settings", form={"day_begins_hour": "4"}, password=READERS).status == 403
     assert request(f"{private.page_url}metrics").status == 200, "Prometheus has no password"
 
 
@@ -231,10 +231,7 @@ def test_the_walls_link_opens_the_wall_and_nothing_else(private: KegnetServer) -
     opened = []
     for path in all_paths():
         url = f"{private.page_url}{path}?token={token}"
-        if path == "events":
-            answer = request(url, headers=BROWSER, method="HEAD")
-        else:
-            answer = request(url, headers=BROWSER)
+        answer = request(url, headers=BROWSER, method="HEAD" if path == "events" else "GET")
         if answer.status not in (303, 403) and f"/{path}" not in OPEN:
             opened.append(path)
             assert WALL.fullmatch(f"/{path}"), path
@@ -258,9 +255,7 @@ def test_a_name_that_another_site_can_have_changes_and_reads_nothing_private(ser
         request(f"{server.page_url}login", form={"password": PASSWORD}, headers=evil),
     ):
         assert answer.status == 421
-        assert (
-            "this server does not know that evil.example is its own name; add it to names in /etc/kegnet-server.conf" in answer.text.lower()
-        )
+        assert "evil.example is its own name; add it to names in /etc/kegnet-server.conf" in answer.text
     for host in ("kegs.local", "kegs", "192.168.1.7:8080"):
         assert request(f"{server.page_url}settings", form={"day_begins_hour": "4"}, headers={"Host": host}, password=PASSWORD).status == 303
     with server.writing() as connection:
