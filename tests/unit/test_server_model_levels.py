@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kegnet.server.model.levels import DAY_MS, WEEK_MS, lasts_ms, left_ml, rate_since
+from kegnet.server.model.levels import DAY_MS, WEEK_MS, course_of, lasts_ms, left_ml, rate_since
 
 NOW = 1_796_000_000_000
 VOLUMES = st.floats(0, 1e9)
@@ -52,3 +52,17 @@ def test_a_few_drops_are_a_rate() -> None:
 
 def test_an_empty_keg_lasts_no_time() -> None:
     assert lasts_ms(0, 2000, NOW - DAY_MS, NOW) == 0
+
+
+def test_a_level_falls_with_each_pour_and_never_below_empty() -> None:
+    assert course_of(1000, [(1, 300.0), (2, 0.0), (3, 800.0), (4, 10.0)], 9) == [(1, 700), (2, 700), (3, 0), (4, 0)]
+    assert course_of(1000, [], 9) == []
+
+
+@given(st.integers(1, 500), st.integers(1, 60))
+def test_a_long_course_is_shortened_and_its_end_is_kept(number: int, most: int) -> None:
+    poured = [(each, 1.0) for each in range(number)]
+    course = course_of(1000, poured, most)
+    assert len(course) <= most
+    assert course[-1] == (number - 1, 1000 - number)
+    assert set(course) <= set(course_of(1000, poured, number))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 DAY_MS = 24 * 3600 * 1000
 WEEK_MS = 7 * DAY_MS
 
@@ -24,3 +27,14 @@ def lasts_ms(left: float, out_ml: float, since_ms: int, now_ms: int) -> int | No
     if out_ml <= 0:
         return None
     return round(left / out_ml * max(DAY_MS, now_ms - since_ms))
+
+
+def course_of(start_ml: float, poured: Sequence[tuple[int, float]], most: int) -> list[tuple[int, float]]:
+    """What is left at each time of `poured`: pairs of when and the millilitres that left the keg, oldest first.
+
+    At most `most` pairs: if there are more, only the last of several is in the result, and the level at each is still right.
+    """
+    total = itertools.accumulate(out for _, out in poured)
+    levels = [(at_ms, left_ml(start_ml, out)) for (at_ms, _), out in zip(poured, total, strict=True)]
+    step = -(-len(levels) // most)
+    return levels if step <= 1 else levels[(len(levels) - 1) % step :: step]

@@ -53,6 +53,12 @@ def set_meter(connection: sa.engine.Connection, tap_key: int, from_ms: int, puls
     connection.execute(sa.insert(schema.meter).values(tap=tap_key, from_ms=from_ms, pulses_per_litre=pulses_per_litre))
 
 
+def unset_meter(connection: sa.engine.Connection, tap_key: int, from_ms: int) -> bool:
+    """Removes the k-factor that counts from that time on: the one before it counts again. Whether there was one."""
+    where = sa.and_(_meter.tap == tap_key, _meter.from_ms == from_ms)
+    return bool(connection.execute(sa.delete(schema.meter).where(where)).rowcount)
+
+
 def meters_of(connection: sa.engine.Connection, tap_keys: Sequence[int]) -> dict[int, list[tuple[int, int]]]:
     """The k-factors by tap: pairs of when it began to count and its pulses per litre, oldest first."""
     wanted = keys_of(connection, tap_keys)

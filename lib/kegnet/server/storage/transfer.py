@@ -24,7 +24,8 @@ FORMAT, VERSION = "kegnet-server", 1
 SECRET_SETTINGS = ("password hash",)
 """Settings that are not exported."""
 TABLES = tuple(
-    getattr(schema, name) for name in ("client", "beer", "picture", "tap", "meter", "keg", "pour", "correction", "ping", "hour", "alarm", "setting")
+    getattr(schema, name)
+    for name in ("client", "beer", "picture", "tap", "meter", "keg", "pour", "correction", "ping", "hour", "alarm", "setting")
 )
 """What is exported, each table after those that its rows refer to."""
 _ROWS = 1000
