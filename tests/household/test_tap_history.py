@@ -11,6 +11,7 @@ from kegnet.server.storage import StorageError
 from kegnet.server.storage.bins import Bin, poured_in_bins
 from kegnet.server.storage.keg_history import poured_kegs
 from kegnet.server.storage.kegs import kegs_of, kegs_on, put_back, put_on, take_off
+from kegnet.server.storage.messages import VerifiedMessage
 from kegnet.server.storage.pour_details import details_of
 from kegnet.server.storage.pours import correct, find_pour, poured_ml, pours_of, undo_correction
 from kegnet.server.storage.records import Client, Keg, Tap
@@ -202,7 +203,7 @@ def test_the_number_of_queries_of_a_tap_does_not_depend_on_its_history(history: 
 
 def five_years_of(history: History, client: Client, pours_a_day: int) -> None:
     days = 5 * 365
-    made = [
+    made: list[VerifiedMessage] = [
         history.verified_pour(client, 0, NOW - day * DAY_MS - number * 600_000, 1800 + number)
         for day in range(days)
         for number in range(pours_a_day)
