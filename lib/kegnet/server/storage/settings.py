@@ -24,7 +24,8 @@ class Household:
     """What a whole installation shares. `time_zone` is a name of the IANA database, a day begins at `day_begins_hour`, 0 to 23.
 
     Temperatures older than `retention_days` are thinned out (None: never). `installation` is a random id that never changes.
-    `title` is above every page. A glass has `glass_ml`. `temperature` and `volume` are the units of readers who chose none, see `model.units`.
+    `title` is above every page. A glass has `glass_ml`. `temperature` and `volume` are the units of readers who chose none, see
+    `model.units`.
     """
 
     time_zone: str

@@ -68,7 +68,8 @@ Show = Callable[[Request, Mistake], Awaitable[Response]]
 async def submit(request: Request, subject: str, change: Change, show: Show) -> Response:
     """Answers the request of a form: checks that it may, and runs `change` in one transaction.
 
-    `change` either makes the change, or adds an error to the form and makes none; then `show` answers with the form. `subject` is for the log.
+    `change` either makes the change, or adds an error to the form and makes none; then `show` answers with the form. `subject` is for the
+    log.
     """
     await guard_of(request).check(request)
     form, units = Form(await typed(request)), Units.of(request.cookies)
