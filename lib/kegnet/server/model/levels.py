@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from .alarms import EMPTY_PERCENT, LOW_PERCENT
 
 DAY_MS = 24 * 3600 * 1000
 WEEK_MS = 7 * DAY_MS
@@ -29,12 +28,24 @@ def lasts_ms(left: float, out_ml: float, since_ms: int, now_ms: int) -> int | No
     return round(left / out_ml * max(DAY_MS, now_ms - since_ms))
 
 
-def course_of(start_ml: float, poured: Sequence[tuple[int, float]], most: int) -> list[tuple[int, float]]:
-    """What is left at each time of `poured`: pairs of when and the millilitres that left the keg, oldest first.
+def keg_state(on: bool, left: float | None, full: float | None) -> str:
+    """The state of a tap's keg for the pages: `none` without a keg, else `empty`, `low` or `ok`. What is unknown is `ok`.
 
-    At most `most` pairs: if there are more, only the last of several is in the result, and the level at each is still right.
+    `full` is its size in millilitres. The limits are those of the alarms, without their hysteresis.
     """
-    total = itertools.accumulate(out for _, out in poured)
-    levels = [(at_ms, left_ml(start_ml, out)) for (at_ms, _), out in zip(poured, total, strict=True)]
-    step = -(-len(levels) // most)
-    return levels if step <= 1 else levels[(len(levels) - 1) % step :: step]
+    if not on:
+        return "none"
+    if left is None or not full:
+        return "ok"
+    percent = 100 * left / full
+    return "empty" if percent <= EMPTY_PERCENT else "low" if percent <= LOW_PERCENT else "ok"
+
+
+def level(left: float | None, full: float | None) -> float | None:
+    """How full a keg is, from 0 to 1 with 3 decimals; None where that is unknown."""
+    return None if left is None or not full else round(min(1.0, left / full), 3)
+
+
+def glasses(left: float | None, glass_ml: int) -> int | None:
+    """How many whole glasses are left."""
+    return None if left is None else int(left // glass_ml)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,6 +27,19 @@ def find_tap(connection: sa.engine.Connection, client_key: int, pin: int) -> Tap
     """The tap with that pin."""
     row = connection.execute(_query().where(_tap.client == client_key, _tap.pin == pin)).first()
     return None if row is None else Tap(*row)
+
+
+def taps_by_key(connection: sa.engine.Connection, keys: Iterable[int]) -> dict[int, Tap]:
+    """The taps with these keys."""
+    wanted = keys_of(connection, keys)
+    return {row[0]: Tap(*row) for row in connection.execute(_query().join(wanted, wanted.c.key == _tap.key))}
+
+
+def clients_of_taps(connection: sa.engine.Connection, keys: Iterable[int]) -> frozenset[str]:
+    """The UUIDs of the clients of the taps with these keys."""
+    wanted, client = keys_of(connection, keys), schema.client.c
+    source = wanted.join(schema.tap, wanted.c.key == _tap.key).join(schema.client, client.key == _tap.client)
+    return frozenset(connection.execute(sa.select(client.uuid).select_from(source)).scalars())
 
 
 def set_tap(connection: sa.engine.Connection, client_key: int, pin: int, *, name: str | None = None, hidden: bool | None = None) -> Tap:
