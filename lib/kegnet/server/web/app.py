@@ -17,7 +17,7 @@ from kegnet import __version__
 
 from ..context import Context
 from ..storage import UnavailableError
-from . import api, changes, description, exports, pages, pictures, settings
+from . import api, changes, description, exports, pages, pictures, settings, tap_api, tap_routes
 from .auth import Guard, RefusedError
 from .database import context_of
 from .events import Broadcast, events
@@ -45,6 +45,7 @@ def create_web(context: Context) -> FastAPI:
     app.state.shared_work = SharedWork()
     app.state.broadcast = Broadcast(context)
     app.include_router(api.router)
+    app.include_router(tap_api.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     app.add_middleware(SecurityHeaders)
     app.add_exception_handler(UnavailableError, _unavailable)
@@ -57,6 +58,7 @@ def create_web(context: Context) -> FastAPI:
 PAGES = (
     Route("/", pages.home),
     Route("/kegs", pages.kegs),
+    *tap_routes.ROUTES,
     Route("/events", events),
     Route("/courses/{client:uuid}/{span}.svg", pictures.course),
     Route("/csv/{client:uuid}/temperatures.csv", exports.temperatures),
@@ -65,8 +67,6 @@ PAGES = (
     Route("/settings", changes.change_household, methods=["POST"]),
     Route("/settings/boards", changes.decide_board, methods=["POST"]),
     Route("/settings/{client:uuid}", changes.change_client, methods=["POST"]),
-    Route("/settings/{client:uuid}/{pin}", changes.change_tap, methods=["POST"]),
-    Route("/settings/{client:uuid}/{pin}/keg", changes.change_keg_of_tap, methods=["POST"]),
 )
 
 
