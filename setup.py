@@ -36,6 +36,7 @@ setup(
             "sqlalchemy >= 1.4.46",
             "alembic >= 1.8",
             "cryptography >= 38",
+            "itsdangerous >= 2.1",
             "jinja2 >= 3.1",
             "prometheus-client >= 0.16",
             "paho-mqtt >= 1.6",

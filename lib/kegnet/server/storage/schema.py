@@ -231,3 +231,12 @@ setting = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
 )
 """Settings of the installation, such as the password's hash and the time zone; see `settings.py`."""
+
+login = sa.Table(
+    "login",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("began_ms", sa.BigInteger, nullable=False),
+)
+"""Who is logged in: the SHA-256 of the session's id, and what it may, `administrator` or `reader`. Not exported."""
