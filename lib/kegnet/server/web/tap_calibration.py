@@ -20,13 +20,14 @@ from ..storage import Connection
 from ..storage.pour_details import details_of
 from ..storage.pours import correct, pours_of, undo_correction
 from ..storage.records import Pour
+from ..storage.settings import household
 from ..storage.taps import set_meter, unset_meter
 from .database import now_ms, read
 from .forms import Form
-from .render import root_path
+from .render import choices_of, root_path
 from .submit import NO_MISTAKE, Done, Mistake, Undo, guard_of, submit
 from .tap_pages import Values, common_values, show
-from .tap_place import PATH, Place, announce_change, place_of, required_number, units_of, whole
+from .tap_place import PATH, Place, announce_change, place_of, required_number, whole
 
 WRONG_CLOCK_MS = 10 * 60_000
 """A pour that began so long before its receipt waited in a spool: it was not poured for this."""
@@ -89,7 +90,7 @@ async def calibration_page(request: Request) -> Response:
     if "pour" not in fields:
         return await _show(request, NO_MISTAKE, state)
     form, key = Form(fields), whole(fields["pour"], _KEY_AT_MOST)
-    units = await read(request, lambda connection: units_of(connection, request))
+    units = await read(request, lambda connection: choices_of(request, household(connection)).units)
     amount = required_number(form, "amount", 0.01, round(MOST_ML / units.pour_ml(1)))
     if amount is None or key is None:
         return await _show(request, Mistake(f"{request.url.path}/{key}", form.typed, form.errors), state)
@@ -117,13 +118,14 @@ async def _show(request: Request, mistake: Mistake, state: State) -> Response:
             "state": state,
             "measured": measured,
             "waiting": [pour for pour in pours if pour.key not in state.measured and pour.key not in state.ignored],
-            "last_ml": next(iter(reversed(state.measured.values())), None),
+            "last_ml": [None, *state.measured.values()][-1],
             "result": result,
             "problem": problem,
             "good_spread": GOOD_SPREAD,
         }
 
-    return await show(request, "tap_calibration.html", query, 400 if mistake.errors else 200)
+    template = "tap_measuring.html" if "parts" in request.query_params else "tap_calibration.html"
+    return await show(request, template, query, 400 if mistake.errors else 200)
 
 
 def _pours(connection: Connection, place: Place, state: State) -> list[Pour]:
@@ -176,7 +178,11 @@ def _set(connection: Connection, form: Form, place: Place) -> Done | None:
         return None
     now = now_ms()
     set_meter(connection, place.tap.key, now, result.pulses_per_litre)
-    spills = [correct(connection, pour.key, CorrectionKind.SPILL, None, now) for pour in measured if not pour.spilled] if form.has("spill") else []
+    spills = (
+        [correct(connection, pour.key, CorrectionKind.SPILL, None, now) for pour in measured if not pour.spilled]
+        if form.has("spill")
+        else []
+    )
     undo = Undo(f"{place.path}/calibration", {"action": "undo", "from": str(now), "spills": ",".join(map(str, spills))})
     text = f"Saved: {result.pulses_per_litre} pulses per litre from now on, {place.tap.pulses_per_litre} before."
     return Done(place.path, text, undo)

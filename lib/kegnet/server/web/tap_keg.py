@@ -17,10 +17,11 @@ from ..storage.settings import household
 from . import times
 from .database import now_ms
 from .forms import Form
+from .render import choices_of
 from .submit import NO_MISTAKE, Done, Mistake, Undo, guard_of, submit
 from .tap_contents import LARGEST_KEG_ML, added_beer, beer_of, contents_of, since_of, size_of
 from .tap_pages import Values, common_values, show
-from .tap_place import PATH, Place, announce_change, place_of, units_of
+from .tap_place import PATH, Place, announce_change, place_of
 
 _NONE = ""
 
@@ -34,7 +35,7 @@ async def keg_page(request: Request) -> Response:
 async def _show(request: Request, mistake: Mistake) -> Response:
     def query(connection: Connection) -> Values:
         place = place_of(connection, request)
-        units = units_of(connection, request)
+        units = choices_of(request, household(connection)).units
         last = kegs_of(connection, place.tap.key, 1)
         keg = last[0] if last and last[0].off_ms is None else None
         return {
@@ -67,9 +68,9 @@ def _usual_ml(units: Units, last: list[Keg]) -> int:
 async def change_keg_of_tap(request: Request) -> Response:
     """What is on a tap. `action`: `new` keg, `change` the one that is on, take it `off`, put it `back`, or `undo` that it was put on."""
 
-    def change(connection: Connection, form: Form, _units: Units) -> Done | None:
+    def change(connection: Connection, form: Form, units: Units) -> Done | None:
         place = place_of(connection, request)
-        units, keg = units_of(connection, request), kegs_on(connection, [place.tap.key]).get(place.tap.key)
+        keg = kegs_on(connection, [place.tap.key]).get(place.tap.key)
         announce_change(connection, place)
         match form.typed.get("action"):
             case "new":

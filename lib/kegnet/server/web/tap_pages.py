@@ -19,7 +19,7 @@ from ..storage.pours import find_pour, pours_of
 from ..storage.settings import get_setting, household
 from . import times
 from .cards import Card
-from .database import now_ms, read
+from .database import in_thread, now_ms, read
 from .pages import SAMPLE_DATA, page_number, shared_work
 from .render import render, root_path
 from .tap_place import PATH, Place, place_of, whole
@@ -35,10 +35,14 @@ Values = dict[str, Any]
 
 
 async def tap(request: Request) -> Response:
-    """The page of a tap. After an event all readers of a tap ask for the same at once, so they share the queries."""
+    """The page of a tap, or with `parts` only what changes of it.
+
+    After an event all its readers ask for the same at once: they share the queries.
+    """
     key = ("tap", str(request.path_params["client"]), str(request.path_params["pin"]), root_path(request))
     values = await shared_work(request).result(key, lambda: read(request, lambda c: _tap_values(c, place_of(c, request), now_ms())))
-    return render(request, "tap_page.html", values)
+    template = "tap_parts.html" if "parts" in request.query_params else "tap_page.html"
+    return await in_thread(lambda: render(request, template, values))
 
 
 async def pours(request: Request) -> Response:

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from ..model.units import Units
 from ..storage import Change, Connection, announce
 from ..storage.clients import find_client
 from ..storage.records import Client, Tap
 from ..storage.schema import PIN_AT_MOST
-from ..storage.settings import household
 from ..storage.taps import find_tap
 from .forms import Form
 
@@ -51,12 +49,6 @@ def whole(text: str, most: int) -> int | None:
     """A number of a path or a query in digits only, None if it is none or too large."""
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
     return number if number is not None and number <= most else None
-
-
-def units_of(connection: Connection, request: Request) -> Units:
-    """The units of the reader, else the household's."""
-    home = household(connection)
-    return Units.of(request.cookies, Units(home.temperature, home.volume))
 
 
 def announce_change(connection: Connection, place: Place) -> None:

@@ -19,7 +19,7 @@ from .database import now_ms
 from .forms import Form
 from .submit import NO_MISTAKE, Done, Mistake, Undo, submit
 from .tap_pages import Values, common_values, show
-from .tap_place import PATH, Place, place_of, required_number, units_of, whole
+from .tap_place import PATH, Place, place_of, required_number, whole
 from .tap_values import active_corrections
 
 KEY_AT_MOST = 2**31 - 1
@@ -60,7 +60,7 @@ async def _show(request: Request, mistake: Mistake) -> Response:
 async def change_pour(request: Request) -> Response:
     """Corrects a pour. `action` is a kind of correction, or `undo`."""
 
-    def change(connection: Connection, form: Form, _units: Units) -> Done | None:
+    def change(connection: Connection, form: Form, units: Units) -> Done | None:
         place = place_of(connection, request)
         details = _details(connection, request, place)
         where = f"{place.path}/pours/{details.pour.key}"
@@ -68,7 +68,7 @@ async def change_pour(request: Request) -> Response:
         if action == "undo":
             done = _undo(connection, form, details, where)
         elif action in list(CorrectionKind):
-            done = _correct(connection, form, units_of(connection, request), details, CorrectionKind(action), where)
+            done = _correct(connection, form, units, details, CorrectionKind(action), where)
         else:
             form.errors["action"], done = "choose what to do: spill, delete, move, volume or undo", None
         if done is not None:
@@ -80,9 +80,7 @@ async def change_pour(request: Request) -> Response:
     return await submit(request, f"a pour of {request.path_params['client']}", change, _show)
 
 
-def _correct(
-    connection: Connection, form: Form, units: Units, details: PourDetails, kind: CorrectionKind, where: str
-) -> Done | None:
+def _correct(connection: Connection, form: Form, units: Units, details: PourDetails, kind: CorrectionKind, where: str) -> Done | None:
     value = None
     if kind is CorrectionKind.VOLUME:
         number = required_number(form, "volume", 0, LARGEST_POUR_ML / units.pour_ml(1))

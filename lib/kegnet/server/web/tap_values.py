@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from itertools import groupby
 
-from ..model.days import day_start
-from ..model.heat import SHADES, WEEKDAYS, Heat, busiest, heat_of, hours_of, shade
 from ..model.courses import course_of
+from ..model.days import day_start
+from ..model.heat import WEEKDAYS, Heat, busiest, heat_of, hours_of, shade
 from ..model.levels import DAY_MS, WEEK_MS, left_ml
 from ..model.pours import Correction, CorrectionKind
 from ..storage import Connection
@@ -183,4 +183,3 @@ class Clock:
 
     def _local(self, at_ms: int) -> datetime:
         return times.local(at_ms, self.zone)
-
