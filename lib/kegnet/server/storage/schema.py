@@ -103,10 +103,13 @@ picture = sa.Table(
     metadata,
     sa.Column("beer", sa.ForeignKey("beer.key"), primary_key=True),
     sa.Column("media_type", sa.String(20), nullable=False),
-    sa.Column("data", sa.LargeBinary, nullable=False),
     sa.Column("made_ms", sa.BigInteger, nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
 )
-"""The picture of a beer. `media_type` is `image/png`, `image/jpeg` or `image/webp`."""
+"""The picture of a beer. `media_type` is `image/png`, `image/jpeg` or `image/webp`.
+
+`data` is last: SQLite reads all of it to find a column behind it.
+"""
 
 tap = sa.Table(
     "tap",

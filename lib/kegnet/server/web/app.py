@@ -14,7 +14,7 @@ from kegnet import __version__
 
 from ..context import Context
 from ..storage import UnavailableError
-from . import api, changes, description, exports, login, manifest, pages, pictures, settings, tap_api, tap_routes
+from . import api, changes, choices, description, exports, login, manifest, pages, pictures, settings, tap_api, tap_routes
 from .access import Access
 from .auth import Guard, RefusedError
 from .database import context_of
@@ -59,6 +59,7 @@ def create_web(context: Context) -> FastAPI:
 PAGES = (
     Route("/", pages.home),
     Route("/kegs", pages.kegs),
+    *choices.ROUTES,
     *tap_routes.ROUTES,
     *manifest.ROUTES,
     Route("/events", events),

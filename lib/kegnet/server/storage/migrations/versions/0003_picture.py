@@ -15,8 +15,8 @@ def upgrade() -> None:
         "picture",
         sa.Column("beer", sa.Integer, nullable=False),
         sa.Column("media_type", sa.String(20), nullable=False),
-        sa.Column("data", sa.LargeBinary, nullable=False),
         sa.Column("made_ms", sa.BigInteger, nullable=False),
+        sa.Column("data", sa.LargeBinary, nullable=False),
         sa.ForeignKeyConstraint(["beer"], ["beer.key"], name="fk_picture_beer_beer"),
         sa.PrimaryKeyConstraint("beer", name="pk_picture"),
     )
