@@ -104,8 +104,9 @@ def _new(connection: Connection, form: Form, units: Units, place: Place) -> Done
 
 
 def _change(connection: Connection, form: Form, units: Units, place: Place, keg: Keg) -> Done | None:
-    beer, size_ml = beer_of(connection, form), size_of(form, units)
-    left_ml = contents_of(form, units, size_ml)
+    beer = beer_of(connection, form) if form.has("beer") or form.has("new_beer") else keg.beer and keg.beer.key
+    size_ml = size_of(form, units) if form.has("size") or form.has("volume") else keg.volume_ml
+    left_ml = contents_of(form, units, size_ml) if form.has("contents") else None
     if form.errors:
         return None
     before = {"beer": _text(keg.beer.key if keg.beer else None), "volume_ml": _text(keg.volume_ml), "start_ml": _text(keg.start_ml)}

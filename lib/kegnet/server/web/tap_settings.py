@@ -28,7 +28,7 @@ async def _show(request: Request, mistake: Mistake) -> Response:
     def query(connection: Connection) -> Values:
         return {**common_values(connection, place_of(connection, request)), "mistake": mistake}
 
-    return await show(request, "tap_settings.html", query, 400 if mistake.errors else 200)
+    return await show(request, "tap_name.html", query, 400 if mistake.errors else 200)
 
 
 async def change_tap(request: Request) -> Response:
