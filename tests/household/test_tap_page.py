@@ -476,7 +476,7 @@ def test_hours_and_weekdays_are_those_of_the_household(house: House) -> None:
     store(house.server.database, pour(client, monday_1, 5600), pour(client, monday_1 + 17 * 3_600_000, 2800))
     page = house.visitor.get(TAP).text
     assert "1.50 l, most of it on Mondays from 10 to 11 o'clock" in plain(page).replace("1.5 l", "1.50 l")
-    rows = re.findall("<tr><th scope=\"row\"><abbr title=\"(\\w+)\">.*?</tr>", page, re.DOTALL)
+    rows = re.findall('<tr><th scope="row"><abbr title="(\\w+)">.*?</tr>', page, re.DOTALL)
     assert rows == ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
     cells = re.findall('class="heat-([0-9])"[^>]*><span class="unseen">([^<]+)', page)
     assert len(cells) == 7 * 24

@@ -14,7 +14,23 @@ from kegnet import __version__
 
 from ..context import Context
 from ..storage import UnavailableError
-from . import api, changes, choices, description, exports, login, manifest, pages, pictures, settings, tap_api, tap_routes
+from . import (
+    add_client,
+    api,
+    changes,
+    choices,
+    clients,
+    description,
+    exports,
+    login,
+    manifest,
+    pages,
+    pictures,
+    settings,
+    tap_api,
+    tap_routes,
+    welcome,
+)
 from .access import Access
 from .auth import Guard, RefusedError
 from .database import context_of
@@ -67,6 +83,9 @@ PAGES = (
     Route("/csv/{client:uuid}/temperatures.csv", exports.temperatures),
     Route("/csv/{client:uuid}/pours.csv", exports.pours),
     *login.ROUTES,
+    *welcome.ROUTES,
+    *clients.ROUTES,
+    *add_client.ROUTES,
     Route("/settings", settings.settings),
     Route("/settings", changes.change_household, methods=["POST"]),
     Route("/settings/boards", changes.decide_board, methods=["POST"]),
