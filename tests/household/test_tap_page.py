@@ -603,11 +603,16 @@ def fill(server: KegnetServer) -> None:
         taps = [find_tap(connection, client, pin) for pin in (0, 1)]
         mine, other = (tap.key if tap else 0 for tap in taps)
         keys = [each.key for each in pours_of(connection, [mine], limit=9)]
-    for key, fields in zip(
-        [*keys[:3], keys[0], 1],
-        ({"action": "spill"}, {"action": "delete"}, {"action": "volume", "volume": "0.2"}, {"action": "volume", "volume": "0.1"}, {"action": "move", "tap": str(other)}),
-        strict=True,
-    ):  # fmt: skip
+    corrections: list[tuple[int, dict[str, str]]] = [
+        (keys[0], {"action": "spill"}),
+        (keys[1], {"action": "delete"}),
+        (keys[2], {"action": "volume", "volume": "0.2"}),
+        (keys[0], {"action": "volume", "volume": "0.1"}),
+        (keys[3], {"action": "move", "tap": str(other)}),
+        (1, {"action": "move", "tap": str(other)}),
+    ]
+    house.get(f"{TAP}/keg")
+    for key, fields in corrections:
         assert house.post(f"{TAP}/pours/{key}", fields).status == 303
     with server.writing() as connection:
         set_meter(connection, mine, now - DAY_MS, 5000)
