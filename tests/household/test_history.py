@@ -557,13 +557,13 @@ def test_a_course_has_bins_by_the_clock(history: History) -> None:
     history.ping(other, start, 9999)
     for at_ms, temp in ((-1, 1000), (0, 4000), (10, 5000), (3 * HOUR_MS - 1, 3000), (6 * HOUR_MS, 7000), (9 * HOUR_MS, 8000)):
         history.ping(client, start + at_ms, temp)
-    expected = [Course(start, 4000.0, 3000, 5000), Course(start + 6 * HOUR_MS, 7000.0, 7000, 7000)]
+    expected = [Course(start, 3 * HOUR_MS, 4000.0, 3000, 5000, 3), Course(start + 6 * HOUR_MS, 3 * HOUR_MS, 7000.0, 7000, 7000, 1)]
     with history.reading() as connection:
         assert course(connection, client.key, start, start + 9 * HOUR_MS, 3 * HOUR_MS) == expected
         # The first and the last bin are whole whenever one asks.
         assert course(connection, client.key, start + 5, start + 6 * HOUR_MS + 1, 3 * HOUR_MS) == expected
         assert course(connection, client.key, start, start + 6 * HOUR_MS, 3 * HOUR_MS) == expected[:1]
-        assert course(connection, client.key, start, start + 1, 7) == [Course(start - start % 7, 2500.0, 1000, 4000)]
+        assert course(connection, client.key, start, start + 1, 7) == [Course(start - start % 7, 7, 2500.0, 1000, 4000, 2)]
 
 
 def test_a_course_joins_thinned_hours_and_pings(history: History) -> None:
@@ -577,18 +577,18 @@ def test_a_course_joins_thinned_hours_and_pings(history: History) -> None:
     history.ping(client, day + HOUR_MS + 2, 1000)
     with history.reading() as connection:
         until = day + 4 * HOUR_MS
-        assert course(connection, client.key, day, until, 2 * HOUR_MS) == [Course(day, 3900.0, 1000, 8000)]
+        assert course(connection, client.key, day, until, 2 * HOUR_MS) == [Course(day, 2 * HOUR_MS, 3900.0, 1000, 8000, 10)]
         assert course(connection, client.key, day, until, HOUR_MS) == [
-            Course(day, 3000.0, 2000, 4000),
-            Course(day + HOUR_MS, 5250.0, 1000, 8000),
+            Course(day, HOUR_MS, 3000.0, 2000, 4000, 6),
+            Course(day + HOUR_MS, HOUR_MS, 5250.0, 1000, 8000, 4),
         ]
         # A thinned hour stays an hour.
         assert course(connection, client.key, day, until, HOUR_MS // 2) == [
-            Course(day, 3000.0, 2000, 4000),
-            Course(day + HOUR_MS, 5250.0, 1000, 8000),
+            Course(day, HOUR_MS, 3000.0, 2000, 4000, 6),
+            Course(day + HOUR_MS, HOUR_MS, 5250.0, 1000, 8000, 4),
         ]
         assert course(connection, client.key, day + HOUR_MS, day + HOUR_MS + 2, 2) == [
-            Course(day + HOUR_MS, (12_000 + 8000) / 3, 5500, 8000),
+            Course(day + HOUR_MS, HOUR_MS, (12_000 + 8000) / 3, 5500, 8000, 3),
         ]
 
 

@@ -124,8 +124,8 @@ def test_temperatures_are_in_bins_that_are_aligned_to_the_clock(server: KegnetSe
     url = f"{server.page_url}api/clients/{ID}/temperatures"
     week = request(f"{url}?over=7d").json()
     assert week == [
-        {"at_ms": noon_ms, "mean": 10_000.0, "least": 4000, "most": 16_000},
-        {"at_ms": noon_ms + hour_ms, "mean": 5000.0, "least": 5000, "most": 5000},
+        {"at_ms": noon_ms, "length_ms": hour_ms, "mean": 10_000.0, "least": 4000, "most": 16_000, "number": 2, "gap": False},
+        {"at_ms": noon_ms + hour_ms, "length_ms": hour_ms, "mean": 5000.0, "least": 5000, "most": 5000, "number": 1, "gap": False},
     ]
     assert request(f"{url}?since={noon_ms}&until={noon_ms + hour_ms}").json()[-1]["most"] == 16_000
     assert request(f"{url}?since=2&until=1").json() == []
@@ -136,7 +136,7 @@ def test_temperatures_are_in_bins_that_are_aligned_to_the_clock(server: KegnetSe
     ("path", "status"),
     [
         (f"clients/{ID[:-1]}2", 404), (f"clients/{ID}/taps/7/pours", 404), (f"clients/{ID}/taps/1001/pours", 422), ("clients/x", 422),
-        ("clients?limit=0", 422), (f"clients/{ID}/temperatures?over=1y", 422), ("nothing", 404),
+        ("clients?limit=0", 422), (f"clients/{ID}/temperatures?over=2y", 422), ("nothing", 404),
         (f"clients/{ID}/taps/{'9' * 5000}/pours", 422),
     ],
 )  # fmt: skip

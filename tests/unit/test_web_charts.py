@@ -21,7 +21,7 @@ def client(coldest: int | None = None, warmest: int | None = None) -> Client:
 
 
 def points(*hours: int, least: int = 4000, most: int = 5000) -> list[Course]:
-    return [Course(hour * HOUR_MS, (least + most) / 2, least, most) for hour in hours]
+    return [Course(hour * HOUR_MS, HOUR_MS, (least + most) / 2, least, most, 1) for hour in hours]
 
 
 def at_ms(year: int, month: int, day: int, hour: int) -> int:
@@ -39,14 +39,14 @@ def test_an_outage_is_a_gap_in_the_line_and_in_the_band() -> None:
 
 
 def test_a_client_that_reports_seldom_has_no_gaps() -> None:
-    assert len(runs(points(*range(0, 100, 4)), HOUR_MS)) == 1
-    assert len(runs(points(0, 4, 8, 12, 30, 34), HOUR_MS)) == 2
-    assert runs([], HOUR_MS) == []
-    assert len(runs(points(7), HOUR_MS)) == 1
+    assert len(runs(points(*range(0, 100, 4)))) == 1
+    assert len(runs(points(0, 4, 8, 12, 30, 34))) == 2
+    assert runs([]) == []
+    assert len(runs(points(7))) == 1
 
 
 def test_the_peak_of_a_bin_is_in_the_picture() -> None:
-    peak = [*points(0, 1), Course(2 * HOUR_MS, 6000.0, 4000, 16_000), *points(3)]
+    peak = [*points(0, 1), Course(2 * HOUR_MS, HOUR_MS, 6000.0, 4000, 16_000, 2), *points(3)]
     drawn = chart(peak, client(), Span.WEEK, 0, Units(), BERLIN)
     heights = [float(y) for y in re.findall(r",([0-9.]+)", drawn.bands[0])]
     top = {tick.label: tick.at for tick in drawn.y_ticks}["15°"]
@@ -71,7 +71,7 @@ def test_the_same_data_gives_the_same_bins_at_any_moment_of_a_bin() -> None:
 @pytest.mark.parametrize("night", [(2026, 10, 25), (2026, 3, 29)], ids=["autumn", "spring"])
 def test_the_axis_never_goes_backwards_when_the_clocks_change(night: tuple[int, int, int]) -> None:
     since_ms = at_ms(*night, 0)
-    course = [Course(since_ms + number * 600_000, 4000.0, 4000, 4000) for number in range(144)]
+    course = [Course(since_ms + number * 600_000, 600_000, 4000.0, 4000, 4000, 1) for number in range(144)]
     drawn = chart(course, client(), Span.DAY, since_ms, Units(), BERLIN)
     (line,) = drawn.lines
     assert xs(line) == sorted(xs(line))

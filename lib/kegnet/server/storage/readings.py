@@ -43,11 +43,12 @@ def course(connection: sa.engine.Connection, client_key: int, since_ms: int, unt
     """
     since_ms, until_ms = since_ms - since_ms % bin_ms, until_ms + -until_ms % bin_ms
     bins: dict[int, list[Any]] = {}
-    for at_ms, *values in connection.execute(_ping_bins(client_key, since_ms, until_ms, bin_ms)):
-        bins.setdefault(int(at_ms), []).append(values)
-    for at_ms, *values in connection.execute(_hour_bins(client_key, since_ms, until_ms, max(bin_ms, HOUR_MS))):
-        bins.setdefault(int(at_ms), []).append(values)
-    return [_joined(at_ms, bins[at_ms]) for at_ms in sorted(bins)]
+    lengths: dict[int, int] = {}
+    for query, length_ms in ((_ping_bins, bin_ms), (_hour_bins, max(bin_ms, HOUR_MS))):
+        for at_ms, *values in connection.execute(query(client_key, since_ms, until_ms, length_ms)):
+            bins.setdefault(int(at_ms), []).append(values)
+            lengths[int(at_ms)] = length_ms
+    return [_joined(at_ms, lengths[at_ms], bins[at_ms]) for at_ms in sorted(bins)]
 
 
 def heard(connection: sa.engine.Connection, client_keys: Sequence[int]) -> dict[int, list[int]]:
@@ -90,10 +91,10 @@ def _hour_bins(client_key: int, since_ms: int, until_ms: int, bin_ms: int) -> An
     return query.where(_hour.client == client_key, _hour.from_ms >= since_ms, _hour.from_ms < until_ms).group_by(start)
 
 
-def _joined(at_ms: int, parts: Sequence[Any]) -> Course:
+def _joined(at_ms: int, length_ms: int, parts: Sequence[Any]) -> Course:
     """One stretch of parts of (sum, least, most, number)."""
     total, number = sum(float(part[0]) for part in parts), sum(int(part[3]) for part in parts)
-    return Course(at_ms, total / number, min(part[1] for part in parts), max(part[2] for part in parts))
+    return Course(at_ms, length_ms, total / number, min(part[1] for part in parts), max(part[2] for part in parts), number)
 
 
 def _nth(connection: sa.engine.Connection, newest: Any, query: Any, correlated: Any) -> list[list[int]]:

@@ -92,12 +92,14 @@ class Reading:
 
 @dataclass(frozen=True)
 class Course:
-    """The temperatures of a stretch of time that begins at `at_ms`."""
+    """The temperatures of a stretch of time that begins at `at_ms`: `number` of them."""
 
     at_ms: int
+    length_ms: int
     mean: float
     least: int
     most: int
+    number: int
 
 
 @dataclass(frozen=True)

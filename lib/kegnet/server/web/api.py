@@ -24,16 +24,14 @@ from ..storage.schema import PIN_AT_MOST
 from ..storage.settings import household
 from ..storage.taps import find_tap, taps_of
 from . import api_types as types
-from .charts import Span
 from .database import now_ms, read
+from .spans import Span, bin_length
 
 LATEST_MS = 253_402_300_799_999
 """The end of the year 9999."""
 CLIENTS_AT_MOST = 100
 POURS_AT_MOST = 1000
 POINTS_AT_MOST = 2000
-BINS_MS = (60_000, 600_000, 3_600_000, 6 * 3_600_000, 12 * 3_600_000, 24 * 3_600_000, 7 * 24 * 3_600_000)
-"""Temperatures come in bins of these lengths: the first one that needs no more than `POINTS_AT_MOST` of them, else multiples of a week."""
 
 Problem = types.ProblemBody
 router = APIRouter(
@@ -48,6 +46,7 @@ OFFSET = Query(0, ge=0, le=10**9, description="How many clients to leave out, in
 LIMIT_OF_POURS = Query(100, ge=1, le=POURS_AT_MOST)
 SINCE = Query(None, ge=0, le=LATEST_MS, description="The earliest time, in Unix milliseconds.")
 UNTIL = Query(None, ge=0, le=LATEST_MS, description="The end, which is not included, in Unix milliseconds.")
+POINTS = Query(POINTS_AT_MOST, ge=1, le=POINTS_AT_MOST, description="With `since` or `until`: as many bins at most, and one at each end.")
 BEFORE = Query(None, ge=1, le=2**31 - 1, description="The id of the last pour of the page before: the next page.")
 PIN = Path(ge=0, le=PIN_AT_MOST, description="The number of a flow meter.")
 
@@ -82,10 +81,18 @@ async def get_client(request: Request, client: UUID) -> JSONResponse:
 
 @router.get("/clients/{client}/temperatures", response_model=list[types.TemperatureBody], responses=NOT_FOUND)
 async def get_temperatures(
-    request: Request, client: UUID, over: Literal["24h", "7d", "90d"] = "24h", since: int | None = SINCE, until: int | None = UNTIL
+    request: Request,
+    client: UUID,
+    over: Literal["1h", "24h", "7d", "30d", "90d", "1y"] = "24h",
+    since: int | None = SINCE,
+    until: int | None = UNTIL,
+    points: int = POINTS,
 ) -> JSONResponse:
-    """The course of a temperature in bins that are aligned to the clock, oldest first: `over` the last days, or from `since` to `until`."""
-    since_ms, until_ms, bin_ms = _bins(over, since, until)
+    """The course of a temperature in bins that are aligned to the clock, oldest first: `over` the last time, or from `since` to `until`.
+
+    The same temperatures always make the same bins: a peak does not change while time goes on.
+    """
+    since_ms, until_ms, bin_ms = _bins(over, since, until, points)
 
     def query(connection: Connection) -> list[types.TemperatureBody]:
         return types.temperature_bodies(readings.course(connection, _known(connection, client).key, since_ms, until_ms, bin_ms))
@@ -159,13 +166,11 @@ def _pins(connection: Connection, concerned: list[Client]) -> dict[int, int]:
     return {tap.key: tap.pin for tap in taps_of(connection, [client.key for client in concerned])}
 
 
-def _bins(over: str, since: int | None, until: int | None) -> tuple[int, int, int]:
+def _bins(over: str, since: int | None, until: int | None, points: int) -> tuple[int, int, int]:
     """From when until when, and the length of a bin."""
     if since is None and until is None:
         span = Span.of(over) or Span.DAY
         return (*span.bounds(now_ms()), span.bin_ms)
     until_ms = now_ms() if until is None else until
     since_ms = max(0, until_ms - Span.DAY.length_ms) if since is None else since
-    length_ms = until_ms - since_ms
-    longest_ms = BINS_MS[-1] * (length_ms // (BINS_MS[-1] * POINTS_AT_MOST) + 1)
-    return since_ms, until_ms, next((bin_ms for bin_ms in BINS_MS if length_ms // bin_ms < POINTS_AT_MOST), longest_ms)
+    return since_ms, until_ms, bin_length(until_ms - since_ms, points)

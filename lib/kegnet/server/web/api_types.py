@@ -6,10 +6,11 @@ Times are Unix milliseconds, temperatures thousandths of a degree Celsius, volum
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..model.gaps import gaps_before
 from ..overview import ClientState, TapState
 from ..storage.records import Alarm, Beer, Course, Keg, Pour
 
@@ -121,12 +122,18 @@ class ClientBody:
 
 @dataclass(frozen=True)
 class TemperatureBody:
-    """The temperatures of a bin that begins at `at_ms`."""
+    """The temperatures of a bin that begins at `at_ms`: `number` of them.
+
+    `gap`: before this bin the client sent nothing for longer than a few of its intervals.
+    """
 
     at_ms: int
+    length_ms: int
     mean: float
     least: int
     most: int
+    number: int
+    gap: bool
 
 
 def plain(value: Any) -> Any:
@@ -207,6 +214,9 @@ def alarm_body(alarm: Alarm, uuid: str, pins: dict[int, int]) -> AlarmBody:
     return AlarmBody(alarm.key, uuid, alarm.kind, alarm.began_ms, pin, alarm.ended_ms)
 
 
-def temperature_bodies(points: Iterable[Course]) -> list[TemperatureBody]:
+def temperature_bodies(points: Sequence[Course]) -> list[TemperatureBody]:
     """Bins, in their order."""
-    return [TemperatureBody(point.at_ms, point.mean, point.least, point.most) for point in points]
+    return [
+        TemperatureBody(point.at_ms, point.length_ms, point.mean, point.least, point.most, point.number, gap)
+        for point, gap in zip(points, gaps_before(points), strict=True)
+    ]

@@ -6,50 +6,22 @@ Nothing is drawn where no temperature was received. The x axis is linear in Unix
 
 from __future__ import annotations
 
-import itertools
 import math
-import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, tzinfo
-from enum import Enum
+from datetime import tzinfo
 
+from ..model.gaps import gaps_before
 from ..model.units import Units
 from ..storage.records import Client, Course
-from . import times
+from .spans import Span as Span
+from .spans import local_ticks
 
 WIDTH, HEIGHT = 900, 300
 LEFT, RIGHT, TOP, BOTTOM = 100, 16, 14, 40
 """The margins around the plot, in the units of the picture."""
 LABEL = 110
 """The width of a label on a narrow screen."""
-_HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
-_GAP_MEDIANS = 2.5
-"""A pause of so many times the usual distance between two points is a gap."""
-
-
-class Span(Enum):
-    """How much time a chart shows: its name in URLs, its title, its length and the length of a bin in milliseconds."""
-
-    DAY = "24h", "24 hours", _DAY_MS, 10 * 60_000
-    WEEK = "7d", "7 days", 7 * _DAY_MS, _HOUR_MS
-    QUARTER = "90d", "90 days", 90 * _DAY_MS, 12 * _HOUR_MS
-
-    def __init__(self, label: str, title: str, length_ms: int, bin_ms: int) -> None:
-        self.label = label
-        self.title = title
-        self.length_ms = length_ms
-        self.bin_ms = bin_ms
-
-    @classmethod
-    def of(cls, label: str) -> Span | None:
-        """The span with that name."""
-        return next((span for span in cls if span.label == label), None)
-
-    def bounds(self, now_ms: int) -> tuple[int, int]:
-        """The start and the end of the chart at `now_ms`: multiples of a bin, so that the same data gives the same picture."""
-        until_ms = (now_ms // self.bin_ms + 1) * self.bin_ms
-        return until_ms - self.length_ms, until_ms
 
 
 @dataclass(frozen=True)
@@ -91,11 +63,11 @@ def chart(points: Sequence[Course], client: Client, span: Span, since_ms: int, u
 
     def path(run: Sequence[Course], values: Sequence[float]) -> str:
         return " ".join(
-            f"{x(point.at_ms + span.bin_ms // 2):.1f},{y(units.degrees(value)):.1f}" for point, value in zip(run, values, strict=True)
+            f"{x(point.at_ms + point.length_ms // 2):.1f},{y(units.degrees(value)):.1f}" for point, value in zip(run, values, strict=True)
         )
 
     lines, bands = [], []
-    for run in runs(points, span.bin_ms):
+    for run in runs(points):
         # The zero-length end draws a single point as a dot, by the round cap of the line.
         lines.append(f"M{path(run, [point.mean for point in run])}h0")
         back = run[::-1]
@@ -109,13 +81,11 @@ def chart(points: Sequence[Course], client: Client, span: Span, since_ms: int, u
     )
 
 
-def runs(points: Sequence[Course], bin_ms: int) -> list[list[Course]]:
-    """`points` cut at the gaps, where the client sent nothing for much longer than it usually does."""
-    distances = [after.at_ms - before.at_ms for before, after in itertools.pairwise(points)]
-    longest_ms = max(2 * bin_ms, _GAP_MEDIANS * statistics.median(distances)) if distances else 0.0
+def runs(points: Sequence[Course]) -> list[list[Course]]:
+    """`points` cut at the gaps."""
     found: list[list[Course]] = []
-    for point in points:
-        if found and point.at_ms - found[-1][-1].at_ms <= longest_ms:
+    for point, gap in zip(points, gaps_before(points), strict=True):
+        if found and not gap:
             found[-1].append(point)
         else:
             found.append([point])
@@ -140,22 +110,3 @@ def decimals(step: float) -> int:
 
 def _multiples(low: float, high: float, step: float) -> list[float]:
     return [low + number * step for number in range(round((high - low) / step) + 1)]
-
-
-def local_ticks(since_ms: int, span: Span, zone: tzinfo) -> Iterator[tuple[int, str, bool]]:
-    """Every sixth hour, every day, or the 1st and the 15th of each month, in local time: Unix milliseconds, label, minor."""
-    first, until_ms = times.local(since_ms, zone).date(), since_ms + span.length_ms
-    for number in range(span.length_ms // _DAY_MS + 2):
-        day = first + timedelta(days=number)
-        for hour, label in _labels(day, span):
-            at_ms = round(datetime.combine(day, time(hour), zone).timestamp() * 1000)
-            if since_ms <= at_ms < until_ms:
-                yield at_ms, label, span is Span.WEEK and bool(number % 2)
-
-
-def _labels(day: date, span: Span) -> list[tuple[int, str]]:
-    if span is Span.DAY:
-        return [(0, f"{day:%-d %b}"), (6, "06:00"), (12, "12:00"), (18, "18:00")]
-    if span is Span.WEEK:
-        return [(0, f"{day:%a %-d}")]
-    return [(0, f"{day:%-d %b}")] if day.day in (1, 15) else []

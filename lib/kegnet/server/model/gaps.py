@@ -1,0 +1,38 @@
+"""Where the temperatures of a client have a gap: it sent nothing for longer than a few of its intervals. Pure; times in milliseconds."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Protocol
+
+INTERVALS = 3
+"""A pause of more than this many of the client's usual intervals is a gap."""
+
+
+class Stretch(Protocol):
+    """A stretch of time with `number` messages, at least one."""
+
+    @property
+    def at_ms(self) -> int:
+        """When it begins."""
+
+    @property
+    def length_ms(self) -> int:
+        """How long it is."""
+
+    @property
+    def number(self) -> int:
+        """How many messages it contains."""
+
+
+def gaps_before(stretches: Sequence[Stretch]) -> list[bool]:
+    """For each of `stretches`, oldest first, whether a gap is before it. Before the first one there is none.
+
+    The usual interval is the median over all of them, so that it does not matter how long the stretches are.
+    """
+    if len(stretches) < 2:
+        return [False for _ in stretches]
+    usual_ms = statistics.median((after.at_ms - before.at_ms) / before.number for before, after in pairwise(stretches))
+    return [False, *(after.at_ms - before.at_ms - before.length_ms > INTERVALS * usual_ms for before, after in pairwise(stretches))]
