@@ -39,6 +39,7 @@ setup(
             "jinja2 >= 3.1",
             "prometheus-client >= 0.16",
             "paho-mqtt >= 1.6",
+            "segno >= 1.4",
         ],
         "postgresql": ["psycopg2 >= 2.9"],
         "notifications": ["apprise >= 1.2"],

@@ -91,6 +91,7 @@ ONLY_IN_OF_THE_SERVER = {
     "psycopg2": ("storage/",),
     "fastapi": ("web/",),
     "jinja2": ("web/",),
+    "segno": ("web/",),
     "starlette": ("web/", "integrations/prometheus.py"),
     "uvicorn": ("serving.py",),
     "prometheus_client": ("counters.py", "integrations/prometheus.py"),

@@ -14,7 +14,7 @@ from kegnet import __version__
 
 from ..context import Context
 from ..storage import UnavailableError
-from . import api, changes, description, exports, manifest, pages, pictures, settings
+from . import api, changes, description, exports, manifest, pages, pictures, settings, wall
 from .auth import Guard, RefusedError
 from .database import context_of
 from .events import Broadcast, events
@@ -56,6 +56,7 @@ PAGES = (
     Route("/kegs", pages.kegs),
     *manifest.ROUTES,
     Route("/events", events),
+    *wall.ROUTES,
     Route("/courses/{client:uuid}/{span}.svg", pictures.course),
     Route("/csv/{client:uuid}/temperatures.csv", exports.temperatures),
     Route("/csv/{client:uuid}/pours.csv", exports.pours),

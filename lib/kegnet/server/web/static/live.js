@@ -17,7 +17,9 @@ const LAST_RETRY_MS = 60000;
 const TICK_MS = 1000;
 const FOLLOWS_AFTER_MS = 500;
 
-const url = `${document.documentElement.dataset.root || ""}/events`;
+// The wall page can have a token in its address, with which it may read.
+const token = new URLSearchParams(location.search).get("token");
+const url = `${document.documentElement.dataset.root || ""}/events${token === null ? "" : `?token=${encodeURIComponent(token)}`}`;
 const name = `kegnet ${url}`;
 const shares = Boolean(navigator.locks && window.BroadcastChannel);
 
