@@ -1,8 +1,8 @@
 // Keeps the cards of taps and the badges of temperatures up to date.
 //
-// An event has the values of what changed: only those texts and levels are exchanged. Where cards or names can be others, the part of the page
-// inside [data-cards] is loaded again from the address that this attribute has, and only what differs is exchanged. Alarms that begin or end
-// are announced to screen readers.
+// An event has the values of what changed: only those texts and levels are exchanged. Where cards or names can be others, the parts of the page
+// with [data-cards] are loaded again from the address that this attribute has (a path below the root), and only what differs is exchanged.
+// A part is found in the answer by its [data-part]. Alarms that begin or end are announced to screen readers.
 
 import { setText, showTap } from "./card.js";
 import { showAges, temperature } from "./format.js";
@@ -16,7 +16,7 @@ const FIRST_RETRY_MS = 2000;
 const LAST_RETRY_MS = 60000;
 
 const root = document.documentElement.dataset.root || "";
-const container = document.querySelector("[data-cards]");
+const parts = document.querySelectorAll("[data-cards][data-part]");
 const announcer = addAnnouncer();
 let timer = 0;
 let loading = false;
@@ -83,7 +83,7 @@ function addAnnouncer() {
 // Loading again. A short random delay spreads the pages of a house; the server does the work once for all that ask at the same time.
 
 function loadLater(many) {
-  if (container === null) return;
+  if (parts.length === 0) return;
   const soonest = many ? Math.max(0, loadedMs + MANY_MS - Date.now()) : 0;
   clearTimeout(timer);
   timer = setTimeout(load, soonest + SOON_MS * Math.random());
@@ -97,9 +97,9 @@ async function load() {
   const limit = new AbortController();
   const late = setTimeout(() => limit.abort(), FETCH_LIMIT_MS);
   try {
-    const answer = await fetch(`${root}${container.dataset.cards}${location.search}`, { cache: "no-store", signal: limit.signal });
+    const answer = await fetch(`${root}${parts[0].dataset.cards}${location.search}`, { cache: "no-store", signal: limit.signal });
     if (!answer.ok) throw new Error(answer.statusText);
-    exchange(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    exchangeAll(new DOMParser().parseFromString(await answer.text(), "text/html"));
     retryMs = FIRST_RETRY_MS;
     reportFailure(false);
   } catch (error) {
@@ -112,25 +112,31 @@ async function load() {
   if (again) load();
 }
 
+function exchangeAll(page) {
+  showAges(page);
+  for (const part of parts) {
+    const fresh = page.querySelector(`[data-part="${part.dataset.part}"]`);
+    if (fresh !== null) exchange(part, fresh);
+  }
+  document.dispatchEvent(new CustomEvent("kegnet:loaded"));
+}
+
 // Exchanges the cards and badges that differ; all of them where they are others or in another order.
-function exchange(page) {
-  const fresh = page.querySelector("[data-cards]") || page.body;
-  showAges(fresh);
-  const known = new Map(keyed(container).map((element) => [keyOf(element), alarmsOf(element)]));
-  const focused = container.contains(document.activeElement) ? keyOf(document.activeElement.closest(KEYED)) : "";
-  if (keys(fresh) === keys(container)) {
-    const now = keyed(container);
+function exchange(part, fresh) {
+  const known = new Map(keyed(part).map((element) => [keyOf(element), alarmsOf(element)]));
+  const focused = part.contains(document.activeElement) ? keyOf(document.activeElement.closest(KEYED)) : "";
+  if (keys(fresh) === keys(part)) {
+    const now = keyed(part);
     keyed(fresh).forEach((element, number) => { if (element.outerHTML !== now[number].outerHTML) now[number].replaceWith(element); });
   } else {
-    container.textContent = "";
-    container.append(...fresh.childNodes);
+    part.textContent = "";
+    part.append(...fresh.childNodes);
   }
-  for (const element of keyed(container)) {
+  for (const element of keyed(part)) {
     const key = keyOf(element);
     if (known.has(key)) announce(nameOf(element), known.get(key), alarmsOf(element));
     if (focused !== "" && key === focused && !element.contains(document.activeElement)) focus(element);
   }
-  document.dispatchEvent(new CustomEvent("kegnet:loaded"));
 }
 
 const KEYED = "[data-tap], [data-temp]";

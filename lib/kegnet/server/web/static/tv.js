@@ -6,7 +6,7 @@ import { clock, now } from "./format.js";
 const PAGE_MS = 15000;
 const RELOAD_MS = 10000;
 const LANDSCAPE_TAPS = 8;
-const PORTRAIT_TAPS = 5;
+const PORTRAIT_TAPS = 4;
 
 const page = document.documentElement;
 const taps = () => document.querySelector(".taps");
