@@ -22,11 +22,14 @@ from ..storage.settings import Household, household
 from . import times
 from .cards import Card, cards_of
 from .database import in_thread, now_ms, read
+from .fridges import fridges_of
 from .pages import CLIENTS_A_PAGE, page_number, shared_work
 from .render import render, root_path
 from .static_files import PAGE_VERSION
 
 TAPS_A_PAGE = 8
+BADGES = 3
+"""Temperatures beside the title; those with an alarm come first."""
 TITLE_AT_MOST = 80
 
 
@@ -42,7 +45,8 @@ def wall_values(connection: Connection, now: int) -> dict[str, object]:
     states = overview(connection, clients(connection, 0, CLIENTS_A_PAGE), now)
     home = household(connection)
     cards = cards_of(states, now, times.zone_of(home.time_zone), alarms_first=False)
-    return {"household": home, "clients": states, "cards": cards, "now_ms": now, "clock": _clock(now, home), **paged(cards)}
+    fridges = fridges_of(connection, states, now)[:BADGES]
+    return {"household": home, "fridges": fridges, "cards": cards, "now_ms": now, "clock": _clock(now, home), **paged(cards)}
 
 
 def paged(cards: list[Card]) -> dict[str, int]:

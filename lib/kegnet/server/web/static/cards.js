@@ -9,6 +9,7 @@ import { showAges, temperature } from "./format.js";
 import { reportFailure } from "./live.js";
 
 const AGES_MS = 10000;
+const REFRESH_MS = 30 * 60000; // For what changes with the time alone: lines of the last day, "until tonight".
 const FETCH_LIMIT_MS = 10000;
 const SOON_MS = 300;
 const MANY_MS = 5000;
@@ -150,3 +151,4 @@ function focus(element) {
 }
 
 setInterval(() => { if (!document.hidden) showAges(); }, AGES_MS);
+setInterval(() => { if (!document.hidden) loadLater(true); }, REFRESH_MS * (0.8 + 0.4 * Math.random()));
