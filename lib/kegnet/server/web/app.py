@@ -14,23 +14,7 @@ from kegnet import __version__
 
 from ..context import Context
 from ..storage import UnavailableError
-from . import (
-    add_client,
-    api,
-    changes,
-    choices,
-    clients,
-    description,
-    exports,
-    login,
-    manifest,
-    pages,
-    pictures,
-    settings,
-    tap_api,
-    tap_routes,
-    welcome,
-)
+from . import add_client, api, changes, choices, clients, description, exports, login, manifest, pages, pictures, settings, wall, welcome
 from .access import Access
 from .auth import Guard, RefusedError
 from .database import context_of
@@ -39,6 +23,8 @@ from .render import error_page
 from .sessions import Sessions
 from .shared_work import SharedWork
 from .static_files import FILES
+from .tap_api import router as tap_router
+from .tap_routes import ROUTES as TAP_ROUTES
 
 RETRY_S = 10
 """When a request that met no database should be repeated."""
@@ -61,7 +47,7 @@ def create_web(context: Context) -> FastAPI:
     app.state.shared_work = SharedWork()
     app.state.broadcast = Broadcast(context)
     app.include_router(api.router)
-    app.include_router(tap_api.router)
+    app.include_router(tap_router)
     app.add_middleware(Access, context=context, unavailable=_unavailable)
     app.add_middleware(Sessions, context=context)
     app.add_middleware(SecurityHeaders)
@@ -76,9 +62,10 @@ PAGES = (
     Route("/", pages.home),
     Route("/kegs", pages.kegs),
     *choices.ROUTES,
-    *tap_routes.ROUTES,
     *manifest.ROUTES,
+    *TAP_ROUTES,
     Route("/events", events),
+    *wall.ROUTES,
     Route("/courses/{client:uuid}/{span}.svg", pictures.course),
     Route("/csv/{client:uuid}/temperatures.csv", exports.temperatures),
     Route("/csv/{client:uuid}/pours.csv", exports.pours),
