@@ -493,28 +493,28 @@ def test_a_pour_is_soon_on_the_open_page_and_is_corrected_and_undone_by_a_thumb(
     browser.get(f"{house.server.page_url}{TAP}")
     wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, "#level-chart canvas"))
     browser.execute_script("document.querySelector('.level summary').click()")
-    assert "18.5" in text(browser, "[data-part=hero]")
+    sees(browser, "[data-part=hero]", "18.5")
     house.pour(1000, ago_ms=0)
-    wait_for(lambda: "17.5" in text(browser, "[data-part=hero]"))
-    assert "1.00 l" in text(browser, "[data-part=pours]")
+    sees(browser, "[data-part=hero]", "17.5")
+    sees(browser, "[data-part=pours]", "1.00 l")
     assert browser.find_element(By.CSS_SELECTOR, ".level details").get_attribute("open"), "what was open stays open"
-    assert "17.5" in text(browser, "[data-part=level]")
+    sees(browser, "[data-part=level]", "17.5")
 
-    browser.find_element(By.CSS_SELECTOR, ".pours a").click()
-    field = browser.find_element(By.NAME, "volume")
+    press(browser, ".pours a")
+    field = wait_for(lambda: browser.find_elements(By.NAME, "volume"))[0]
     field.clear()
     field.send_keys("much")
-    browser.find_element(By.CSS_SELECTOR, "button[value=volume]").click()
-    field = browser.find_element(By.CSS_SELECTOR, "[name=volume][aria-invalid]")
+    press(browser, "button[value=volume]")
+    field = wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, "[name=volume][aria-invalid]"))[0]
     assert field.get_attribute("value") == "much"
     field.clear()
     field.send_keys("0.4")
-    browser.find_element(By.CSS_SELECTOR, "button[value=volume]").click()
-    assert text(browser, ".large") == "0.40 l"
-    assert "Counted were 1.00 l." in text(browser, ".corrected")
-    browser.find_element(By.CSS_SELECTOR, "#flash button").click()
-    assert text(browser, ".large") == "1.00 l"
-    assert "Undone" in text(browser, "#flash")
+    press(browser, "button[value=volume]")
+    sees(browser, ".large", "0.40 l")
+    sees(browser, ".corrected", "Counted were 1.00 l.")
+    press(browser, "#flash button")
+    sees(browser, ".large", "1.00 l")
+    sees(browser, "#flash", "Undone")
     assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE" and "400" not in line["message"]] == []
 
 
@@ -532,18 +532,18 @@ def test_a_new_keg_is_weighed_in_the_browser(house: House, browsers: Browsers) -
     assert not form.find_element(By.NAME, "start").is_displayed()
     gross.send_keys("3")
     form.find_element(By.NAME, "tare").send_keys("4")
-    form.find_element(By.CSS_SELECTOR, "button[value=new]").click()
-    gross = browser.find_element(By.CSS_SELECTOR, "[name=gross][aria-invalid]")
+    press(browser, "button[value=new]")
+    gross = wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, "[name=gross][aria-invalid]"))[0]
     assert gross.is_displayed()
-    assert "weighs less" in text(browser, "#new-gross-wrong")
+    sees(browser, "#new-gross-wrong", "weighs less")
     assert browser.find_element(By.ID, "new-new_beer").get_attribute("value") == "Weizen"
     gross.clear()
     gross.send_keys("14.1")
-    browser.find_element(By.CSS_SELECTOR, "button[value=new]").click()
-    assert "Weizen is on" in text(browser, "#flash")
-    assert text(browser, ".left dd").startswith("10.0")
-    browser.find_element(By.CSS_SELECTOR, "#flash button").click()
-    assert text(browser, "h1") == "IPA"
+    press(browser, "button[value=new]")
+    sees(browser, "#flash", "Weizen is on")
+    sees(browser, ".left dd", "10.0")
+    press(browser, "#flash button")
+    sees(browser, "h1", "IPA")
 
 
 def test_it_is_read_and_used_without_a_script(house: House, browsers: Browsers) -> None:
@@ -557,8 +557,8 @@ def test_it_is_read_and_used_without_a_script(house: House, browsers: Browsers) 
     assert "18.0" in page
     assert 'id="level-chart"' in page
     browser.find_element(By.CSS_SELECTOR, ".pours a").click()
-    browser.find_element(By.CSS_SELECTOR, "button[value=spill]").click()
-    assert "It was spilled" in browser.page_source
+    wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, "button[value=spill]"))[0].click()
+    wait_for(lambda: "It was spilled: it left the keg" in browser.page_source)
 
 
 def test_nothing_overlaps_and_everything_is_accessible(tmp_path: Path, browsers: Browsers) -> None:
@@ -619,5 +619,14 @@ def fill(server: KegnetServer) -> None:
         put_on(connection, other, beer=None, on_ms=now - DAY_MS, volume_ml=None, start_ml=None)
 
 
-def text(browser: WebDriver, selector: str) -> str:
-    return str(browser.find_element(By.CSS_SELECTOR, selector).text)
+def sees(browser: WebDriver, selector: str, text: str) -> None:
+    """Waits until an element of the page contains `text`."""
+    found = "return [...document.querySelectorAll(arguments[0])].some((each) => each.innerText.includes(arguments[1]))"
+    wait_for(lambda: browser.execute_script(found, selector, text))
+
+
+def press(browser: WebDriver, selector: str) -> None:
+    """Clicks an element in the middle of the window: a phone has a bar at the bottom."""
+    element = browser.find_element(By.CSS_SELECTOR, selector)
+    browser.execute_script("arguments[0].scrollIntoView({ block: 'center' })", element)
+    element.click()

@@ -104,7 +104,9 @@ def _new(connection: Connection, form: Form, units: Units, place: Place) -> Done
 
 
 def _change(connection: Connection, form: Form, units: Units, place: Place, keg: Keg) -> Done | None:
-    beer = beer_of(connection, form) if form.has("beer") or form.has("new_beer") else keg.beer and keg.beer.key
+    beer = keg.beer.key if keg.beer else None
+    if form.has("beer") or form.has("new_beer"):
+        beer = beer_of(connection, form)
     size_ml = size_of(form, units) if form.has("size") or form.has("volume") else keg.volume_ml
     left_ml = contents_of(form, units, size_ml) if form.has("contents") else None
     if form.errors:

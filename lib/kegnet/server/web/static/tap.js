@@ -1,6 +1,7 @@
 // Keeps the page of a tap as it is on the server: after an event about this tap it loads the parts that changed.
 import { setLevel } from "./card.js";
 import { moment, showAges } from "./format.js";
+import "./live.js";
 
 const MINUTE = 60000;
 // One reload in this time, however much is poured.
