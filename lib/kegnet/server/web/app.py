@@ -14,7 +14,7 @@ from kegnet import __version__
 
 from ..context import Context
 from ..storage import UnavailableError
-from . import api, beer_import, beer_pictures, beers, changes, choices, description, exports, login, manifest, pages, pictures, settings
+from . import add_client, api, beer_import, beer_pictures, beers, changes, choices, clients, description, exports, login, manifest, pages, pictures, settings, wall, welcome
 from .access import Access
 from .auth import Guard, RefusedError
 from .database import context_of
@@ -62,6 +62,7 @@ PAGES = (
     *choices.ROUTES,
     *manifest.ROUTES,
     Route("/events", events),
+    *wall.ROUTES,
     Route("/courses/{client:uuid}/{span}.svg", pictures.course),
     Route("/csv/{client:uuid}/temperatures.csv", exports.temperatures),
     Route("/csv/{client:uuid}/pours.csv", exports.pours),
@@ -69,6 +70,9 @@ PAGES = (
     *beer_import.ROUTES,
     *beer_pictures.ROUTES,
     *beers.ROUTES,
+    *welcome.ROUTES,
+    *clients.ROUTES,
+    *add_client.ROUTES,
     Route("/settings", settings.settings),
     Route("/settings", changes.change_household, methods=["POST"]),
     Route("/settings/boards", changes.decide_board, methods=["POST"]),
