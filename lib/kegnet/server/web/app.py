@@ -14,7 +14,25 @@ from kegnet import __version__
 
 from ..context import Context
 from ..storage import UnavailableError
-from . import add_client, api, beer_import, beer_pictures, beers, changes, choices, clients, description, exports, login, manifest, pages, pictures, settings, wall, welcome
+from . import (
+    add_client,
+    api,
+    beer_import,
+    beer_pictures,
+    beers,
+    changes,
+    choices,
+    clients,
+    description,
+    exports,
+    login,
+    manifest,
+    pages,
+    pictures,
+    settings,
+    wall,
+    welcome,
+)
 from .access import Access
 from .auth import Guard, RefusedError
 from .database import context_of
