@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable
 
-from kegnet.server.storage.alarms import begin_alarm
+from kegnet.server.storage.alarms import open_alarms
 from kegnet.server.storage.beers import set_beer
 from kegnet.server.storage.clients import set_client, set_limits
 from kegnet.server.storage.kegs import put_on
@@ -16,6 +16,7 @@ from kegnet.server.storage.taps import set_tap
 
 from .history import ping, pour, store
 from .kegnet_server import KegnetServer
+from .wait import wait_for
 
 LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützenschrankbeleuchtungsanlagenwartung"[:80]
 ARABIC = "بيرة القمح البيضاء من حديقة الجيران في المدينة القديمة على ضفاف النهر الكبير جدا"[:80]
@@ -39,13 +40,18 @@ def now_ms() -> int:
     return time.time_ns() // 10**6
 
 
-def add_client(server: KegnetServer, name: str, taps: int = 0, *, first: int = 0) -> Client:
-    """A client with a day of temperatures, with a gap, and with `taps` taps: the beers from number `first` on."""
+def add_client(server: KegnetServer, name: str, taps: int = 0, *, first: int = 0, trouble: str = "") -> Client:
+    """A client with a day of temperatures, with a gap, and with `taps` taps: the beers from number `first` on.
+
+    `trouble`: `too warm` or `silent`, by what it has sent; the server's watch begins the alarm, see `wait_for_alarms`.
+    """
     with server.writing() as connection:
         client = set_client(connection, str(uuid.uuid4()), now_ms=now_ms() - 30 * DAY_MS, public_key="x", name=name)
         set_limits(connection, client.key, 1000, 7000)
-    sent = [number for number in range(144) if not 60 < number < 75]
-    store(server.database, *(ping(client.key, now_ms() - 600_000 * number, 4200 + round(900 * math.sin(number / 9))) for number in sent))
+    sent = [number for number in range(30 if trouble == "silent" else 0, 144) if not 60 < number < 75]
+    warmth = {number: 5000 if trouble == "too warm" and number < 6 else 0 for number in sent}
+    values = [ping(client.key, now_ms() - 600_000 * number, 4200 + round(900 * math.sin(number / 9)) + warmth[number]) for number in sent]
+    store(server.database, *values)
     for pin in range(taps):
         add_tap(server, client, pin, first + pin)
     return client
@@ -63,6 +69,16 @@ def add_tap(server: KegnetServer, client: Client, pin: int, number: int) -> None
     store(server.database, *(pour(client.key, now_ms() - DAY_MS * day - HOUR_MS - 60_000 * pin, pulses, pin) for day in range(9)))
 
 
+def wait_for_alarms(server: KegnetServer, number: int) -> None:
+    """Waits until there are so many open alarms."""
+
+    def all_began() -> bool:
+        with server.database.reading() as connection:
+            return len(open_alarms(connection)) >= number
+
+    wait_for(all_began)
+
+
 def one(server: KegnetServer) -> None:
     """One tap."""
     add_client(server, "Garage", 1)
@@ -71,18 +87,18 @@ def one(server: KegnetServer) -> None:
 def six(server: KegnetServer) -> None:
     """Six taps of one client; a keg is low, one is empty."""
     add_client(server, "Garage", 6)
+    wait_for_alarms(server, 2)
 
 
 def twenty(server: KegnetServer) -> None:
     """Twenty taps of three clients with long names, of which one is too warm and one is silent; a tap without a keg, a hidden one."""
     for number, (name, kind) in enumerate(((LONG, "too warm"), (ARABIC, ""), ("Keller", "silent"))):
-        client = add_client(server, name, 6, first=6 * number)
+        client = add_client(server, name, 6, first=6 * number, trouble=kind)
         with server.writing() as connection:
-            if kind:
-                begin_alarm(connection, client.key, None, kind, now_ms())
             set_tap(connection, client.key, 20, name="hidden one", hidden=True)
             if number < 2:
                 set_tap(connection, client.key, 10)
+    wait_for_alarms(server, 6)
 
 
 def no_data(server: KegnetServer) -> None:
