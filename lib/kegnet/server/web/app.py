@@ -14,7 +14,7 @@ from kegnet import __version__
 
 from ..context import Context
 from ..storage import UnavailableError
-from . import add_client, api, changes, choices, clients, description, exports, login, manifest, pages, pictures, settings, welcome
+from . import add_client, api, changes, choices, clients, description, exports, login, manifest, pages, pictures, settings, wall, welcome
 from .access import Access
 from .auth import Guard, RefusedError
 from .database import context_of
@@ -61,6 +61,7 @@ PAGES = (
     *choices.ROUTES,
     *manifest.ROUTES,
     Route("/events", events),
+    *wall.ROUTES,
     Route("/courses/{client:uuid}/{span}.svg", pictures.course),
     Route("/csv/{client:uuid}/temperatures.csv", exports.temperatures),
     Route("/csv/{client:uuid}/pours.csv", exports.pours),
