@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,7 +14,25 @@ from kegnet import __version__
 
 from ..context import Context
 from ..storage import UnavailableError
-from . import add_client, api, changes, choices, clients, description, exports, login, manifest, pages, pictures, settings, wall, welcome
+from . import (
+    add_client,
+    api,
+    beer_import,
+    beer_pictures,
+    beers,
+    changes,
+    choices,
+    clients,
+    description,
+    exports,
+    login,
+    manifest,
+    pages,
+    pictures,
+    settings,
+    wall,
+    welcome,
+)
 from .access import Access
 from .auth import Guard, RefusedError
 from .database import context_of
@@ -53,6 +71,7 @@ def create_web(context: Context) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     app.add_exception_handler(UnavailableError, _unavailable)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _disconnected)
     app.add_exception_handler(RefusedError, _refused)
     description.install(app)
     return app
@@ -70,6 +89,9 @@ PAGES = (
     Route("/csv/{client:uuid}/temperatures.csv", exports.temperatures),
     Route("/csv/{client:uuid}/pours.csv", exports.pours),
     *login.ROUTES,
+    *beer_import.ROUTES,
+    *beer_pictures.ROUTES,
+    *beers.ROUTES,
     *welcome.ROUTES,
     *clients.ROUTES,
     *add_client.ROUTES,
@@ -107,6 +129,11 @@ async def _unavailable(request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     return await _error(request, error.status_code, error.detail, dict(error.headers or {}))
+
+
+async def _disconnected(_request: Request, _error: Exception) -> Response:
+    """Nobody reads this answer: the sender of an upload has gone."""
+    return Response(status_code=400)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
