@@ -70,7 +70,6 @@ PAGES = (
     *add_client.ROUTES,
     Route("/settings", settings.settings),
     Route("/settings", changes.change_household, methods=["POST"]),
-    Route("/settings/boards", changes.decide_board, methods=["POST"]),
     Route("/settings/{client:uuid}", changes.change_client, methods=["POST"]),
     Route("/settings/{client:uuid}/{pin}", changes.change_tap, methods=["POST"]),
     Route("/settings/{client:uuid}/{pin}/keg", changes.change_keg_of_tap, methods=["POST"]),
