@@ -206,8 +206,8 @@ def test_what_is_hostile_is_refused_and_uses_no_code_up(sqlite_server: KegnetSer
     good = form(key, code)
     bodies: list[dict[str, str]] = [
         {}, {"id": good["id"]}, {**good, "id": "x"}, {**good, "id": "../../etc/passwd"}, {**good, "code": "1234"},
-        {**good, "code": "١٢٣٤٥٦٧٨"}, {**good, "ts": "-1"}, {**good, "ts": "9" * 15}, {**good, "ts": "1e3"}, {**good, "sig": ""}, {**good, "sig": "AAAA"},
-        {**good, "sig": form(other_key, code)["sig"]}, {**good, "public_key": public(other_key)}, {**good, "public_key": short},
+        {**good, "code": "١٢٣٤٥٦٧٨"}, {**good, "ts": "-1"}, {**good, "ts": "9" * 15}, {**good, "ts": "1e3"}, {**good, "sig": ""},
+        {**good, "sig": "AAAA"}, {**good, "sig": form(other_key, code)["sig"]}, {**good, "public_key": public(other_key)}, {**good, "public_key": short},
         {**good, "public_key": elliptic}, {**good, "public_key": key.read_text()}, {**good, "public_key": "x" * 4000},
         {**good, "public_key": "\0"}, {**good, "name": "x" * 81}, {**good, "name": "a\0b"}, {**good, "name": "a\x1b[2Jb"},
         {**good, "id": good["id"].upper()}, {**good, **{f"more{number}": "x" for number in range(30)}},
