@@ -207,10 +207,10 @@ def test_what_is_hostile_is_refused_and_uses_no_code_up(sqlite_server: KegnetSer
     bodies: list[dict[str, str]] = [
         {}, {"id": good["id"]}, {**good, "id": "x"}, {**good, "id": "../../etc/passwd"}, {**good, "code": "1234"},
         {**good, "code": "١٢٣٤٥٦٧٨"}, {**good, "ts": "-1"}, {**good, "ts": "9" * 15}, {**good, "ts": "1e3"}, {**good, "sig": ""},
-        {**good, "sig": "AAAA"}, {**good, "sig": form(other_key, code)["sig"]}, {**good, "public_key": public(other_key)}, {**good, "public_key": short},
-        {**good, "public_key": elliptic}, {**good, "public_key": key.read_text()}, {**good, "public_key": "x" * 4000},
-        {**good, "public_key": "\0"}, {**good, "name": "x" * 81}, {**good, "name": "a\0b"}, {**good, "name": "a\x1b[2Jb"},
-        {**good, "id": good["id"].upper()}, {**good, **{f"more{number}": "x" for number in range(30)}},
+        {**good, "sig": "AAAA"}, {**good, "sig": form(other_key, code)["sig"]}, {**good, "public_key": public(other_key)},
+        {**good, "public_key": short}, {**good, "public_key": elliptic}, {**good, "public_key": key.read_text()},
+        {**good, "public_key": "x" * 4000}, {**good, "public_key": "\0"}, {**good, "name": "x" * 81}, {**good, "name": "a\0b"},
+        {**good, "name": "a\x1b[2Jb"}, {**good, "id": good["id"].upper()}, {**good, **{f"more{n}": "x" for n in range(30)}},
     ]  # fmt: skip
     answers = [register(sqlite_server, body) for body in bodies]
     assert [answer.status for answer in answers] == [400] * len(bodies)
@@ -247,6 +247,7 @@ def test_a_client_that_is_not_known_is_listed_with_where_it_sends_from(server: K
     before, stranger = now_ms(), Signer(key)
     assert send(server, stranger.client_id.upper(), "192.168.1.7", key).status == 401
     listed = wait_for(lambda: find(server, stranger.client_id))
+    assert listed is not None
     assert (listed.uuid, listed.address, listed.wrong_key, listed.local) == (stranger.client_id, "192.168.1.7", False, True)
     assert before <= listed.first_ms <= listed.last_ms <= now_ms()
     server.add_client(stranger.client_id, public(key), "Garage")
@@ -257,7 +258,9 @@ def test_a_client_that_is_not_known_is_listed_with_where_it_sends_from(server: K
 def test_a_known_client_with_another_key_is_listed_too(server: KegnetServer, key: Path, other_key: Path) -> None:
     signer = Signer(key).register(server)
     assert send(server, signer.client_id, "192.168.1.7", other_key).status == 403
-    assert wait_for(lambda: find(server, signer.client_id)).wrong_key
+    listed = wait_for(lambda: find(server, signer.client_id))
+    assert listed is not None
+    assert listed.wrong_key
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

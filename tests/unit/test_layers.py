@@ -95,6 +95,7 @@ ONLY_IN_OF_THE_SERVER = {
     "fastapi": ("web/",),
     "jinja2": ("web/",),
     "itsdangerous": ("web/",),
+    "segno": ("web/",),
     "starlette": ("web/", "integrations/prometheus.py"),
     "uvicorn": ("serving.py",),
     "prometheus_client": ("counters.py", "integrations/prometheus.py"),

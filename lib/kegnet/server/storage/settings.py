@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import zoneinfo
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,7 +27,7 @@ class Household:
 
     Temperatures older than `retention_days` are thinned out (None: never). `installation` is a random id that never changes.
     `title` is above every page. A glass has `glass_ml`. `temperature` and `volume` are the units of readers who chose none, see
-    `model.units`.
+    `model.units`. `public_url` is the address for phones, in the QR code of the wall page; empty: that of the wall page.
     """
 
     time_zone: str
@@ -37,6 +38,7 @@ class Household:
     glass_ml: int = 330
     temperature: str = "C"
     volume: str = "l"
+    public_url: str = ""
 
 
 NO_HOUSEHOLD = Household("UTC", 0, None, "")
@@ -98,6 +100,7 @@ def household(connection: Connection) -> Household:
         glass_ml=int(found.get("glass_ml", NO_HOUSEHOLD.glass_ml)),
         temperature=found.get("temperature", NO_HOUSEHOLD.temperature),
         volume=found.get("volume", NO_HOUSEHOLD.volume),
+        public_url=found.get("public_url", NO_HOUSEHOLD.public_url),
     )
 
 
@@ -117,6 +120,8 @@ def _require_valid(wanted: Household) -> None:
         raise StorageError(f"{wanted.retention_days}: this is not a number of days", "write 1 to 36500, or nothing to keep everything")
     if not 10 <= wanted.glass_ml <= 5000:
         raise StorageError(f"{wanted.glass_ml} ml: this is no glass", "write 10 to 5000 millilitres")
+    if wanted.public_url and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", wanted.public_url):
+        raise StorageError(f"{wanted.public_url}: this is not an address of a web page", "write one such as https://kegs.example.org")
     if wanted.temperature not in ("C", "F") or wanted.volume not in POURS:
         raise StorageError(f"{wanted.temperature}, {wanted.volume}: unknown units", f"choose C or F, and one of {', '.join(POURS)}")
 
