@@ -195,17 +195,18 @@ def test_a_board_is_accepted_or_denied_on_the_page(house: House) -> None:
     with house.server.writing() as connection:
         for device in ("kegboard-1", "<b>2</b>"):
             remember_board(connection, device, "192.168.1.7", 1)
-    page = request(f"{house.server.page_url}settings", password=PASSWORD).text
-    assert "kegboard-1, from 192.168.1.7" in page
+    page = request(f"{house.server.page_url}clients", password=PASSWORD).text
+    assert "kegboard-1" in page
+    assert "192.168.1.7" in page
     assert "&lt;b&gt;2&lt;/b&gt;" in page
-    assert house.post("settings/boards", device="kegboard-1", action="accept").status == 303
-    assert house.post("settings/boards", device="<b>2</b>", action="deny").status == 303
-    assert house.post("settings/boards", device="kegboard-3", action="accept").status == 400
+    assert house.post("clients/boards", device="kegboard-1", action="accept").status == 303
+    assert house.post("clients/boards", device="<b>2</b>", action="deny").status == 303
+    assert house.post("clients/boards", device="kegboard-3", action="accept").status == 400
     names = [client["name"] for client in request(f"{house.server.page_url}api/clients").json()]
     assert names == ["Garage", "kegboard-1"]
-    page = request(f"{house.server.page_url}settings", password=PASSWORD).text
-    assert "kegboard-1, from" not in page
-    assert "(denied)" in page
+    page = request(f"{house.server.page_url}clients", password=PASSWORD).text
+    assert "asks to be accepted" not in page
+    assert "Declined (1)" in page
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,6 @@ PAGES = (
     *add_client.ROUTES,
     Route("/settings", settings.settings),
     Route("/settings", changes.change_household, methods=["POST"]),
-    Route("/settings/boards", changes.decide_board, methods=["POST"]),
     Route("/settings/{client:uuid}", changes.change_client, methods=["POST"]),
 )
 
