@@ -35,7 +35,7 @@ function show({ clients, taps }) {
     for (const card of elements("tap", id)) {
       const before = alarmsOf(card);
       showTap(card, values);
-      announce(nameOf(card), before, alarmsOf(card));
+      reportAlarms(nameOf(card), before, alarmsOf(card));
     }
   }
   for (const [id, values] of Object.entries(clients)) {
@@ -50,7 +50,7 @@ function showTemperature(badge, { millicelsius, alarms }) {
   if (millicelsius !== null) setText(badge, "temp", temperature(millicelsius));
   setText(badge, "alarms", alarms.join(", "));
   badge.classList.toggle("alarmed", alarms.length > 0);
-  announce(nameOf(badge), before, alarmsOf(badge));
+  reportAlarms(nameOf(badge), before, alarmsOf(badge));
 }
 
 // Alarms, read aloud once: politely, and only what changed.
@@ -65,12 +65,19 @@ function nameOf(element) {
   return (element.dataset.name || (headline === null ? "" : headline.textContent)).trim();
 }
 
+// Also loads the parts again: what has an alarm comes first.
+function reportAlarms(name, before, after) {
+  if (announce(name, before, after)) loadLater(false);
+}
+
+// Whether there was something to announce.
 function announce(name, before, after) {
   const news = [
     ...after.filter((alarm) => !before.includes(alarm)).map((alarm) => `${name}: ${alarm}`),
     ...before.filter((alarm) => !after.includes(alarm)).map((alarm) => `${name}: ${alarm} is over`),
   ];
   if (news.length > 0) announcer.textContent = news.join(". ");
+  return news.length > 0;
 }
 
 function addAnnouncer() {
