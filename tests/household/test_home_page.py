@@ -22,7 +22,8 @@ from support.browsers import Browsers
 from support.kegnet_server import KegnetServer, now_ms
 from support.layout import SIZES, layout_problems, resize
 from support.taps import HOUSES, LONG, add_client, add_tap, six, wait_for_alarms
-from support.web_requests import request
+from support.wait import wait_for
+from support.web_requests import PASSWORD, request
 
 BYTES_AT_MOST = 120_000
 REQUESTS_AT_MOST = 12
@@ -92,7 +93,7 @@ def test_a_card_has_everything_of_its_tap_and_alarms_come_first(server: KegnetSe
     assert {re.findall("keg (?:low|empty)", text)[0] for text in (first, second)} == {"keg low", "keg empty"}
     assert [text for text in others if "keg low" in text or "keg empty" in text] == []
     ipa = next(text for text in others if "Two Sunsets IPA" in text).split("\n")
-    assert ipa[:5] == ["GARAGE · TAP 0", "Two Sunsets IPA", "Own brew · American IPA", "6.4 %", "58 IBU"]
+    assert ipa[:5] == ["TAP 0 · GARAGE", "Two Sunsets IPA", "Own brew · American IPA", "6.4 %", "58 IBU"]
     assert "9.1 l" in ipa
     assert any(re.fullmatch(r"27 glasses (8|9) days", line) for line in ipa), ipa
     assert "1.10 l 1 hour ago" in ipa
@@ -131,10 +132,23 @@ def test_hidden_taps_are_hidden_and_a_tap_without_a_keg_says_what_to_do(server: 
     assert browser.find_element(By.LINK_TEXT, "Put a keg on").get_attribute("href") == f"{server.page_url}taps/{client.uuid}/2/keg"
 
 
-def test_an_empty_server_leads_to_its_set_up(server: KegnetServer, browsers: Browsers) -> None:
+def test_an_empty_server_leads_to_its_set_up_and_shows_the_first_tap_by_itself(server: KegnetServer, browsers: Browsers) -> None:
     browser = browsers.start()
     browser.get(server.page_url)
     assert browser.find_element(By.LINK_TEXT, "Set up this server").get_attribute("href") == f"{server.page_url}welcome"
+    server.set_password(PASSWORD)
+    assert 'href="/clients/add"' in request(server.page_url).text
+    add_client(server, "Garage", 1)
+    wait_for(lambda: "Two Sunsets IPA" in browser.find_element(By.TAG_NAME, "main").text)
+    assert "4.2 °C" in browser.find_element(By.CLASS_NAME, "badge").text
+
+
+def test_a_picture_of_the_temperature_is_drawn_without_a_script(server: KegnetServer, browsers: Browsers) -> None:
+    client = add_client(server, "Garage")
+    browser = browsers.start()
+    browser.get(f"{server.page_url}courses/{client.uuid}/24h.svg")
+    assert browser.execute_script("return document.querySelectorAll('path.line').length") == 2, "the gap is a gap"
+    assert browser.get_log("browser") == []
 
 
 def test_more_than_fifty_clients_are_on_several_pages(server: KegnetServer) -> None:
