@@ -45,7 +45,7 @@ PARTS = {
     "calibration": Part(("model/calibration",), (f"{UNIT}/test_server_model_calibration",)),
     "units": Part(("model/units",), (f"{UNIT}/test_web_units",)),
     "form": Part(("ingest/form",), (f"{UNIT}/test_ingest_form",)),
-    "signature": Part(("ingest/signature",), (f"{UNIT}/test_ingest_signature",)),
+    "signature": Part(("signature",), (f"{UNIT}/test_ingest_signature",)),
     "limits": Part(("limits", "log_limit", "counters"), (f"{UNIT}/test_ingest_limits",)),
     "proxies": Part(("proxies",), (f"{UNIT}/test_ingest_proxies",)),
     "events": Part(("ingest/kegboard_events",), (f"{UNIT}/test_kegboard_events",)),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from kegnet.server.ingest.signature import PublicKeyError, public_key, verifies
+from kegnet.server.signature import PublicKeyError, public_key, verifies
 from support.pki import openssl, signature
 
 TEXT = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11,4187,1372686435017"

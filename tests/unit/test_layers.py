@@ -16,6 +16,7 @@ LAYERED = ("client.", "meter.", "server.")
 
 LAYERS = (
     ("client.commands.modes",),
+    ("client.commands.register",),
     ("client.commands.check", "client.commands.setup", "client.commands.requeue", "client.commands.flow_meter"),
     ("client.commands.checks",),
     ("client.commands.quarantine",),
@@ -58,7 +59,7 @@ LAYERS = (
     ("server.background", "server.health", "server.wire", "server.tls", "server.body", "server.proxies"),
     ("server.leader_work",),
     ("server.web", "server.ingest", "server.integrations", "server.watch", "server.maintenance"),
-    ("server.alarm_rounds", "server.overview", "server.limits", "server.context", "server.restarts"),
+    ("server.alarm_rounds", "server.overview", "server.limits", "server.context", "server.restarts", "server.signature"),
     ("server.client_directory",),
     ("server.storage",),
     ("server.model",),
@@ -94,7 +95,7 @@ ONLY_IN_OF_THE_SERVER = {
     "uvicorn": ("serving.py",),
     "prometheus_client": ("counters.py", "integrations/prometheus.py"),
     "paho": ("integrations/mqtt_connection.py",),
-    "cryptography": ("ingest/signature.py", "ingest/keys.py", "commands/checks/certificate.py"),
+    "cryptography": ("signature.py", "ingest/keys.py", "commands/checks/certificate.py"),
     "requests": (),
     "M2Crypto": (),
 }

@@ -1,7 +1,4 @@
-"""The KegNet REST API: posts a signed message; every response becomes a Result. The only module that uses HTTP.
-
-It uses documented interfaces of requests and urllib3 only, so that it works with releases of several years.
-"""
+"""The KegNet REST API: every response becomes a Result. Only this module uses HTTP, by documented interfaces of requests and urllib3."""
 
 from __future__ import annotations
 
@@ -78,8 +75,11 @@ class RestApi:
             raise ValueError("a message needs a key")
         fields = message.fields(self._client_id)
         fields["sig"] = self._key.sign(canonical_text(fields)).translate(_QUOTED)  # The other values have no such characters.
-        form = "&".join(f"{name}={value}" for name, value in fields.items())
-        answer = self._request("POST", f"{self._base_url}/{message.endpoint}", form)
+        return self.post_form(message.endpoint, "&".join(f"{name}={value}" for name, value in fields.items()))
+
+    def post_form(self, endpoint: str, form: str) -> Result:
+        """Posts an encoded form once, within the same time. Never raises."""
+        answer = self._request("POST", f"{self._base_url}/{endpoint}", form)
         if isinstance(answer, Result):
             return answer
         response, body = answer

@@ -32,6 +32,14 @@ def network(address: str) -> str:
     return str(ipaddress.IPv6Network((parsed, 64), strict=False))
 
 
+def is_private(address: str) -> bool:
+    """Whether it is an address of this computer or of a private network."""
+    try:
+        return ipaddress.ip_address(address.partition("%")[0]).is_private
+    except ValueError:
+        return False
+
+
 class RefusalLimit:
     """Counts refusals by subject, in whole minutes of Unix time.
 

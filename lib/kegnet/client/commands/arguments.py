@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from ... import __version__
@@ -14,14 +15,17 @@ PROGRAM = "kegnet-client"
 HELP = """\
 From a new machine to the first ping:
   sudo kegnet-client --setup            makes a key, a UUID and client.conf, and prints what the server needs
+  sudo kegnet-client --setup --server URL --code 1234-5678
+                                        also registers this client, with the code that the server's page shows
   sudo kegnet-client --check            examines everything, and prints a fix for each problem
   sudo systemctl start kegnet-client    starts it; systemctl status kegnet-client shows its state in one line
 
 To send pours again that were set aside as X.pour.fail: sudo kegnet-client --requeue
 
-Exit status: 0 success, or SIGTERM or SIGINT ended the daemon; 1 --check found a failure, or --requeue could not queue
-all; 2 wrong command line; 70 unexpected error; 74 the output cannot be written; 75 too many interrupted requests, systemd
-starts the daemon again; 78 the configuration or the key cannot be used; 130 Ctrl-C in a mode; 141 a pipe was closed.
+Exit status: 0 success, or SIGTERM or SIGINT ended the daemon; 1 --check found a failure, --requeue could not queue all,
+or the server did not register this client; 2 wrong command line; 70 unexpected error; 74 the output cannot be written;
+75 too many interrupted requests, systemd starts the daemon again; 78 the configuration or the key cannot be used;
+130 Ctrl-C in a mode; 141 a pipe was closed.
 See also kegnet-client(8) and client.conf(5).
 """
 
@@ -42,14 +46,25 @@ def parse() -> argparse.Namespace:
     modes.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     parser.add_argument("--config", metavar="FILE", type=Path, default=DEFAULT_PATH, help="the configuration (%(default)s)")
     parser.add_argument("--server", metavar="URL", help="with --setup: serviceBaseURL; without it, --setup asks")
+    parser.add_argument("--code", metavar="CODE", type=_code, help="with --setup: registers this client with the code of the server's page")
     parser.add_argument("--json", action="store_true", help="with --check: prints JSON")
     parsed = parser.parse_args()
     if parsed.server is not None and not parsed.setup:
         parser.error("--server needs --setup")
+    if parsed.code is not None and not parsed.setup:
+        parser.error("--code needs --setup")
     if parsed.json and not parsed.check:
         parser.error("--json needs --check")
     parsed.config = default_if_same(parsed.config, DEFAULT_PATH)
     return parsed
+
+
+def _code(text: str) -> str:
+    """The digits of a code, which people type with or without its hyphen."""
+    digits = text.replace("-", "").replace(" ", "")
+    if not re.fullmatch("[0-9]{8}", digits):
+        raise argparse.ArgumentTypeError(f"{text}: this is no code; it has 8 digits, as in 1234-5678")
+    return digits
 
 
 def is_mode(parsed: argparse.Namespace) -> bool:

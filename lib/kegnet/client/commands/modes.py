@@ -18,9 +18,17 @@ def _dispatch(parsed: argparse.Namespace) -> int:
     # Each mode imports only what it needs: the modules for signing and HTTP take seconds on a small machine.
     if parsed.setup:
         from .flow_meter import offer_meter_setup
-        from .setup import set_up
+        from .setup import describe, set_up
 
-        print(set_up(parsed.config, parsed.server), end="", flush=True)
+        conf = set_up(parsed.config, parsed.server)
+        if parsed.code is None:
+            print(describe(conf), end="", flush=True)
+        else:
+            from .register import register
+
+            status = register(conf, parsed.code)
+            if status:
+                return status
         return offer_meter_setup(parsed.config)
     if parsed.check:
         from .check import check

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...core import new_files
+from ...core.fingerprint import fingerprint
 from ...core.ini import ConfigError, HintError
 from ...core.ini_edit import with_parameter
 from ...core.signing import KeyFileError, SigningKey, new_key_pem
@@ -28,7 +29,7 @@ The UUID of this client:
 
     {uuid}
 
-Its public key:
+Its public key, with the fingerprint {fingerprint}:
 
 {public_key}
 Give both to the administrator of the server {server}
@@ -40,8 +41,8 @@ When the server knows both, check the client and start it:
 """
 
 
-def set_up(path: Path, server: str | None) -> str:
-    """Fills in what is missing in the configuration at `path`, and makes the key that it names. Returns the text to print.
+def set_up(path: Path, server: str | None) -> Config:
+    """Fills in what is missing in the configuration at `path`, and makes the key that it names. Returns the configuration.
 
     `server` is the serviceBaseURL; None asks for it on the terminal if the file has none. Raises ConfigError. Files that
     were made before stay, and another run continues from there.
@@ -55,7 +56,7 @@ def set_up(path: Path, server: str | None) -> str:
     with new_files.explained(conf.private_key, command):
         if not os.path.lexists(conf.private_key):
             new_files.make(conf.private_key, new_key_pem(), 0o600)
-    return _result(conf)
+    return conf
 
 
 def _missing(path: Path, server: str | None) -> dict[str, str]:
@@ -67,21 +68,32 @@ def _missing(path: Path, server: str | None) -> dict[str, str]:
     return missing if old_url else {**missing, "serviceBaseURL": url}
 
 
-def _result(conf: Config) -> str:
-    try:
-        public_key = SigningKey.load(conf.private_key).public_key_pem()
-    except KeyFileError as error:
-        raise conf.error("privateKey", conf.private_key, error.problem, error.fix) from error
-    is_default = conf.path == config.DEFAULT_PATH
+def describe(conf: Config) -> str:
+    """The text to print: what the server needs. Raises ConfigError if the key cannot be used."""
+    public_key = load_key(conf).public_key_pem()
     return _RESULT.format(
         uuid=conf.uuid,
         public_key=public_key,
+        fingerprint=fingerprint(public_key),
         server=conf.base_url,
         private_key=conf.private_key,
         check=config.command(conf.path, "--check"),
-        # The service reads the default configuration.
-        start="sudo systemctl start kegnet-client" if is_default else config.command(conf.path, "").rstrip(),
+        start=start_command(conf),
     )
+
+
+def load_key(conf: Config) -> SigningKey:
+    """The private key that the configuration names. Raises ConfigError."""
+    try:
+        return SigningKey.load(conf.private_key)
+    except KeyFileError as error:
+        raise conf.error("privateKey", conf.private_key, error.problem, error.fix) from error
+
+
+def start_command(conf: Config) -> str:
+    """The shell command that starts the client. The service reads the default configuration."""
+    is_default = conf.path == config.DEFAULT_PATH
+    return "sudo systemctl start kegnet-client" if is_default else config.command(conf.path, "").rstrip()
 
 
 # The server's address.

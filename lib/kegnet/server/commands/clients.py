@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..ingest.signature import PublicKeyError, public_key
+from ..signature import PublicKeyError, public_key
 from ..storage import Database
 from ..storage import clients as storage
 from ..storage.records import Client

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from ..signature import PublicKeyError, public_key
 from ..storage import Connection, Database
 from ..storage.clients import find_client
-from .signature import PublicKeyError, public_key
 
 FORGET_AFTER_S = 3600.0
 """Even if the announcement of a change is lost, it counts after this long."""

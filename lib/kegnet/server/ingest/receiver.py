@@ -14,10 +14,11 @@ from ..context import Context
 from ..limits import RefusalLimit, network
 from ..log_limit import LimitedLog
 from ..model.times import counted_ms, in_ms
+from ..signature import verifies
 from ..storage.messages import VerifiedMessage, VerifiedPing, VerifiedPour
 from .form import FormError, SentMessage, parse
 from .keys import Signer, Signers
-from .signature import verifies
+from .strangers import Strangers
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Receiver:
         self._limit = RefusalLimit(context.database, "message", shared=context.shared)
         self._pours = LimitedLog(log, "%d more pours accepted")
         self._refusals = LimitedLog(log, "%d more messages refused")
+        self._strangers = Strangers(context.database)
         self.signers = Signers(context.database)
 
     async def receive(self, endpoint: str, body: bytes, address: str) -> Verdict:
@@ -94,8 +96,12 @@ class Receiver:
 
     async def _refuse(self, endpoint: str, verdict: Verdict, address: str, sent: SentMessage | None) -> Verdict:
         """The answer to a message without a valid signature: the limit is for those alone."""
-        subject = f"{network(address)} {(sent and sent.uuid) or '-'}"
-        return self._record(endpoint, LIMITED if await self._limit.count(subject) else verdict, address, sent)
+        uuid = sent and sent.uuid
+        if await self._limit.count(f"{network(address)} {uuid or '-'}"):
+            return self._record(endpoint, LIMITED, address, sent)
+        if uuid:
+            self._strangers.refused(uuid, address, wrong_key=verdict is FORGED)
+        return self._record(endpoint, verdict, address, sent)
 
     def _record(self, endpoint: str, verdict: Verdict, address: str, sent: SentMessage | None) -> Verdict:
         name = escape_name(sent.client_id) if sent else "-"

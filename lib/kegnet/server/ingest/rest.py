@@ -9,6 +9,7 @@ from typing import Any
 from ..context import Context
 from .keys import Signers
 from .receiver import Receiver, Result, Verdict
+from .register import PATHS, Registrar
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -16,6 +17,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 PREFIX = "/rest/"
 ENDPOINTS = {f"{PREFIX}{version}/{endpoint}": endpoint for version in ("v1", "v2") for endpoint in ("ping", "pour")}
 """The endpoint by path. Both versions accept the same: whether `ts` is in seconds is decided by its size."""
+_RETRY = ((b"retry-after", b"60"),)
 
 
 class Rest:
@@ -23,6 +25,7 @@ class Rest:
 
     def __init__(self, context: Context) -> None:
         self._receiver = Receiver(context)
+        self._registrar = Registrar(context)
 
     @property
     def signers(self) -> Signers:
@@ -32,19 +35,22 @@ class Rest:
     async def answer(self, scope: Scope, body: bytes, send: Send) -> None:
         """Answers a request whose body is complete. Raises UnavailableError before it has sent anything."""
         endpoint = ENDPOINTS.get(scope["path"])
-        if endpoint is None:
+        if endpoint is None and scope["path"] not in PATHS:
             await send_text(send, 404, "no such endpoint")
         elif scope["method"] != "POST":
             await send_text(send, 405, "send messages by POST", ((b"allow", b"POST"),))
         else:
             client = scope["client"]
-            verdict = await self._receiver.receive(endpoint, body, client[0] if client else "unix")
-            await _send_verdict(send, verdict)
+            address = client[0] if client else "unix"
+            if endpoint is None:
+                status, text = await self._registrar.answer(body, address)
+                await send_text(send, status, text, _RETRY if status == 429 else ())
+            else:
+                await _send_verdict(send, await self._receiver.receive(endpoint, body, address))
 
 
 async def _send_verdict(send: Send, verdict: Verdict) -> None:
-    headers = ((b"retry-after", b"60"),) if verdict.result is Result.LIMITED else ()
-    await send_text(send, verdict.result.status, verdict.text, headers)
+    await send_text(send, verdict.result.status, verdict.text, _RETRY if verdict.result is Result.LIMITED else ())
 
 
 async def send_text(send: Send, status: int, text: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:

@@ -86,7 +86,7 @@ class Units:
 
 
 def ago(then_ms: int, now_ms: int) -> str:
-    """How long ago, as text. A time in the future counts as now. static/kegnet.js computes the same."""
+    """How long ago, as text. A time in the future counts as now. static/format.js computes the same."""
     gone = now_ms - then_ms
     return "just now" if gone < _MINUTE_MS else f"{span(gone)} ago"
 
@@ -98,12 +98,14 @@ def span(ms: int) -> str:
     # Rounded first: 59.6 minutes are an hour, not "60 minutes".
     minutes, hours, days = (_rounded(ms / size) for size in (_MINUTE_MS, _HOUR_MS, _DAY_MS))
     if minutes < 60:
-        return _counted(minutes, "minute")
-    return _counted(hours, "hour") if hours < 24 else _counted(days, "day")
+        return counted(minutes, "minute")
+    return counted(hours, "hour") if hours < 24 else counted(days, "day")
 
 
-def _counted(number: int, name: str) -> str:
-    return f"{number} {name}" + ("" if number == 1 else "s")
+def counted(number: int, name: str) -> str:
+    """A number of things, for example `1 glass` and `2 glasses`."""
+    plural = "es" if name.endswith("s") else "s"
+    return f"{number} {name}" + ("" if number == 1 else plural)
 
 
 def _rounded(number: float) -> int:

@@ -20,7 +20,7 @@ from .database import Connection
 from .feed import Change, announce
 from .records import Client
 from .schema import ping, pour, setting
-from .settings import get_setting
+from .settings import get_setting, put_setting
 from .taps import find_tap, set_meter, set_tap
 
 WAITING_AT_MOST = 20
@@ -67,18 +67,18 @@ def remember_board(c: Connection, device: str, address: str, now_ms: int) -> Boa
     """Stores that a board asks. More than `WAITING_AT_MOST` displace those that asked least recently."""
     before = find_board(c, device)
     board = Board(device, address, now_ms, now_ms) if before is None else replace(before, address=address, last_ms=now_ms)
-    _set(c, _name(device), json.dumps(asdict(board)))
+    put_setting(c, _name(device), json.dumps(asdict(board)))
     if before is None:
         everyone = sorted(waiting_boards(c), key=lambda each: each.last_ms, reverse=True)
         for stale in everyone[WAITING_AT_MOST:]:
-            _set(c, _name(stale.device), None)
+            put_setting(c, _name(stale.device), None)
         announce(c, _BOARDS)
     return board
 
 
 def accept_board(c: Connection, device: str, now_ms: int) -> Client:
     """Accepts a board: it gets a token when it asks next. One that was accepted before loses its token by that."""
-    _set(c, _name(device), None)
+    put_setting(c, _name(device), None)
     known = find_client(c, board_uuid(device))
     return set_client(c, board_uuid(device), now_ms=now_ms, public_key="", name=known.name if known else device, kind="kegboard")
 
@@ -88,7 +88,7 @@ def deny_board(c: Connection, device: str) -> bool:
     board = find_board(c, device)
     if board is None:
         return False
-    _set(c, _name(device), json.dumps(asdict(replace(board, denied=True))))
+    put_setting(c, _name(device), json.dumps(asdict(replace(board, denied=True))))
     announce(c, _BOARDS)
     return True
 
@@ -125,7 +125,7 @@ def provide_tap(c: Connection, client_key: int, meter: int) -> None:
 
 def set_board_heard(c: Connection, client: Client, now_ms: int) -> None:
     """Stores that a board gave a sign of life that is no message of its own. For silence."""
-    _set(c, f"{_HEARD}{client.key}", str(now_ms))
+    put_setting(c, f"{_HEARD}{client.key}", str(now_ms))
     announce(c, Change(frozenset({client.uuid}), frozenset({"ping"})))
 
 
@@ -140,18 +140,10 @@ def sensor_of(c: Connection, client_key: int, sensor: str) -> str:
     chosen = get_setting(c, f"{_SENSOR}{client_key}")
     if chosen is None:
         chosen = sensor
-        _set(c, f"{_SENSOR}{client_key}", sensor)
+        put_setting(c, f"{_SENSOR}{client_key}", sensor)
     return chosen
 
 
 def _name(device: str) -> str:
     """A name of at most 40 characters, which is what the table takes."""
     return _WAITING + hashlib.sha256(device.encode()).hexdigest()[:32]
-
-
-def _set(c: Connection, name: str, value: str | None) -> None:
-    """Sets it without a report: a sign of life of one board is no change of the installation's settings."""
-    if value is None:
-        c.execute(sa.delete(setting).where(setting.c.name == name))
-    elif not c.execute(sa.update(setting).where(setting.c.name == name).values(value=value)).rowcount:
-        c.execute(sa.insert(setting).values(name=name, value=value))

@@ -10,6 +10,7 @@ from . import schema
 from .database import Connection
 from .feed import Change, announce
 from .records import Client
+from .waiting import forget_waiting
 
 _client = schema.client
 _COLUMNS = [_client.c[name] for name in ("key", "uuid", "name", "kind", "public_key", "added_ms", "coldest", "warmest")]
@@ -55,6 +56,8 @@ def set_client(
         connection.execute(sa.insert(_client).values(added))
     else:
         connection.execute(sa.update(_client).where(_client.c.key == row.key).values(removed_ms=None, **given))
+    if public_key is not None:
+        forget_waiting(connection, uuid)
     announce(connection, Change(frozenset({uuid}), frozenset({"client"})))
     found = find_client(connection, uuid)
     assert found is not None, "it was added above"  # noqa: S101

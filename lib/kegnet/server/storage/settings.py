@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from ..model.units import POURS
 from . import schema
@@ -50,11 +51,30 @@ def get_setting(connection: Connection, name: str) -> str | None:
 
 def set_setting(connection: Connection, name: str, value: str | None) -> None:
     """Sets it; None removes it."""
+    put_setting(connection, name, value)
+    announce(connection, Change(frozenset(), frozenset({"setting"})))
+
+
+def put_setting(connection: Connection, name: str, value: str | None) -> None:
+    """Sets it without a report, for what is no setting of the household: pages need not load again."""
     if value is None:
         connection.execute(sa.delete(_setting).where(_setting.c.name == name))
-    elif not connection.execute(sa.update(_setting).where(_setting.c.name == name).values(value=value)).rowcount:
-        connection.execute(sa.insert(_setting).values(name=name, value=value))
-    announce(connection, Change(frozenset(), frozenset({"setting"})))
+    else:
+        # Of two at the same time, the last one counts, and none fails.
+        added = _insert(connection).values(name=name, value=value)
+        connection.execute(added.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+
+
+def add_setting(connection: Connection, name: str, value: str) -> bool:
+    """Sets it if it is not set. Of two at the same time, one succeeds. False: it was set already."""
+    added = connection.execute(_insert(connection).values(name=name, value=value).on_conflict_do_nothing(index_elements=["name"]))
+    if added.rowcount:
+        announce(connection, Change(frozenset(), frozenset({"setting"})))
+    return bool(added.rowcount)
+
+
+def _insert(connection: Connection) -> Any:
+    return (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(_setting)
 
 
 def household(connection: Connection) -> Household:

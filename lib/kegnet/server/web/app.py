@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kegnet import __version__
 
 from ..context import Context
 from ..storage import UnavailableError
-from . import api, changes, description, exports, pages, pictures, settings
+from . import api, changes, description, exports, manifest, pages, pictures, settings
 from .auth import Guard, RefusedError
 from .database import context_of
 from .events import Broadcast, events
 from .render import error_page
 from .shared_work import SharedWork
+from .static_files import FILES
 
 RETRY_S = 10
 """When a request that met no database should be repeated."""
@@ -38,14 +36,13 @@ def create_web(context: Context) -> FastAPI:
     """The application over `context`. It needs no lifespan events."""
     app = FastAPI(
         title="KegNet server", version=__version__, openapi_url="/api/openapi.json", docs_url=None, redoc_url=None,
-        routes=[*PAGES], description=description.TEXT,
+        routes=[*PAGES, *FILES], description=description.TEXT,
     )  # fmt: skip
     app.state.context = context
     app.state.guard = Guard(context)
     app.state.shared_work = SharedWork()
     app.state.broadcast = Broadcast(context)
     app.include_router(api.router)
-    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     app.add_middleware(SecurityHeaders)
     app.add_exception_handler(UnavailableError, _unavailable)
     app.add_exception_handler(HTTPException, _http_error)
@@ -57,6 +54,7 @@ def create_web(context: Context) -> FastAPI:
 PAGES = (
     Route("/", pages.home),
     Route("/kegs", pages.kegs),
+    *manifest.ROUTES,
     Route("/events", events),
     Route("/courses/{client:uuid}/{span}.svg", pictures.course),
     Route("/csv/{client:uuid}/temperatures.csv", exports.temperatures),

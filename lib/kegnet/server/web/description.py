@@ -33,9 +33,9 @@ _SIG = {
 }
 
 
-def _form(**fields: dict[str, Any]) -> dict[str, Any]:
+def _form(required: list[str] | None = None, **fields: dict[str, Any]) -> dict[str, Any]:
     """The description of a form's body. FastAPI makes it from parameters, too, but needs another library for that."""
-    schema = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+    schema = {"type": "object", "properties": fields, "required": required or list(fields), "additionalProperties": False}
     return {"requestBody": {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": schema}}}}
 
 
@@ -54,6 +54,27 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     429: _plain_text("There were too many refused messages from this address."),
     503: _plain_text("The database does not answer. `Retry-After` says when to try again."),
 }
+_REGISTER: dict[str, Any] = {
+    "id": _ID,
+    "public_key": {"type": "string", "description": "The client's public key: RSA, at least 2048 bits, SubjectPublicKeyInfo in PEM form."},
+    "code": {"type": "string", "pattern": "^[0-9]{4}-?[0-9]{4}$", "description": "The code, with or without its hyphen."},
+    "name": {"type": "string", "maxLength": 80, "description": "What the pages call the client; without it, the start of its id."},
+    "ts": _integer(0, _LATEST_MS, "Unix time in milliseconds."),
+    "sig": {
+        "type": "string",
+        "description": "RSASSA-PKCS1-v1_5 over SHA-256 of the ASCII text `register,id,code,ts`, in base64: `code` without its hyphen. "
+        "The key is the private one of `public_key`.",
+    },
+}
+_REGISTER_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: _plain_text("The client is registered with this key."),
+    400: _plain_text("The registration is invalid: a field is missing or wrong, or the signature is not that of `public_key`."),
+    401: _plain_text("The code is wrong, used, expired or void."),
+    408: _RESPONSES[408],
+    413: _RESPONSES[413],
+    429: _plain_text("There were too many refused registrations from this address. `Retry-After` says when to try again."),
+    503: _RESPONSES[503],
+}
 _rest = APIRouter(prefix="/rest")
 """Never called: it only describes what `ingest` serves."""
 
@@ -66,6 +87,17 @@ def ping(version: Version) -> None:
 @_rest.post("/{version}/pour", responses=_RESPONSES, openapi_extra=_form(id=_ID, pin=_PIN, pulses=_PULSES, et=_ET, ts=_TS, sig=_SIG))
 def pour(version: Version) -> None:
     """Somebody poured a drink; `ts` is when it began."""
+
+
+@_rest.post(
+    "/v2/register", responses=_REGISTER_RESPONSES, openapi_extra=_form(**_REGISTER, required=["id", "public_key", "code", "ts", "sig"])
+)
+def register() -> None:
+    """A client registers itself, by the one-time code that the page shows. An extension of this server.
+
+    The code has 8 digits, is valid for 10 minutes, can be used once, and is void after 5 wrong tries. A client that is registered with
+    this key already is accepted whatever the code is.
+    """
 
 
 def install(app: FastAPI) -> None:

@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import Response
 
-from ..model.units import Units
-from ..overview import ClientState, overview
+from ..overview import overview
 from ..storage import Connection
 from ..storage.clients import clients, count_clients
 from ..storage.settings import get_setting, household
-from . import charts, times
-from .database import now_ms, read
-from .render import draw, root_path
+from . import times
+from .cards import cards_of
+from .database import in_thread, now_ms, read
+from .render import render
 from .shared_work import SharedWork
 
 CLIENTS_A_PAGE = 50
 SAMPLE_DATA = "sample data"
 """The setting that marks the demo's database."""
-_YEAR_S = 365 * 86_400
 
 
 async def home(request: Request) -> Response:
-    """The page; with `temperature` or `volume` it stores them in cookies of this reader."""
-    if request.query_params.keys() & {"temperature", "volume"}:
-        units = Units.of({**request.cookies, **request.query_params})
-        answer = RedirectResponse(f"{root_path(request)}/", 303)
-        for name, value in (("temperature", units.temperature), ("volume", units.volume)):
-            answer.set_cookie(name, value, max_age=_YEAR_S, httponly=True, samesite="lax", secure=request.url.scheme == "https")
-        return answer
-    return await _kegs(request, "page.html")
+    """The page."""
+    return await _kegs(request, "home.html")
 
 
 async def kegs(request: Request) -> Response:
@@ -38,15 +31,13 @@ async def kegs(request: Request) -> Response:
 
 
 async def _kegs(request: Request, template: str) -> Response:
-    """After an event all open pages ask for the same at once."""
+    """After an event all open pages ask for the same at once: they share the queries."""
     number = page_number(request)
-    key = (template, number, root_path(request), Units.of(request.cookies))
-
-    def query(connection: Connection) -> str:
-        return draw(request, template, kegs_values(connection, number, now_ms()))
-
-    html = await shared_work(request).result(key, lambda: read(request, query))
-    return HTMLResponse(html, headers={"Cache-Control": "no-store"})
+    work = shared_work(request).result(
+        ("kegs", number), lambda: read(request, lambda connection: kegs_values(connection, number, now_ms()))
+    )
+    values = await work
+    return await in_thread(lambda: render(request, template, values))
 
 
 def shared_work(request: Request) -> SharedWork:
@@ -69,18 +60,10 @@ def kegs_values(connection: Connection, number: int, now: int) -> dict[str, obje
     return {
         "household": home,
         "clients": states,
+        "cards": cards_of(states, now, zone),
         "number_of_clients": count_clients(connection),
         "clients_a_page": CLIENTS_A_PAGE,
         "page": number,
         "now_ms": now,
-        "chart_versions": {state.client.key: _chart_versions(state) for state in states},
-        "iso": lambda at_ms: times.iso(at_ms, zone),
-        "clock": lambda at_ms: times.text(at_ms, zone),
         "sample_data": get_setting(connection, SAMPLE_DATA) is not None,
     }
-
-
-def _chart_versions(state: ClientState) -> dict[charts.Span, int]:
-    """A number for each chart that changes when it is worth loading again."""
-    received_ms = state.reading.received_ms if state.reading else 0
-    return {span: received_ms // (span.bin_ms // 2) for span in charts.Span}

@@ -9,9 +9,14 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from ..model.units import Units, ago, span
-from ..storage.settings import NO_HOUSEHOLD
+from ..model.choices import Choices
+from ..model.colours import css_colour
+from ..model.units import Units, ago, counted, span
+from ..storage.settings import NO_HOUSEHOLD, Household
 from . import charts
+from .cards import glass_shift
+from .database import now_ms
+from .static_files import STATIC
 
 _templates = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -20,7 +25,7 @@ _templates = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.globals.update(ago=ago, span=span, spans=tuple(charts.Span))
+_templates.globals.update(ago=ago, span=span, counted=counted, css_colour=css_colour, glass_shift=glass_shift, spans=tuple(charts.Span))
 
 
 def render(
@@ -33,17 +38,30 @@ def render(
 def draw(request: Request, template: str, values: Mapping[str, object]) -> str:
     """The text of a template.
 
-    Each has `root`, the path below which the server is reached (mostly empty), `units`, the reader's, and `household`. `values` replaces
-    the defaults of those that need the database.
+    Each has `root`, the path below which the server is reached (mostly empty), `static`, where the static files are, `path`, that of the
+    page below the root, `now_ms`, `household`, and `choices` and `units`, the reader's. `values` replaces the defaults of those that need
+    the database.
     """
+    root = root_path(request)
     common = {
-        "root": root_path(request),
-        "units": Units.of(request.cookies),
+        "root": root,
+        "static": root + STATIC,
+        "path": request.url.path.removeprefix(root),
+        "now_ms": now_ms(),
         "household": NO_HOUSEHOLD,
         "sample_data": False,
         "csrf_token": "",
+        **values,
     }
-    return _templates.get_template(template).render({**common, **values})
+    home = common["household"]
+    assert isinstance(home, Household)  # noqa: S101
+    choices = choices_of(request, home)
+    return _templates.get_template(template).render({"choices": choices, "units": choices.units, **common})
+
+
+def choices_of(request: Request, home: Household) -> Choices:
+    """What the reader has chosen; what they have not is the household's."""
+    return Choices.of(request.cookies, Units(home.temperature, home.volume))
 
 
 def root_path(request: Request) -> str:

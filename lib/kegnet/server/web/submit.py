@@ -19,10 +19,11 @@ from kegnet.core.syslog_handler import escape_name
 
 from ..model.units import Units
 from ..storage import Connection, StorageError
+from ..storage.settings import household
 from .auth import Guard, address_of
 from .database import write
 from .forms import Form
-from .render import root_path
+from .render import choices_of, root_path
 
 FIELDS_AT_MOST = 50
 
@@ -72,10 +73,14 @@ async def submit(request: Request, subject: str, change: Change, show: Show) -> 
     log.
     """
     await guard_of(request).check(request)
-    form, units = Form(await typed(request)), Units.of(request.cookies)
+    form = Form(await typed(request))
     done = None
+
+    def work(connection: Connection) -> Done | None:
+        return change(connection, form, choices_of(request, household(connection)).units)
+
     try:
-        done = await write(request, lambda connection: change(connection, form, units))
+        done = await write(request, work)
     except StorageError as error:
         form.errors["action"] = str(error)
     if form.errors or done is None:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 MINIMUM_BITS = 2048
 _PADDING = PKCS1v15()
@@ -35,6 +35,11 @@ def public_key(pem: str) -> RSAPublicKey:
     if key.key_size < MINIMUM_BITS:
         raise PublicKeyError(f"it has {key.key_size} bits, and {MINIMUM_BITS} are the least that is safe")
     return key
+
+
+def plain_pem(pem: str) -> str:
+    """The key in `pem` in the one spelling that is stored and compared. Raises PublicKeyError."""
+    return public_key(pem).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
 
 
 def verifies(key: RSAPublicKey, digest: bytes, signature: str) -> bool:

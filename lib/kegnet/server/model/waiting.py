@@ -1,0 +1,67 @@
+"""Which of the clients that send and are not known are listed: a bounded number, fair to each network.
+
+Everybody can send with invented ids. The places of the list are shared between networks, so that a flood from one network displaces
+only itself, and addresses of the internet displace no client of the local network.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+WAITING_AT_MOST = 20
+DECLINED_AT_MOST = 20
+SILENT_MS = 60 * 60 * 1000
+"""A client that is not authorised asks once in 10 minutes at least. After this long, another one may take its place."""
+FORGET_MS = 24 * 60 * 60 * 1000
+"""After this long without a message it is not listed any more."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A client that sends and is not accepted. `address` is where its last message came from; `network` counts as one sender.
+
+    `local`: the address is of a private network. `wrong_key`: a client of this UUID is registered, with another key. `declined`: somebody
+    declined it; it is not listed.
+    """
+
+    uuid: str
+    address: str
+    network: str
+    local: bool
+    first_ms: int
+    last_ms: int
+    wrong_key: bool = False
+    declined: bool = False
+
+
+def forgotten(known: Sequence[Waiting], now_ms: int) -> list[Waiting]:
+    """Those that have been silent for so long that they are removed. Declined ones stay: else they would be listed again."""
+    return [each for each in known if not each.declined and now_ms - each.last_ms > FORGET_MS]
+
+
+def displaced(listed: Sequence[Waiting], newcomer: Waiting, now_ms: int) -> Waiting | None:
+    """Who of `listed`, which is full, gives its place to `newcomer`. None: nobody, and the newcomer is not listed.
+
+    First who has been silent for an hour. Then who came last of the network with the most places, if it has more than the newcomer's would.
+    """
+    silent = min(listed, key=lambda each: each.last_ms)
+    if now_ms - silent.last_ms > SILENT_MS:
+        return silent
+    remote = [each for each in listed if not each.local]
+    if newcomer.local and remote:
+        return _last_of_the_largest(remote)[0]
+    rivals = listed if newcomer.local else remote
+    if not rivals:
+        return None
+    last, places = _last_of_the_largest(rivals)
+    own = sum(each.network == newcomer.network for each in rivals)
+    return last if places > own + 1 else None
+
+
+def _last_of_the_largest(rivals: Sequence[Waiting]) -> tuple[Waiting, int]:
+    """Who came last of the network with the most places, and how many places that network has."""
+    places = Counter(each.network for each in rivals)
+    last = max(rivals, key=lambda each: (places[each.network], each.first_ms, each.uuid))
+    return last, places[last.network]

@@ -1,0 +1,51 @@
+"""The static files. Their path contains their version, so a browser keeps them for a year and sees an upgrade at once."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from starlette.datastructures import MutableHeaders
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_FOLDER = Path(__file__).parent / "static"
+
+
+def _version() -> str:
+    """A hash of the names and the contents of all static files."""
+    digest = hashlib.sha256()
+    for path in sorted(_FOLDER.rglob("*")):
+        if path.is_file():
+            digest.update(f"{path.relative_to(_FOLDER)} {path.stat().st_size} ".encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+STATIC = f"/static/{_version()}"
+"""The path of the static files below the root. Modules that import `./other.js` get the same version."""
+
+
+class Cached:
+    """Adds `Cache-Control` to the responses that are files."""
+
+    def __init__(self, app: ASGIApp, value: str) -> None:
+        self._app = app
+        self._value = value
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves a request."""
+
+        async def send_with_header(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] in (200, 206, 304):
+                MutableHeaders(scope=message)["cache-control"] = self._value
+            await send(message)
+
+        await self._app(scope, receive, send_with_header)
+
+
+FILES = (
+    Mount(STATIC, Cached(StaticFiles(directory=_FOLDER), "public, max-age=31536000, immutable")),
+    Mount("/static", Cached(StaticFiles(directory=_FOLDER), "no-cache")),
+)
+"""The files by their version, and by their mere name: for whoever does not know the version, and then always revalidated."""
