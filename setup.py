@@ -45,7 +45,7 @@ setup(
     },
     package_data={
         "kegnet.server.storage": ["migrations/*.py", "migrations/versions/*.py"],
-        "kegnet.server.web": ["static/*", "templates/*"],
+        "kegnet.server.web": ["static/*", "static/uplot/*", "templates/*"],
     },
     entry_points={
         "console_scripts": [

@@ -101,6 +101,6 @@ def test_no_accepted_pour_is_lost_when_a_host_is_lost_in_a_burst(
     kept = cluster.query(cluster.two, query, "kegnet").split()
     assert sorted(map(int, kept)) == [now_ms - number + each for each in range(number)]
     wait_for(
-        lambda: {reader for reader, _, text in lines(events)[events_before:] if text.startswith("data:")} == set(map(str, range(READERS))),
+        lambda: {reader for reader, _, text in lines(events)[events_before:] if '"kinds"' in text} == set(map(str, range(READERS))),
         60,
     )

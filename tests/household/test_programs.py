@@ -10,6 +10,7 @@ import time
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kegnet.server.demo.sample_data import fill
@@ -227,11 +228,11 @@ class Stream:
         self.connection.request(method, "/events")
         self.response = self.connection.getresponse()
 
-    def next(self) -> dict[str, list[str]]:
-        """The next event."""
-        while not (line := self.response.readline()).startswith(b"data: "):
+    def next(self) -> dict[str, Any]:
+        """The next event with a change."""
+        while not (line := self.response.readline()).startswith(b'data: {"now_ms":') or b'"kinds":' not in line:
             assert line, "the stream ended"
-        event: dict[str, list[str]] = json.loads(line.removeprefix(b"data: "))
+        event: dict[str, Any] = json.loads(line.removeprefix(b"data: "))
         return event
 
     def close(self) -> None:
@@ -249,12 +250,14 @@ def stream(server: KegnetServer) -> Iterator[Stream]:
     made.close()
 
 
-def test_an_event_names_what_changed(server: KegnetServer, stream: Stream) -> None:
-    store(server.database, ping(client_key(server.database, ID), now_ms(), 4000))
-    event = stream.next()
-    while "ping" not in event["kinds"]:
+def test_an_event_has_the_values_that_changed(server: KegnetServer, stream: Stream) -> None:
+    event: dict[str, Any] = {}
+    # A server that has just started reports that everything may have changed.
+    while "clients" not in event:
+        store(server.database, ping(client_key(server.database, ID), now_ms(), 4000))
         event = stream.next()
-    assert event["clients"] == [ID]
+    assert (event["kinds"], event["changed"]) == (["ping"], [ID])
+    assert event["clients"][ID]["millicelsius"] == 4000
 
 
 def test_head_of_the_stream_ends(unchanged_server: KegnetServer) -> None:
@@ -281,7 +284,7 @@ def test_readers_who_come_and_go_leave_room_for_others(server: KegnetServer) -> 
         Stream(server).close()
     last = Stream(server)
     store(server.database, ping(client_key(server.database, ID), now_ms(), 4000))
-    assert last.next()["clients"] == [ID]
+    assert last.next()["changed"] == [ID]
     last.close()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kegnet.server.model.levels import DAY_MS, WEEK_MS, lasts_ms, left_ml, rate_since
+from kegnet.server.model.levels import DAY_MS, WEEK_MS, glasses, keg_state, lasts_ms, left_ml, level, rate_since
 
 NOW = 1_796_000_000_000
 VOLUMES = st.floats(0, 1e9)
@@ -52,3 +52,32 @@ def test_a_few_drops_are_a_rate() -> None:
 
 def test_an_empty_keg_lasts_no_time() -> None:
     assert lasts_ms(0, 2000, NOW - DAY_MS, NOW) == 0
+
+
+@pytest.mark.parametrize(
+    ("left", "full", "expected"),
+    [
+        (19_000, 19_000, "ok"),
+        (1901, 19_000, "ok"),
+        (1900, 19_000, "low"),
+        (191, 19_000, "low"),
+        (190, 19_000, "empty"),
+        (0, 19_000, "empty"),
+    ],
+)
+def test_a_keg_is_low_and_empty_where_its_alarms_begin(left: float, full: float, expected: str) -> None:
+    assert keg_state(True, left, full) == expected
+
+
+def test_what_is_unknown_is_no_state() -> None:
+    assert keg_state(False, None, None) == "none"
+    assert keg_state(True, None, 19_000) == keg_state(True, 100, None) == keg_state(True, 100, 0) == "ok"
+    assert level(None, 19_000) is level(5, None) is level(5, 0) is glasses(None, 330) is None
+
+
+def test_a_level_is_a_part_of_the_keg() -> None:
+    assert (level(0, 19_000), level(9500, 19_000), level(20_000, 19_000)) == (0, 0.5, 1)
+
+
+def test_glasses_are_whole() -> None:
+    assert [glasses(left, 330) for left in (0, 329, 330, 18_999)] == [0, 0, 1, 57]

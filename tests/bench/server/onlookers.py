@@ -35,7 +35,7 @@ class Onlookers:
             return
         self.connected += 1
         while line := await reader.readline():
-            self.events += line.startswith(b"data:")
+            self.events += b'"kinds"' in line
         self.lost += 1
 
     async def get(self, path: str, took_s: list[float], every_s: float) -> None:

@@ -1,7 +1,7 @@
-"""`GET /events`: server-sent events, one for what changed since the last one.
+"""`GET /events`: server-sent events with the values that changed.
 
-`data` is a JSON object: `clients`, the ids of the clients that changed (empty: all), and `kinds`, what changed of them.
-All readers share one subscription, one encoding of each event and one heartbeat.
+The first event is `hello`: `now_ms`, the server's clock, and `version`, that of the pages. `heartbeat` comes after 5 seconds without
+another event. An event without a name is an `Update`. All readers share one subscription, one query and one encoding of each event.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 
@@ -16,50 +17,58 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ..context import Context
-from ..storage import Change
-from ..storage.feed import EVERYTHING, Subscription
+from ..storage import Change, StorageError, UnavailableError
+from ..storage.feed import Subscription
+from .database import now_ms
+from .updates import Update, read_update
+from .version import page_version
 
-HEARTBEAT_S = 20.0
-"""A comment is sent after so long without an event: routers forget silent connections."""
-PACE_S = 0.5
+HEARTBEAT_S = 5.0
+"""A heartbeat is sent after so long without an event: routers forget silent connections, and a page reports after 15 s that it is old."""
+PACE_S = 0.25
 """The least time between two events. What changes meanwhile is merged into one."""
+MANY_PACE_S = 2.0
+"""The least time after an event for too many clients: in a burst of thousands each event is that."""
+REST = 4
+"""A pause is `REST` times the CPU time of the queries before it, if that is longer."""
+READERS_A_SECOND = 2000
+"""Upper bound on how often readers are written to."""
 KEPT_EVENTS = 8
-"""A reader that is further behind gets one event for everything instead of those that it missed."""
-_RETRY = b"retry: 5000\n\n"
-_HEARTBEAT = b": heartbeat\n\n"
+"""A reader that is further behind has to load its page again."""
+_RETRY = b"retry: 5000\n"
 
 log = logging.getLogger(__name__)
 
 
-def encode(change: Change) -> bytes:
-    """`change` as one server-sent event."""
-    data = json.dumps({"clients": sorted(change.clients), "kinds": sorted(change.kinds)}, separators=(",", ":"))
-    return b"data: " + data.encode() + b"\n\n"
-
-
 class Broadcast:
-    """The events of this process for all its readers. Its task starts with the first reader and ends when the server stops."""
+    """The events of this process for all its readers. Its task runs while there are readers, until the server stops."""
 
     def __init__(self, context: Context, heartbeat_s: float = HEARTBEAT_S, pace_s: float = PACE_S) -> None:
         self._context = context
         self._heartbeat_s = heartbeat_s
         self._pace_s = pace_s
-        self._events: deque[bytes] = deque(maxlen=KEPT_EVENTS)
+        self._kept: deque[Update] = deque(maxlen=KEPT_EVENTS)
         self._number = 0
+        self._encoded: dict[int, bytes] = {}
         self._published = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._readers = 0
 
     async def stream(self) -> AsyncIterator[bytes]:
         """The events from now on, until the server stops."""
-        task = self._running()
-        seen = self._number
-        yield _RETRY
-        while not task.done():
-            if seen == self._number:
-                await self._published.wait()
-            events, seen = self._since(seen), self._number
-            if events:
-                yield events
+        self._readers += 1
+        try:
+            task, seen = self._running(), self._number
+            yield _RETRY + hello(now_ms())
+            while not task.done():
+                if seen == self._number:
+                    await self._published.wait()
+                event, seen = self._since(seen), self._number
+                if event:
+                    yield event
+        finally:
+            self._readers -= 1
+            self._rest()
 
     def _running(self) -> asyncio.Task[None]:
         if self._task is None or self._task.done():
@@ -68,15 +77,31 @@ class Broadcast:
             self._task.add_done_callback(lambda _task: self._wake())
         return self._task
 
-    def _since(self, number: int) -> bytes:
-        missed = self._number - number
-        if missed > len(self._events):
-            return encode(EVERYTHING)
-        return b"".join(list(self._events)[len(self._events) - missed :])
+    def _rest(self) -> None:
+        """Ends the task if nobody reads. The next reader starts another one."""
+        if not self._readers and self._task is not None:
+            self._task.cancel()
+            self._task = None
 
-    def _publish(self, event: bytes) -> None:
-        self._events.append(event)
+    def _since(self, number: int) -> bytes:
+        """All events after the one with that number, as one. Readers that are equally far behind share its encoding."""
+        missed = self._number - number
+        if missed and missed not in self._encoded:
+            self._encoded[missed] = self._merged(missed).encoded()
+        return self._encoded.get(missed, b"")
+
+    def _merged(self, missed: int) -> Update:
+        first, *later = list(self._kept)[-missed:]
+        if missed > len(self._kept):
+            first = Update(first.now_ms, frozenset({"client"}), reload=True)
+        for update in later:
+            first = first.merged(update)
+        return first
+
+    def _publish(self, update: Update) -> None:
+        self._kept.append(update)
         self._number += 1
+        self._encoded.clear()
         self._wake()
 
     def _wake(self) -> None:
@@ -98,14 +123,32 @@ class Broadcast:
     async def _publish_changes(self) -> None:
         async with self._context.feed.subscribe() as subscription:
             while True:
-                self._publish(await self._next(subscription))
-                await asyncio.sleep(self._pace_s)
+                update, cpu_s = await self._next(subscription)
+                self._publish(update)
+                await asyncio.sleep(max(MANY_PACE_S if update.many else self._pace_s, REST * cpu_s, self._readers / READERS_A_SECOND))
 
-    async def _next(self, subscription: Subscription) -> bytes:
+    async def _next(self, subscription: Subscription) -> tuple[Update, float]:
         try:
-            return encode(await asyncio.wait_for(subscription.next(), self._heartbeat_s))
+            change = await asyncio.wait_for(subscription.next(), self._heartbeat_s)
         except TimeoutError:
-            return _HEARTBEAT
+            return Update(now_ms()), 0.0
+        try:
+            return await asyncio.to_thread(self._read, change)
+        except (UnavailableError, StorageError) as error:
+            # The pages find out by themselves that they cannot be loaded.
+            self._context.outage.began(str(error))
+            return Update(now_ms(), change.kinds, reload=True, many=True), 0.0
+
+    def _read(self, change: Change) -> tuple[Update, float]:
+        """The update for a change, and the CPU time that it took."""
+        began = time.thread_time()
+        return read_update(self._context.database, change, now_ms()), time.thread_time() - began
+
+
+def hello(at_ms: int) -> bytes:
+    """The first event of a stream."""
+    data = json.dumps({"now_ms": at_ms, "version": page_version()}, separators=(",", ":"))
+    return b"event: hello\ndata: " + data.encode() + b"\n\n"
 
 
 async def events(request: Request) -> Response:

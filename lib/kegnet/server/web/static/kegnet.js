@@ -69,8 +69,8 @@ async function look() {
 
 // An event names the clients that changed; none means all.
 function concerns(event) {
-  const { clients } = JSON.parse(event.data);
-  return clients.length === 0 || clients.some((id) => document.getElementById("client-" + id) !== null) || !kegs.querySelector("section.client");
+  const { changed } = JSON.parse(event.data);
+  return changed.length === 0 || changed.some((id) => document.getElementById("client-" + id) !== null) || !kegs.querySelector("section.client");
 }
 
 function listen() {
