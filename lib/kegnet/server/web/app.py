@@ -14,7 +14,7 @@ from kegnet import __version__
 
 from ..context import Context
 from ..storage import UnavailableError
-from . import api, changes, description, exports, manifest, pages, pictures, settings
+from . import api, changes, client_page, description, exports, manifest, pages, pictures, settings
 from .auth import Guard, RefusedError
 from .database import context_of
 from .events import Broadcast, events
@@ -57,6 +57,7 @@ PAGES = (
     *manifest.ROUTES,
     Route("/events", events),
     Route("/courses/{client:uuid}/{span}.svg", pictures.course),
+    *client_page.ROUTES,
     Route("/csv/{client:uuid}/temperatures.csv", exports.temperatures),
     Route("/csv/{client:uuid}/pours.csv", exports.pours),
     Route("/settings", settings.settings),

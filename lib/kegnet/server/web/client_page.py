@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ..model.alarms import AlarmKind
+from ..model.alarms import DELAY_MS, AlarmKind
 from ..model.gaps import gaps_before
 from ..overview import overview
 from ..storage import Connection, readings
@@ -112,12 +112,11 @@ def client_values(connection: Connection, uuid: str, span: Span, now: int) -> di
     since_ms, until_ms = span.bounds(now)
     points = readings.course(connection, client.key, since_ms, until_ms, span.bin_ms)
     alarms = [alarm for alarm in alarms_of(connection, client.key, since_ms) if alarm.kind in OF_TEMPERATURE]
-    common = _household(connection)
-    zone = times.zone_of(common["household"].time_zone)  # type: ignore[attr-defined]
+    zone = times.zone_of(household(connection).time_zone)
     return {
         "client": client,
         "state": overview(connection, [client], now)[0],
-        "span": span,
+        "shown": span,
         "spans": tuple(Span),
         "points": POINTS,
         "bins": list(zip(points, gaps_before(points), strict=True)),
@@ -128,7 +127,9 @@ def client_values(connection: Connection, uuid: str, span: Span, now: int) -> di
         "now_ms": now,
         "iso": lambda at_ms: times.iso(at_ms, zone),
         "clock": lambda at_ms: times.text(at_ms, zone),
-        **common,
+        "short": lambda at_ms: times.short(at_ms, zone),
+        "delay_ms": DELAY_MS,
+        **_household(connection),
     }
 
 

@@ -20,7 +20,7 @@
 //
 // A null value is a gap. Values are in the reader's units: the axis has round numbers of them. Colours are custom properties of base.css.
 import { fingers } from "./chart_touch.js";
-import { moment, timeLabels, zone } from "./chart_time.js";
+import { shortMoment, timeLabels, zone } from "./chart_time.js";
 
 const uPlot = window.uPlot;
 const AXIS_GAP = 6;
@@ -30,7 +30,7 @@ const STEPS = [-3, -2, -1, 0, 1, 2, 3, 4].flatMap((power) => [1, 2, 5].map((digi
 
 export function chart(element, options) {
   const state = { lines: [], spans: [], bands: [], series: [], least_range: 1, format: String, axis: String, empty: "no data", ...options };
-  state.when ??= (index) => moment(state.times[index]);
+  state.when ??= (index) => shortMoment(state.times[index]);
   element.classList.add("plot");
   const tip = hint(element);
   const size = () => ({ width: Math.max(element.clientWidth, 100), height: Math.max(element.clientHeight, 100) });
