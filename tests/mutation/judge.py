@@ -15,8 +15,9 @@ import sys
 import time
 
 PYTEST = ["-x", "-q", "--no-header", "-n", "0", "--tb=no"]
-IMPORTED = ("alembic.command", "cryptography.x509", "fastapi", "hypothesis", "jinja2", "paho.mqtt.client", "prometheus_client", "psycopg2",
-            "pytest", "requests", "sqlalchemy.dialects.postgresql", "sqlalchemy.dialects.sqlite", "uvicorn", "xdist")  # fmt: skip
+IMPORTED = ("alembic.command", "cryptography.x509", "fastapi", "hypothesis", "itsdangerous", "jinja2", "paho.mqtt.client",
+            "prometheus_client", "psycopg2", "pytest", "requests", "sqlalchemy.dialects.postgresql", "sqlalchemy.dialects.sqlite",
+            "uvicorn", "xdist")  # fmt: skip
 
 
 def verdict(limit_s: float, words: list[str]) -> str:

@@ -7,6 +7,12 @@ from pathlib import Path
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from .kegnet_server import KegnetServer
+from .wait import wait_for
+from .web_requests import PASSWORD
 
 PHONE = (390, 844)
 LAPTOP = (1440, 900)
@@ -40,6 +46,14 @@ class Browsers:
         """Ends them."""
         for browser in self._open:
             browser.quit()
+
+
+def log_in(browser: webdriver.Chrome, server: KegnetServer, password: str = PASSWORD) -> None:
+    """Logs in as administrator, whose password is set; leaves the first page open."""
+    server.set_password(password)
+    browser.get(f"{server.page_url}login")
+    browser.find_element(By.NAME, "password").send_keys(password + Keys.ENTER)
+    wait_for(lambda: browser.current_url == server.page_url)
 
 
 def save_picture(browser: webdriver.Chrome, path: Path, height: int) -> None:

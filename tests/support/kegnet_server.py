@@ -18,6 +18,7 @@ from kegnet.server.storage.clients import find_client, set_client
 from kegnet.server.storage.kegs import put_on
 from kegnet.server.storage.records import Client, Tap
 from kegnet.server.storage.taps import find_tap, set_meter, set_tap
+from kegnet.server.web.password import set_password
 
 from .daemon import PYTHON
 from .keg import REPOSITORY, Keg
@@ -125,6 +126,11 @@ class KegnetServer:
             found = find_tap(connection, client.key, pin)
             assert found is not None
             return found
+
+    def set_password(self, password: str) -> None:
+        """Sets the administrator's password."""
+        with self.database.writing() as connection:
+            set_password(connection, password)
 
     def put_on(self, client_id: str, pin: int, beer: str, litres: float = 19.0, on_ms: int | None = None) -> None:
         """Puts a full keg of a new beer on a tap, which is added."""

@@ -60,8 +60,9 @@ LAYERS = (
     ("server.leader_work",),
     ("server.web", "server.ingest", "server.integrations", "server.watch", "server.maintenance"),
     ("server.alarm_rounds", "server.overview", "server.limits", "server.context", "server.restarts", "server.signature"),
+    ("server.beer_import",),
     ("server.client_directory",),
-    ("server.storage",),
+    ("server.storage", "server.recipes"),
     ("server.model",),
     ("server.config", "server.certificate", "server.listening", "server.workers", "server.counters", "server.log_limit", "server.outage"),
     ("server.environment_file",),
@@ -85,12 +86,15 @@ FILES = sorted(
 """The modules of the client and of the meter."""
 SERVER_FILES = [*sorted((KEGNET / "server").rglob("*.py")), LIB / "server.py"]
 ONLY_IN_OF_THE_SERVER = {
+    "defusedxml": ("recipes/",),
+    "xml": (),
     "sqlalchemy": ("storage/",),
     "alembic": ("storage/",),
     "sqlite3": ("storage/",),
     "psycopg2": ("storage/",),
     "fastapi": ("web/",),
     "jinja2": ("web/",),
+    "itsdangerous": ("web/",),
     "starlette": ("web/", "integrations/prometheus.py"),
     "uvicorn": ("serving.py",),
     "prometheus_client": ("counters.py", "integrations/prometheus.py"),

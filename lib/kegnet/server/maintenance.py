@@ -1,4 +1,4 @@
-"""Upkeep of the database: partitions of the next months, old temperatures, old refusals."""
+"""Upkeep of the database: partitions of the next months, old temperatures, old refusals, old log-ins."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from .storage import Database
+from .storage.logins import forget_logins
 from .storage.partitions import prepare_partitions
 from .storage.refusals import forget_refusals
 from .storage.settings import household
@@ -35,6 +36,7 @@ def _prepare(database: Database) -> int | None:
     with database.writing() as connection:
         prepare_partitions(connection, _now_ms())
         forget_refusals(connection, _now_ms() // 60_000 - _KEPT_MINUTES)
+        forget_logins(connection, _now_ms())
         return household(connection).retention_days
 
 

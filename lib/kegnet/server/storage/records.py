@@ -36,7 +36,7 @@ class Tap:
 
 @dataclass(frozen=True)
 class Beer:
-    """A beer of the library. `srm` is its colour."""
+    """A beer of the library. `srm` is its colour. `picture_ms` is when its picture was stored; None where it has none."""
 
     key: int
     name: str
@@ -46,6 +46,7 @@ class Beer:
     ibu: float | None
     srm: float | None
     notes: str
+    picture_ms: int | None = None
 
 
 @dataclass(frozen=True)

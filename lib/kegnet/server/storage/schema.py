@@ -103,10 +103,13 @@ picture = sa.Table(
     metadata,
     sa.Column("beer", sa.ForeignKey("beer.key"), primary_key=True),
     sa.Column("media_type", sa.String(20), nullable=False),
-    sa.Column("data", sa.LargeBinary, nullable=False),
     sa.Column("made_ms", sa.BigInteger, nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
 )
-"""The picture of a beer. `media_type` is `image/png`, `image/jpeg` or `image/webp`."""
+"""The picture of a beer. `media_type` is `image/png`, `image/jpeg` or `image/webp`.
+
+`data` is last: SQLite reads all of it to find a column behind it.
+"""
 
 tap = sa.Table(
     "tap",
@@ -231,3 +234,12 @@ setting = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
 )
 """Settings of the installation, such as the password's hash and the time zone; see `settings.py`."""
+
+login = sa.Table(
+    "login",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("began_ms", sa.BigInteger, nullable=False),
+)
+"""Who is logged in: the SHA-256 of the session's id, and what it may, `administrator` or `reader`. Not exported."""

@@ -77,6 +77,13 @@ def _insert(connection: Connection) -> Any:
     return (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(_setting)
 
 
+def made_once(connection: Connection, name: str, value: str) -> str:
+    """The text that is set under `name`; `value` is set if there is none. Of several processes at once all get the same."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    connection.execute(insert(_setting).values(name=name, value=value).on_conflict_do_nothing(index_elements=["name"]))
+    return get_setting(connection, name) or value
+
+
 def household(connection: Connection) -> Household:
     """The household's settings. Without a time zone it is that of the system."""
     rows = connection.execute(sa.select(_setting.c.name, _setting.c.value))

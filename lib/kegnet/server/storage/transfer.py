@@ -21,7 +21,7 @@ from .settings import set_household
 from .transfer_rows import LineError, checked_row, json_row
 
 FORMAT, VERSION = "kegnet-server", 1
-SECRET_SETTINGS = ("password hash", "registration code")
+SECRET_SETTINGS = ("password hash", "readers' password hash", "session key", "wall token", "registration code")
 """Settings that are not exported."""
 TABLES = tuple(
     getattr(schema, name)

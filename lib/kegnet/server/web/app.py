@@ -14,11 +14,13 @@ from kegnet import __version__
 
 from ..context import Context
 from ..storage import UnavailableError
-from . import api, changes, client_page, description, exports, manifest, pages, pictures, settings
+from . import api, changes, client_page, description, exports, login, manifest, pages, pictures, settings
+from .access import Access
 from .auth import Guard, RefusedError
 from .database import context_of
 from .events import Broadcast, events
 from .render import error_page
+from .sessions import Sessions
 from .shared_work import SharedWork
 from .static_files import FILES
 
@@ -43,6 +45,8 @@ def create_web(context: Context) -> FastAPI:
     app.state.shared_work = SharedWork()
     app.state.broadcast = Broadcast(context)
     app.include_router(api.router)
+    app.add_middleware(Access, context=context, unavailable=_unavailable)
+    app.add_middleware(Sessions, context=context)
     app.add_middleware(SecurityHeaders)
     app.add_exception_handler(UnavailableError, _unavailable)
     app.add_exception_handler(HTTPException, _http_error)
@@ -60,6 +64,7 @@ PAGES = (
     *client_page.ROUTES,
     Route("/csv/{client:uuid}/temperatures.csv", exports.temperatures),
     Route("/csv/{client:uuid}/pours.csv", exports.pours),
+    *login.ROUTES,
     Route("/settings", settings.settings),
     Route("/settings", changes.change_household, methods=["POST"]),
     Route("/settings/boards", changes.decide_board, methods=["POST"]),
@@ -100,6 +105,8 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RefusedError)  # noqa: S101
+    if error.status == 303:
+        return Response(status_code=303, headers=error.headers)
     return await _error(request, error.status, error.text, error.headers)
 
 

@@ -1,4 +1,7 @@
-"""Who may change something: HTTP Basic authentication (RFC 7617) with one password, from a page of this server."""
+"""Who may change something: the administrator, from a page of this server.
+
+People log in by a form, see `login.py`. Scripts send the password with each request, by HTTP Basic authentication (RFC 7617).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import hashlib
 import hmac
 import logging
 import secrets
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.requests import Request
 
@@ -20,7 +23,10 @@ from ..limits import RefusalLimit, network
 from ..log_limit import LimitedLog
 from ..storage.settings import get_setting
 from . import password
+from .access import Reader, reader_of
 from .database import read
+from .forms import typed
+from .sessions import FIELD, HEADER, is_token, session_id
 
 WRONG_PASSWORDS_A_MINUTE = 20
 """For an address (IPv6: its /64), over all pages and all processes."""
@@ -40,7 +46,7 @@ class RefusedError(Exception):
 
 
 class Guard:
-    """Checks passwords, one at a time: many tries at once cost no more CPU than one core's."""
+    """Checks what a request may, and passwords, one at a time: many tries at once cost no more CPU than one core's."""
 
     def __init__(self, context: Context) -> None:
         self._limit = RefusalLimit(context.database, "password", shared=context.shared, per_minute=WRONG_PASSWORDS_A_MINUTE)
@@ -50,18 +56,47 @@ class Guard:
         self._right: bytes | None = None
 
     async def check(self, request: Request) -> None:
-        """Raises RefusedError, unless the request contains the password and does not come from another site's page."""
-        if request.method not in ("GET", "HEAD") and not same_site(request):
-            raise RefusedError(403, "this request comes from a page of another site")
-        stored = await read(request, lambda connection: get_setting(connection, password.SETTING))
-        if stored is None:
-            raise RefusedError(403, "no password is set yet; set one on the server: kegnet-server password")
+        """Raises RefusedError, unless the administrator makes the request: by a session, or with the password in it (HTTP Basic).
+
+        A GET by nobody is sent to the log-in, and comes back from there.
+        """
+        await self.check_form(request)
         given = given_password(request)
-        if given is None:
-            raise RefusedError(401, "enter the password; any user name will do", AUTHENTICATE)
+        if given is not None:
+            await self._check_given(request, given)
+        elif reader_of(request) is not Reader.ADMINISTRATOR:
+            await self._require_password(request)
+            if request.method in ("GET", "HEAD"):
+                raise RefusedError(303, "log in first", {"Location": log_in_path(request)})
+            raise RefusedError(403, "log in first: the session has ended")
+
+    async def check_form(self, request: Request) -> None:
+        """Raises RefusedError for a change that no page of this server asks for: from another site, or without the token of its session."""
+        if request.method in ("GET", "HEAD"):
+            return
+        if not same_site(request):
+            raise RefusedError(403, "this request comes from a page of another site")
+        if session_id(request) is not None:
+            token = request.headers.get(HEADER) or (await typed(request)).get(FIELD, "")
+            if not is_token(request, token):
+                raise RefusedError(403, "this form is of an earlier session; open its page again, and send it from there")
+
+    async def reader_with(self, request: Request, given: str) -> Reader:
+        """Who has that password. Raises RefusedError if nobody has."""
+        stored = await self._require_password(request)
         if not self._is_known(stored, given):
             async with self._one_at_a_time:
                 await self._check_unknown(stored, given, address_of(request))
+        return Reader.ADMINISTRATOR
+
+    async def _check_given(self, request: Request, given: str) -> None:
+        request.state.reader = await self.reader_with(request, given)
+
+    async def _require_password(self, request: Request) -> str:
+        stored = await read(request, lambda connection: get_setting(connection, password.SETTING))
+        if stored is None:
+            raise RefusedError(403, "no password is set yet; set one on the server: kegnet-server password")
+        return stored
 
     async def _check_unknown(self, stored: str, given: str, address: str) -> None:
         subject = network(address)
@@ -80,6 +115,12 @@ class Guard:
 
     def _digest(self, stored: str, given: str) -> bytes:
         return hmac.digest(self._secret, f"{stored}\n{given}".encode(), hashlib.sha256)
+
+
+def log_in_path(request: Request) -> str:
+    """The page of the log-in, which leads back to the page of this request."""
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return f"{str(request.scope.get('root_path', '')).rstrip('/')}/login?next={quote(here, safe='/')}"
 
 
 def given_password(request: Request) -> str | None:

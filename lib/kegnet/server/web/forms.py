@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
+from urllib.parse import parse_qsl
 
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+FIELDS_AT_MOST = 1100
+"""The import of beers has a field per recipe; the size of a body limits all other forms before."""
 NAME_CHARACTERS = 80
 
 
@@ -56,3 +62,11 @@ class Form:
 
 def _is_control(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cs")
+
+
+async def typed(request: Request) -> dict[str, str]:
+    """The fields of a form; of one that is there twice, the last. The body is complete, and at most 8 KiB."""
+    try:
+        return dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=FIELDS_AT_MOST))
+    except ValueError as error:
+        raise HTTPException(400, "this is not a form of this page") from error

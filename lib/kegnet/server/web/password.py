@@ -12,6 +12,7 @@ import secrets
 from kegnet.core.problem import ProblemError
 
 from ..storage import Connection
+from ..storage.logins import remove_logins
 from ..storage.settings import set_setting
 
 SETTING = "password hash"
@@ -27,10 +28,14 @@ class PasswordError(ProblemError):
 
 
 def set_password(connection: Connection, text: str) -> None:
-    """Stores the hash of `text` as the password of this installation. Raises PasswordError if it is too short."""
+    """Stores the hash of `text` as the password of this installation, and logs all administrators out.
+
+    Raises PasswordError if it is too short.
+    """
     if len(text) < LEAST_CHARACTERS:
         raise PasswordError("the password is too short", f"choose one of {LEAST_CHARACTERS} characters or more")
     set_setting(connection, SETTING, hashed(text))
+    remove_logins(connection, "administrator")
 
 
 def hashed(text: str) -> str:

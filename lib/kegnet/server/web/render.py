@@ -14,8 +14,10 @@ from ..model.colours import css_colour
 from ..model.units import Units, ago, counted, span
 from ..storage.settings import NO_HOUSEHOLD, Household
 from . import charts
+from .access import reader_of
 from .cards import glass_shift
 from .database import now_ms
+from .sessions import csrf_token, take_report
 from .static_files import STATIC
 
 _templates = jinja2.Environment(
@@ -31,8 +33,9 @@ _templates.globals.update(ago=ago, span=span, counted=counted, css_colour=css_co
 def render(
     request: Request, template: str, values: Mapping[str, object], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A page."""
-    return HTMLResponse(draw(request, template, values), status, headers={"Cache-Control": "no-store", **(headers or {})})
+    """A page for one reader, with the token of its forms and the report of the last change."""
+    own = {"csrf_token": csrf_token(request), "take_report": lambda: take_report(request), "reader": reader_of(request).value}
+    return HTMLResponse(draw(request, template, {**own, **values}), status, headers={"Cache-Control": "no-store", **(headers or {})})
 
 
 def draw(request: Request, template: str, values: Mapping[str, object]) -> str:
@@ -40,7 +43,7 @@ def draw(request: Request, template: str, values: Mapping[str, object]) -> str:
 
     Each has `root`, the path below which the server is reached (mostly empty), `static`, where the static files are, `path`, that of the
     page below the root, `now_ms`, `household`, and `choices` and `units`, the reader's. `values` replaces the defaults of those that need
-    the database.
+    the database. Nothing here is of one session.
     """
     root = root_path(request)
     common = {
@@ -51,6 +54,8 @@ def draw(request: Request, template: str, values: Mapping[str, object]) -> str:
         "household": NO_HOUSEHOLD,
         "sample_data": False,
         "csrf_token": "",
+        "take_report": lambda: None,
+        "reader": "",
         **values,
     }
     home = common["household"]

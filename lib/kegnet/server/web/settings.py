@@ -7,9 +7,7 @@ import logging
 import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import parse_qsl
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -24,13 +22,13 @@ from ..storage.kegs import kegs_on
 from ..storage.settings import household
 from ..storage.taps import taps_of
 from . import times
-from .auth import Guard, address_of
+from .auth import address_of
 from .database import read, write
-from .forms import Form
+from .forms import Form, typed
 from .pages import CLIENTS_A_PAGE, page_number
 from .render import render, root_path
-
-FIELDS_AT_MOST = 50
+from .sessions import report
+from .submit import guard_of
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +56,7 @@ async def settings(request: Request) -> Response:
 
 async def _show(request: Request, mistake: Mistake) -> Response:
     number = page_number(request)
-    more = {"mistake": mistake, "saved": request.query_params.get("saved", "")}
+    more = {"mistake": mistake}
     status = 400 if mistake.errors else 200
     return await read(request, lambda connection: render(request, "settings.html", settings_values(connection, number) | more, status))
 
@@ -98,19 +96,6 @@ async def handle(request: Request, subject: str, anchor: str, change: Callable[[
     if form.errors:
         return await _show(request, Mistake(request.url.path, form.typed, form.errors))
     log.info("%s changed by %s", subject, escape_name(address_of(request)))
-    query = f"?page={page_number(request)}&saved={anchor or 'household'}"
+    report(request, "Saved.")
+    query = f"?page={page_number(request)}"
     return RedirectResponse(f"{root_path(request)}/settings{query}" + (f"#{anchor}" if anchor else ""), 303)
-
-
-async def typed(request: Request) -> dict[str, str]:
-    """The fields of a form; of one that is there twice, the last. The body is complete, and at most 8 KiB."""
-    try:
-        return dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=FIELDS_AT_MOST))
-    except ValueError as error:
-        raise HTTPException(400, "this is not a form of this page") from error
-
-
-def guard_of(request: Request) -> Guard:
-    """The guard of the application."""
-    guard: Guard = request.app.state.guard
-    return guard

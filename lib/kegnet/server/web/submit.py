@@ -9,9 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -22,10 +20,9 @@ from ..storage import Connection, StorageError
 from ..storage.settings import household
 from .auth import Guard, address_of
 from .database import write
-from .forms import Form
+from .forms import Form, typed
 from .render import choices_of, root_path
-
-FIELDS_AT_MOST = 50
+from .sessions import report
 
 log = logging.getLogger(__name__)
 
@@ -86,15 +83,8 @@ async def submit(request: Request, subject: str, change: Change, show: Show) -> 
     if form.errors or done is None:
         return await show(request, Mistake(request.url.path, form.typed, form.errors))
     log.info("%s changed by %s", subject, escape_name(address_of(request)))
+    report(request, done.text, None if done.undo is None else (done.undo.action, done.undo.fields))
     return RedirectResponse(f"{root_path(request)}{done.where}", 303)
-
-
-async def typed(request: Request) -> dict[str, str]:
-    """The fields of a form; of one that is there twice, the last. The body is complete, and at most 8 KiB."""
-    try:
-        return dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=FIELDS_AT_MOST))
-    except ValueError as error:
-        raise HTTPException(400, "this is not a form of this page") from error
 
 
 def guard_of(request: Request) -> Guard:

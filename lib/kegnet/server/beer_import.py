@@ -1,0 +1,106 @@
+"""How recipes become beers of the library: each is added, or updates the beer of the same name and brewery. So nothing is there twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from .recipes import Recipe
+from .storage import Change, Connection, announce
+from .storage.beers import beers, set_beer
+from .storage.records import Beer
+
+TEXTS = ("brewery", "style", "notes")
+NUMBERS = ("abv_percent", "ibu", "srm")
+
+
+class Choice(Enum):
+    """What happens to a recipe."""
+
+    ADD = "add"
+    UPDATE = "update"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A recipe with the beer that it would update, None where it is new, and what would change of that: fields with their new values.
+
+    `repeated`: the file has this beer already, further up.
+    """
+
+    recipe: Recipe
+    beer: Beer | None
+    changes: dict[str, object]
+    repeated: bool = False
+
+    @property
+    def choice(self) -> Choice:
+        """What is proposed."""
+        if self.repeated or (self.beer is not None and not self.changes):
+            return Choice.SKIP
+        return Choice.ADD if self.beer is None else Choice.UPDATE
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What was done. `added` has the keys of the new beers."""
+
+    added: tuple[int, ...]
+    updated: int
+    skipped: int
+
+    def __str__(self) -> str:
+        parts = ((len(self.added), "added"), (self.updated, "updated"), (self.skipped, "skipped"))
+        return ", ".join(f"{number} {word}" for number, word in parts if number) or "nothing to import"
+
+
+def plan(connection: Connection, recipes: Sequence[Recipe]) -> list[Planned]:
+    """What would happen to each recipe."""
+    known = beers(connection)
+    planned: list[Planned] = []
+    seen: set[tuple[str, str]] = set()
+    for recipe in recipes:
+        beer, identity = _same(known, recipe), _identity(recipe.name, recipe.brewery)
+        planned.append(Planned(recipe, beer, {} if beer is None else _changes(beer, recipe), identity in seen))
+        seen.add(identity)
+    return planned
+
+
+def carry_out(connection: Connection, chosen: Iterable[tuple[Planned, Choice]]) -> Imported:
+    """Adds and updates beers in this transaction. To update without a beer is to add."""
+    added: list[int] = []
+    updated = skipped = 0
+    for planned, choice in chosen:
+        if choice is Choice.SKIP:
+            skipped += 1
+        elif choice is Choice.UPDATE and planned.beer is not None:
+            set_beer(connection, planned.beer.key, **planned.changes)
+            updated += 1
+        else:
+            beer = set_beer(connection, None, **vars(planned.recipe))
+            assert beer is not None, "a new one"  # noqa: S101
+            added.append(beer.key)
+    if added or updated:
+        announce(connection, Change(frozenset(), frozenset({"setting"})))
+    return Imported(tuple(added), updated, skipped)
+
+
+def _same(known: Iterable[Beer], recipe: Recipe) -> Beer | None:
+    """The beer of the same name and brewery; else one of that name, where either has no brewery."""
+    name, brewery = _identity(recipe.name, recipe.brewery)
+    named = [beer for beer in known if beer.name.casefold() == name]
+    exact = (beer for beer in named if beer.brewery.casefold() == brewery)
+    unknown = (beer for beer in named if not beer.brewery or not brewery)
+    return next(exact, None) or next(unknown, None)
+
+
+def _identity(name: str, brewery: str) -> tuple[str, str]:
+    return name.casefold(), brewery.casefold()
+
+
+def _changes(beer: Beer, recipe: Recipe) -> dict[str, object]:
+    """The fields that the recipe has and the beer has not, or has differently. What the recipe lacks stays, and a brewery that is known."""
+    wanted = {name: getattr(recipe, name) for name in (*TEXTS, *NUMBERS) if name != "brewery" or not beer.brewery}
+    return {name: value for name, value in wanted.items() if value not in ("", None) and value != getattr(beer, name)}

@@ -1,0 +1,136 @@
+"""Sessions: a signed cookie with a random id, the tokens of forms, and the report of the last change.
+
+The cookie is that of Starlette's `SessionMiddleware`, itsdangerous makes the tokens. What a session may do is in the database:
+see `access.py`.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..context import Context
+from ..storage.logins import LASTS_MS
+from ..storage.settings import get_setting, made_once
+from .database import in_thread
+
+COOKIE = "kegnet_session"
+STATIC = "/static/"
+FIELD, HEADER = "csrf_token", "x-csrf-token"
+"""Where a request has its token: a form in this field, a script's `fetch` in this header."""
+FLASH_AT_MOST = 2500
+"""Characters of an undo's fields. Browsers ignore cookies above 4 KB, so a larger one is dropped."""
+_KEY_SETTING = "session key"
+_SECONDS = LASTS_MS // 1000
+_SAME_SITE: Literal["lax"] = "lax"
+
+log = logging.getLogger(__name__)
+
+
+class Sessions:
+    """Gives each request but those for static files a `request.session`. The cookie is only sent when the session has changed."""
+
+    def __init__(self, app: ASGIApp, context: Context) -> None:
+        self._app = app
+        self._context = context
+        self._key = ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves a request. Raises UnavailableError."""
+        if scope["type"] != "http" or scope["path"].startswith(STATIC):
+            await self._app(scope, receive, send)
+            return
+        before: dict[str, Any] = {}
+
+        async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+            before.update(scope["session"])
+            await self._app(scope, receive, send)
+
+        async def send_if_changed(message: Message) -> None:
+            if message["type"] == "http.response.start" and scope["session"] == before:
+                message = {**message, "headers": [each for each in message["headers"] if not _is_cookie(*each)]}
+            await send(message)
+
+        key = self._key = self._key or await in_thread(self._read_key)
+        scope.setdefault("state", {})["tokens"] = URLSafeTimedSerializer(key, salt="csrf")
+        middleware = SessionMiddleware(
+            inner, key, COOKIE, _SECONDS, path=scope.get("root_path") or "/", same_site=_SAME_SITE, https_only=scope["scheme"] == "https"
+        )
+        await middleware(scope, receive, send_if_changed)
+
+    def _read_key(self) -> str:
+        """The key of all signatures: made once for all processes, and kept in the database."""
+        with self._context.database.reading() as connection:
+            known = get_setting(connection, _KEY_SETTING)
+        if known is not None:
+            return known
+        with self._context.database.writing() as connection:
+            return made_once(connection, _KEY_SETTING, secrets.token_urlsafe(32))
+
+
+def _is_cookie(name: bytes, value: bytes) -> bool:
+    return name.lower() == b"set-cookie" and value.startswith(COOKIE.encode() + b"=")
+
+
+def session_of(request: Request) -> dict[str, Any]:
+    """The request's session; empty if it has none."""
+    session: dict[str, Any] = request.scope.get("session", {})
+    return session
+
+
+def session_id(request: Request) -> str | None:
+    """The random id of the session; None if there is no session."""
+    found = session_of(request).get("id")
+    return found if isinstance(found, str) else None
+
+
+def new_session(request: Request) -> str:
+    """Begins a new session, with nothing of the old one; its id."""
+    request.session.clear()
+    request.session["id"] = secrets.token_urlsafe(32)
+    return str(request.session["id"])
+
+
+def ensure_session(request: Request) -> None:
+    """Begins a session if there is none: a page with a form for everybody, such as that of the log-in, needs one for its token."""
+    if session_id(request) is None:
+        new_session(request)
+
+
+def csrf_token(request: Request) -> str:
+    """A token for the forms of a page; empty where there is no session."""
+    session = session_id(request)
+    return "" if session is None else str(request.state.tokens.dumps(session))
+
+
+def is_token(request: Request, token: str) -> bool:
+    """Whether `token` was made for this session."""
+    try:
+        made_for = request.state.tokens.loads(token, max_age=_SECONDS)
+    except BadData:
+        return False
+    return isinstance(made_for, str) and secrets.compare_digest(made_for.encode(), (session_id(request) or "").encode())
+
+
+def report(request: Request, text: str, undo: tuple[str, Mapping[str, str]] | None = None) -> None:
+    """The next page shows `text` once. `undo` is the path below the root and the fields of a form that takes the change back."""
+    if session_id(request) is None:
+        return
+    if undo is not None and sum(map(len, (undo[0], *undo[1], *undo[1].values()))) > FLASH_AT_MOST:
+        log.error("the undo of %s is too long for a cookie", undo[0])
+        undo = None
+    action, fields = undo or (None, {})
+    request.session["flash"] = {"text": text, "action": action, "fields": dict(fields)}
+
+
+def take_report(request: Request) -> Mapping[str, Any] | None:
+    """What the page shows of the last change; the next page has nothing any more."""
+    flash = session_of(request).pop("flash", None)
+    return flash if isinstance(flash, dict) else None
