@@ -16,10 +16,10 @@ const offscreen = (e) => {
   return false;
 };
 const fixed = (e) => { for (let at = e; at; at = at.parentElement) if (["fixed", "sticky"].includes(css(at).position)) return true; return false; };
-// The visible part: what the boxes around it cut off is not there.
+// The visible part: what its own box and the boxes around it cut off is not there.
 const cut = (box, e) => {
   let { left, top, right, bottom } = box;
-  for (let at = e.parentElement; at && at !== document.body; at = at.parentElement) {
+  for (let at = e; at && at !== document.body; at = at.parentElement) {
     const outer = at.getBoundingClientRect();
     if (css(at).overflowX !== "visible") { left = Math.max(left, outer.left); right = Math.min(right, outer.right); }
     if (css(at).overflowY !== "visible") { top = Math.max(top, outer.top); bottom = Math.min(bottom, outer.bottom); }

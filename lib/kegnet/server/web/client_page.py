@@ -22,6 +22,7 @@ from ..storage.records import Alarm, Client, Course
 from ..storage.settings import get_setting, household
 from ..storage.taps import taps_of
 from . import client_changes, times
+from .cards import cards_of
 from .database import now_ms, read
 from .pages import SAMPLE_DATA
 from .render import render
@@ -109,13 +110,15 @@ async def _show_removal(request: Request, mistake: Mistake) -> Response:
 def client_values(connection: Connection, uuid: str, span: Span, now: int) -> dict[str, object]:
     """The values of `client.html` at `now`, in Unix milliseconds."""
     client = _find(connection, uuid)
+    state = overview(connection, [client], now)[0]
     since_ms, until_ms = span.bounds(now)
     points = readings.course(connection, client.key, since_ms, until_ms, span.bin_ms)
     alarms = [alarm for alarm in alarms_of(connection, client.key, since_ms) if alarm.kind in OF_TEMPERATURE]
     zone = times.zone_of(household(connection).time_zone)
     return {
         "client": client,
-        "state": overview(connection, [client], now)[0],
+        "state": state,
+        "cards": sorted(cards_of([state], now, zone), key=lambda card: card.pin),
         "shown": span,
         "spans": tuple(Span),
         "points": POINTS,

@@ -1,6 +1,6 @@
 // The page of a client: its temperature as a chart that follows the present, or shows any stretch of time.
 import { chart } from "./chart.js";
-import { shortMoment, stretch } from "./chart_time.js";
+import { moment, shortMoment, stretch } from "./chart_time.js";
 import { counted, degrees, now, showAges, span, temperature } from "./format.js";
 import { reportFailure } from "./live.js";
 
@@ -194,7 +194,16 @@ function showNow({ millicelsius, received_ms, alarms }) {
   box.querySelector(".dim").replaceChildren(time);
   const states = [...document.querySelectorAll("[data-live=states] .alarm")].map((element) => element.textContent);
   if (states.join() !== alarms.join()) loadParts();
+  showTimes();
+}
+
+// Times of the server's HTML in the reader's clock.
+function showTimes() {
   showAges();
+  for (const time of document.querySelectorAll("time[data-fixed]")) {
+    const ms = Date.parse(time.dateTime);
+    time.textContent = "short" in time.dataset ? shortMoment(ms) : moment(ms);
+  }
 }
 
 // The parts that are HTML: alarms, taps, limits.
@@ -209,7 +218,7 @@ async function loadParts() {
     }
     const { coldest, warmest } = fresh.getElementById("course")?.dataset ?? place.dataset;
     Object.assign(place.dataset, { coldest, warmest });
-    showAges();
+    showTimes();
     load();
   } catch {
     reportFailure(true);
@@ -247,4 +256,5 @@ back.addEventListener("click", () => history.back());
 addEventListener("popstate", load);
 table.addEventListener("toggle", showTable);
 setInterval(() => showAges(), MINUTE / 6);
+showTimes();
 load();
