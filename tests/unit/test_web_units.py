@@ -9,7 +9,7 @@ from kegnet.server.model.units import Units, ago, span
 @pytest.mark.parametrize(
     ("units", "pour", "keg"),
     [
-        (Units(volume="l"), "0.33 l", "19.00 l"),
+        (Units(volume="l"), "0.33 l", "19.0 l"),
         (Units(volume="oz"), "11 fl oz", "5.02 gal"),
         (Units(volume="pt"), "0.7 pt", "40.2 pt"),
         (Units(volume="imp-pt"), "0.6 imp. pt", "33.4 imp. pt"),

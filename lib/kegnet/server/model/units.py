@@ -33,8 +33,8 @@ OUNCE = Volume(US_OUNCE_ML, "fl oz", 0)
 GALLON = Volume(US_GALLON_ML, "gal", 2)
 POURS = {"l": LITRE, "pt": PINT, "imp-pt": IMPERIAL_PINT, "oz": OUNCE}
 """The units in which a reader can see pours, by the value of the cookie `volume`."""
-KEGS = {**POURS, "oz": GALLON}
-"""The units of kegs: who counts pours in fluid ounces counts kegs in US gallons."""
+KEGS = {**POURS, "l": Volume(1000.0, "l", 1), "oz": GALLON}
+"""The units of kegs: who counts pours in fluid ounces counts kegs in US gallons, and litres of a keg have one decimal."""
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,22 @@ def course(connection: sa.engine.Connection, client_key: int, since_ms: int, unt
     return [_joined(at_ms, lengths[at_ms], bins[at_ms]) for at_ms in sorted(bins)]
 
 
+def samples(connection: sa.engine.Connection, client_keys: Sequence[int], slot_ms: int, slots: range) -> dict[int, dict[int, int]]:
+    """The last temperature of each client in each of `slots` that has one: by client, by slot. A slot is `slot_ms` long.
+
+    A slot costs one look into an index, however often a client sends.
+    """
+    rows = [(key, slot * slot_ms, (slot + 1) * slot_ms) for key in dict.fromkeys(client_keys) for slot in slots]
+    wanted = table_of(connection, "wanted", ["client", "from_ms", "until_ms"], rows).c
+    within = (_ping.client == wanted.client, _ping.at_ms >= wanted.from_ms, _ping.at_ms < wanted.until_ms)
+    temp = sa.select(_ping.temp).where(*within).order_by(_ping.at_ms.desc()).limit(1).scalar_subquery()
+    found: dict[int, dict[int, int]] = {key: {} for key in client_keys}
+    for client, from_ms, value in connection.execute(sa.select(wanted.client, wanted.from_ms, temp)):
+        if value is not None:
+            found[client][from_ms // slot_ms] = value
+    return found
+
+
 def heard(connection: sa.engine.Connection, client_keys: Sequence[int]) -> dict[int, list[int]]:
     """The times of receipt of the last messages of any kind of each client, oldest first; `HEARD` at most."""
     wanted = keys_of(connection, client_keys)

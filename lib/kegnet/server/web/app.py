@@ -14,7 +14,7 @@ from kegnet import __version__
 
 from ..context import Context
 from ..storage import UnavailableError
-from . import api, changes, client_page, description, exports, login, manifest, pages, pictures, settings
+from . import api, changes, choices, client_page, description, exports, login, manifest, pages, pictures, settings
 from .access import Access
 from .auth import Guard, RefusedError
 from .database import context_of
@@ -58,6 +58,7 @@ def create_web(context: Context) -> FastAPI:
 PAGES = (
     Route("/", pages.home),
     Route("/kegs", pages.kegs),
+    *choices.ROUTES,
     *manifest.ROUTES,
     Route("/events", events),
     Route("/courses/{client:uuid}/{span}.svg", pictures.course),

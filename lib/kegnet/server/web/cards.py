@@ -12,7 +12,7 @@ from ..overview import ClientState, TapState
 from ..storage.records import Beer, Pour
 from . import times
 
-_GLASS_HEIGHT = 98.0
+_GLASS_HEIGHT = 95.0
 """How far the beer of `templates/card.html` moves from a full glass to an empty one. static/card.js has the same number."""
 
 

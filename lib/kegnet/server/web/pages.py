@@ -12,6 +12,7 @@ from ..storage.settings import get_setting, household
 from . import times
 from .cards import cards_of
 from .database import in_thread, now_ms, read
+from .fridges import fridges_of
 from .render import render
 from .shared_work import SharedWork
 
@@ -59,7 +60,7 @@ def kegs_values(connection: Connection, number: int, now: int) -> dict[str, obje
     zone = times.zone_of(home.time_zone)
     return {
         "household": home,
-        "clients": states,
+        "fridges": fridges_of(connection, states, now),
         "cards": cards_of(states, now, zone),
         "number_of_clients": count_clients(connection),
         "clients_a_page": CLIENTS_A_PAGE,

@@ -2,7 +2,7 @@
 
 import { ago, glasses, keg, moment, until, volume } from "./format.js";
 
-const GLASS_HEIGHT = 98; // As in web/cards.py.
+const GLASS_HEIGHT = 95; // As in web/cards.py.
 
 // Fills a glass to `level`, 0 to 1: one attribute moves the beer and its foam inside the shape of the glass.
 export function setLevel(glass, level) {

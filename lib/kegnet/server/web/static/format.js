@@ -4,7 +4,7 @@
 const page = document.documentElement.dataset;
 const MINUTE = 60000, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
 const VOLUMES = { l: [1000, "l", 2], pt: [473.176473, "pt", 1], "imp-pt": [568.26125, "imp. pt", 1], oz: [29.5735295625, "fl oz", 0] };
-const KEGS = { ...VOLUMES, oz: [3785.411784, "gal", 2] };
+const KEGS = { ...VOLUMES, l: [1000, "l", 1], oz: [3785.411784, "gal", 2] };
 const SMALL_OFFSET = 5000;
 
 let offset = 0;
