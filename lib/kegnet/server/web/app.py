@@ -14,7 +14,22 @@ from kegnet import __version__
 
 from ..context import Context
 from ..storage import UnavailableError
-from . import api, changes, choices, client_page, description, exports, login, manifest, pages, pictures, settings
+from . import (
+    add_client,
+    api,
+    changes,
+    choices,
+    client_page,
+    clients,
+    description,
+    exports,
+    login,
+    manifest,
+    pages,
+    pictures,
+    settings,
+    welcome,
+)
 from .access import Access
 from .auth import Guard, RefusedError
 from .database import context_of
@@ -66,6 +81,9 @@ PAGES = (
     Route("/csv/{client:uuid}/temperatures.csv", exports.temperatures),
     Route("/csv/{client:uuid}/pours.csv", exports.pours),
     *login.ROUTES,
+    *welcome.ROUTES,
+    *clients.ROUTES,
+    *add_client.ROUTES,
     Route("/settings", settings.settings),
     Route("/settings", changes.change_household, methods=["POST"]),
     Route("/settings/boards", changes.decide_board, methods=["POST"]),

@@ -1,0 +1,61 @@
+"""The first keg of a new installation: entered before any tap is known, and put on one of them later."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from .beers import find_beer, set_beer
+from .database import Connection
+from .feed import Change, announce
+from .kegs import kegs_on, put_on
+from .records import Beer, Client, Tap
+from .schema import pour
+from .settings import get_setting, put_setting
+
+_NAME = "first keg"
+
+
+@dataclass(frozen=True)
+class FirstKeg:
+    """What was entered; `volume_ml` is None where nobody has entered the size."""
+
+    beer: Beer
+    volume_ml: int | None
+
+
+def remember_first_keg(c: Connection, beer_name: str, volume_ml: int | None) -> None:
+    """Adds the beer to the library, and remembers that a keg of it waits for a tap."""
+    beer = set_beer(c, None, name=beer_name)
+    assert beer is not None, "it was added"  # noqa: S101
+    put_setting(c, _NAME, json.dumps([beer.key, volume_ml]))
+
+
+def first_keg(c: Connection) -> FirstKeg | None:
+    """The keg that waits for a tap, unless its beer was removed."""
+    value = get_setting(c, _NAME)
+    if value is None:
+        return None
+    key, volume_ml = json.loads(value)
+    beer = find_beer(c, key)
+    return None if beer is None else FirstKeg(beer, volume_ml)
+
+
+def forget_first_keg(c: Connection) -> None:
+    """No keg waits any more."""
+    put_setting(c, _NAME, None)
+
+
+def put_first_keg_on(c: Connection, client: Client, tap: Tap, now_ms: int) -> bool:
+    """Puts the keg that waits on a tap, since the first pour there. False: none waits, or the tap has a keg."""
+    keg = first_keg(c)
+    if keg is None or kegs_on(c, [tap.key]):
+        return False
+    first = c.execute(sa.select(sa.func.min(pour.c.at_ms)).where(pour.c.client == client.key, pour.c.pin == tap.pin)).scalar()
+    on_ms = now_ms if first is None else min(first, now_ms)
+    put_on(c, tap.key, beer=keg.beer.key, on_ms=on_ms, volume_ml=keg.volume_ml, start_ml=keg.volume_ml)
+    forget_first_keg(c)
+    announce(c, Change(frozenset({client.uuid}), frozenset({"tap"})))
+    return True

@@ -1,0 +1,165 @@
+"""`/clients`: the clients, those that ask to be accepted, and how to add one. Everything here is for the administrator."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kegnet.core.fingerprint import fingerprint
+
+from ..model.units import Units
+from ..model.waiting import Waiting
+from ..overview import overview
+from ..signature import PublicKeyError, plain_pem
+from ..storage import Connection
+from ..storage.boards import accept_board, deny_board, find_board, waiting_boards
+from ..storage.clients import clients, count_clients, find_client, set_client
+from ..storage.records import Client
+from ..storage.settings import get_setting, household
+from ..storage.waiting import decline_waiting, declined_clients, find_waiting, forget_waiting, waiting_clients
+from . import times
+from .database import now_ms, read
+from .forms import Form
+from .pages import CLIENTS_A_PAGE, SAMPLE_DATA, page_number
+from .render import render
+from .submit import NO_MISTAKE, Done, Mistake, guard_of, submit
+
+
+async def show_clients(request: Request) -> Response:
+    """The page."""
+    await guard_of(request).check(request)
+    return await _show(request, NO_MISTAKE)
+
+
+async def _show(request: Request, mistake: Mistake) -> Response:
+    number = page_number(request)
+    values = await read(request, lambda connection: _values(connection, number, now_ms()))
+    return render(request, "clients.html", {**values, "mistake": mistake}, 400 if mistake.errors else 200)
+
+
+def _values(c: Connection, number: int, now: int) -> dict[str, object]:
+    home = household(c)
+    zone = times.zone_of(home.time_zone)
+    waiting = waiting_clients(c, now)
+    return {
+        "household": home,
+        "sample_data": get_setting(c, SAMPLE_DATA) is not None,
+        "states": overview(c, clients(c, number * CLIENTS_A_PAGE, CLIENTS_A_PAGE), now),
+        "number_of_clients": count_clients(c),
+        "clients_a_page": CLIENTS_A_PAGE,
+        "page": number,
+        "waiting": [(each, find_client(c, each.uuid)) for each in waiting],
+        "declined": declined_clients(c),
+        "boards": waiting_boards(c),
+        "now_ms": now,
+        "iso": lambda at_ms: times.iso(at_ms, zone),
+        "clock": lambda at_ms: times.text(at_ms, zone),
+        "fingerprint_of": fingerprint_of,
+    }
+
+
+def fingerprint_of(client: Client) -> str:
+    """The fingerprint of a client's key; empty for a board, which has none."""
+    try:
+        return fingerprint(client.public_key)
+    except ValueError:
+        return ""
+
+
+async def decide_client(request: Request) -> Response:
+    """Accepts, declines or forgets the client `uuid`, which sends and is not accepted."""
+
+    def change(c: Connection, form: Form, _units: Units) -> Done | None:
+        found = find_waiting(c, form.typed.get("uuid", ""))
+        match form.typed.get("action"):
+            case "accept" if found is not None:
+                return _accept(c, form, found)
+            case "decline" if found is not None:
+                decline_waiting(c, found.uuid, now_ms())
+                return Done("/clients", "Declined. It is not shown any more.")
+            case "forget" if found is not None:
+                forget_waiting(c, found.uuid)
+                return Done("/clients", "It is shown again when it sends the next time.")
+            case "accept" | "decline" | "forget":
+                form.errors["action"] = "this client does not wait any more"
+            case _:
+                form.errors["action"] = "choose what to do: accept or decline"
+        return None
+
+    return await submit(request, "a client that waits", change, _show)
+
+
+def _accept(c: Connection, form: Form, found: Waiting) -> Done | None:
+    key, name = key_of(form), form.name("name", may_be_empty=True)
+    if key is None or form.errors:
+        return None
+    return added(c, found.uuid, key, name or None)
+
+
+async def add_by_hand(request: Request) -> Response:
+    """Adds the client `uuid` with its `public_key`."""
+
+    def change(c: Connection, form: Form, _units: Units) -> Done | None:
+        uuid, key, name = uuid_of(form), key_of(form), form.name("name", may_be_empty=True)
+        if uuid is None or key is None or form.errors:
+            return None
+        return added(c, uuid, key, name or None)
+
+    return await submit(request, "a client", change, _show)
+
+
+def added(c: Connection, uuid: str, key: str, name: str | None) -> Done:
+    """Registers a client; what waits there comes in when it asks again, within a minute."""
+    client = set_client(c, uuid, now_ms=now_ms(), public_key=key, name=name)
+    return Done(
+        "/clients", f"{client.name} is accepted; the fingerprint of its key is {fingerprint(key)}. What waits there comes within a minute."
+    )
+
+
+def uuid_of(form: Form) -> str | None:
+    """The field `uuid`, in lower case."""
+    try:
+        return str(UUID(form.typed.get("uuid", "").strip()))
+    except ValueError:
+        form.errors["uuid"] = "enter the UUID that kegnet-client --setup printed, such as 6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
+        return None
+
+
+def key_of(form: Form) -> str | None:
+    """The field `public_key`: an RSA key of 2048 bits at least, in the one spelling that is stored."""
+    text = form.typed.get("public_key", "").strip()
+    try:
+        return plain_pem("\n".join(line.strip() for line in text.splitlines()) + "\n")
+    except PublicKeyError as error:
+        form.errors["public_key"] = f"{error}" if text else "paste the public key that kegnet-client --setup printed there"
+        return None
+
+
+async def decide_board(request: Request) -> Response:
+    """Accepts or denies the board `device`, which asks to report. `action` is `accept` or `deny`."""
+
+    def change(c: Connection, form: Form, _units: Units) -> Done | None:
+        device, action = form.typed.get("device", ""), form.typed.get("action")
+        if find_board(c, device) is None:
+            form.errors["action"] = "no such board asks"
+        elif action == "accept":
+            return Done("/clients", f"{accept_board(c, device, now_ms()).name} is accepted. It gets its token when it asks next.")
+        elif action == "deny":
+            deny_board(c, device)
+            return Done("/clients", "Denied. It asks again after its next start.")
+        else:
+            form.errors["action"] = "choose what to do: accept or deny"
+        return None
+
+    return await submit(request, "a board", change, _show)
+
+
+ROUTES = (
+    Route("/clients", show_clients),
+    Route("/clients/waiting", decide_client, methods=["POST"]),
+    Route("/clients/boards", decide_board, methods=["POST"]),
+    Route("/clients/new", add_by_hand, methods=["POST"]),
+)

@@ -1,0 +1,50 @@
+// Puts what has come since into the page: each [data-live] element is taken from the page at its URL as it is now.
+// One with `data-version` is replaced when its version differs, and not while somebody types in it.
+
+const EVERY = 2000;
+let busy = false;
+
+async function look() {
+  if (busy || document.hidden) return;
+  busy = true;
+  try {
+    const answer = await fetch(document.querySelector("[data-live]").dataset.live, { headers: { Accept: "text/html" } });
+    if (answer.ok && !answer.redirected) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
+  } catch {
+    // The server is away; the next look is soon.
+  } finally {
+    busy = false;
+  }
+}
+
+function take(fresh) {
+  for (const old of document.querySelectorAll("[data-live]")) {
+    const now = fresh.getElementById(old.id);
+    if (!now || isSame(old, now) || isInUse(old)) continue;
+    const opened = [...old.querySelectorAll("details")].map((each) => each.open);
+    now.querySelectorAll("details").forEach((each, index) => { each.open = opened[index] ?? false; });
+    announce(old, now);
+    old.replaceWith(document.adoptNode(now));
+  }
+}
+
+// A screen reader says only what is new.
+function announce(old, now) {
+  const known = new Set([...old.querySelectorAll("[data-news]")].map((each) => each.textContent));
+  const news = [...now.querySelectorAll("[data-news]")].map((each) => each.textContent).filter((text) => !known.has(text));
+  const place = document.getElementById("news");
+  if (news.length && place) place.textContent = news.join(" ");
+}
+
+function isSame(old, now) {
+  if (old.dataset.version !== undefined) return old.dataset.version === now.dataset.version;
+  return old.textContent === now.textContent;
+}
+
+function isInUse(element) {
+  const typed = [...element.querySelectorAll("input:not([type=hidden]), textarea")].some((each) => each.value !== each.defaultValue);
+  return typed || (element.contains(document.activeElement) && document.activeElement.matches("input, textarea, a, summary, button"));
+}
+
+setInterval(look, EVERY);
+document.addEventListener("visibilitychange", look);
