@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
@@ -23,6 +20,7 @@ from ..storage.settings import get_setting, household
 from ..storage.taps import taps_of
 from . import client_changes, times
 from .cards import cards_of
+from .clients import fingerprint_of
 from .database import now_ms, read
 from .pages import SAMPLE_DATA
 from .render import render
@@ -126,7 +124,7 @@ def client_values(connection: Connection, uuid: str, span: Span, now: int) -> di
         "figures": figures(points, alarms, since_ms, now),
         "alarms": last_alarms(connection, client.key, ALARMS_AT_MOST),
         "tap_names": {tap.key: tap.name for tap in taps_of(connection, [client.key])},
-        "fingerprint": fingerprint(client),
+        "fingerprint": fingerprint_of(client),
         "now_ms": now,
         "iso": lambda at_ms: times.iso(at_ms, zone),
         "clock": lambda at_ms: times.text(at_ms, zone),
@@ -149,22 +147,6 @@ def figures(points: list[Course], alarms: list[Alarm], since_ms: int, now: int) 
         alarms=len(alarms),
         alarm_ms=sum(max(0, length) for length in lengths),
     )
-
-
-def fingerprint(client: Client) -> str:
-    """The SHA-256 of a client's public key (its DER form) or of a board's token, in groups; empty where there is no key."""
-    if client.kind == "kegboard":
-        return _grouped(client.public_key)
-    lines = [line.strip() for line in client.public_key.splitlines() if not line.startswith("-----")]
-    try:
-        der = base64.b64decode("".join(lines), validate=True)
-    except binascii.Error:
-        return ""
-    return _grouped(hashlib.sha256(der).hexdigest()) if der else ""
-
-
-def _grouped(digits: str) -> str:
-    return " ".join(digits[place : place + 4] for place in range(0, len(digits), 4))
 
 
 def _find(connection: Connection, uuid: str) -> Client:

@@ -10,6 +10,7 @@ const LONGEST = 366 * 1440 * MINUTE;
 const LOAD_EVERY = 5000;
 const FETCH_LIMIT = 10_000;
 const DELAY_AT_MOST = 1000;
+const FIGURES = ["least", "mean", "most", "outside"];
 const BEYOND = { "too warm": "--bad", "too cold": "--bad", silent: "--dim" };
 
 const place = document.getElementById("course");
@@ -96,6 +97,7 @@ function draw() {
       ...content, least_range: 2, empty: "nothing was received", zoomed: goTo,
       format: (number) => `${number.toFixed(1)} ${unit}`,
       axis: (number, step) => `${number.toFixed(at(step)).replace(/^-0$/, "0")}°`,
+      extent: (index) => [rowsNow[index].from_ms, rowsNow[index].to_ms],
       when: (index) => stretch(rowsNow[index].from_ms, rowsNow[index].to_ms),
     });
     place.drawn = drawn;
@@ -147,7 +149,7 @@ function showFigures() {
   const { points, alarms, from_ms } = shown;
   const texts = points.length ? figures(points, alarms, from_ms) : {};
   for (const name of ["least", "least-at", "mean", "most", "most-at", "over", "outside", "alarms"]) {
-    const text = texts[name] ?? (name.includes("-") ? "" : "–");
+    const text = texts[name] ?? (FIGURES.includes(name) ? "–" : "");
     if (value(name).textContent !== text) value(name).textContent = text;
   }
 }
