@@ -41,6 +41,7 @@ setup(
             "prometheus-client >= 0.16",
             "paho-mqtt >= 1.6",
             "defusedxml >= 0.7",
+            "segno >= 1.4",
         ],
         "postgresql": ["psycopg2 >= 2.9"],
         "notifications": ["apprise >= 1.2"],

@@ -16,10 +16,11 @@ from kegnet.server.storage.beers import beers, find_beer, remove_beer, set_beer
 from kegnet.server.storage.clients import clients
 from kegnet.server.storage.kegs import change_keg, find_keg, kegs_of, kegs_on, put_on, set_level, take_off, undo_keg
 from kegnet.server.storage.pours import correct, corrections_of, find_pour, last_pours, poured_ml, pours_of, stream_pours, undo_correction
-from kegnet.server.storage.readings import course, heard, latest_readings, stream_readings
+from kegnet.server.storage.readings import course, heard, latest_readings, samples, stream_readings
 from kegnet.server.storage.records import Beer, Client, Course, Keg, Pour, Reading, Tap
 from kegnet.server.storage.settings import set_household, set_setting
 from kegnet.server.storage.taps import find_tap, set_meter, taps_of
+from kegnet.server.web.fridges import fridges_of
 from support.stored_history import DAY_MS, HOUR_MS, NOW, History
 
 DELETE, MOVE, SPILL, VOLUME = CorrectionKind.DELETE, CorrectionKind.MOVE, CorrectionKind.SPILL, CorrectionKind.VOLUME
@@ -592,6 +593,17 @@ def test_a_course_joins_thinned_hours_and_pings(history: History) -> None:
         ]
 
 
+def test_a_sample_is_the_last_temperature_of_its_slot(history: History) -> None:
+    one, other, quiet = history.client("a"), history.client("b"), history.client("c")
+    for at_ms, temp in ((999, 1), (1000, 2), (1500, 3), (1999, 4), (3000, -5), (4000, 6)):
+        history.ping(one, at_ms, temp)
+    history.ping(other, 2999, 7)
+    with history.reading() as connection:
+        found = samples(connection, [one.key, other.key, quiet.key], 1000, range(1, 4))
+        assert found == {one.key: {1: 4, 3: -5}, other.key: {2: 7}, quiet.key: {}}
+        assert samples(connection, [], 1000, range(1, 4)) == {}
+
+
 def test_all_readings_of_a_client_can_be_read_one_by_one(history: History) -> None:
     client = history.client()
     for number in (2, 1, 3):
@@ -741,6 +753,7 @@ def test_the_number_of_queries_does_not_depend_on_clients_and_history(history: H
                 keg(history, tap, NOW - 9 * DAY_MS)
                 history.ping(client, NOW)
         with counted_queries(history) as (connection, queries):
-            assert len(overview(connection, made, NOW)) == len(made)
+            states = overview(connection, made, NOW)
+            assert len(fridges_of(connection, states, NOW)) == len(made)
         asked.append(len(queries))
     assert asked[0] == asked[1] <= 20

@@ -16,7 +16,7 @@ const offscreen = (e) => {
   return false;
 };
 const fixed = (e) => { for (let at = e; at; at = at.parentElement) if (["fixed", "sticky"].includes(css(at).position)) return true; return false; };
-// The visible part: what its own box and the boxes around it cut off is not there.
+// The visible part: what its own box and those around it cut off is not there.
 const cut = (box, e) => {
   let { left, top, right, bottom } = box;
   for (let at = e; at && at !== document.body; at = at.parentElement) {

@@ -43,12 +43,16 @@ def request(
     url: str,
     *,
     form: Mapping[str, str] | None = None,
+    body: bytes | None = None,
     password: str | None = None,
     headers: Mapping[str, str] | None = None,
     method: str = "",
 ) -> Answer:
-    """GET, or POST of a form."""
-    sent = urllib.request.Request(url, _encoded(form), dict(headers or {}), method=method or ("GET" if form is None else "POST"))
+    """GET, or POST of a form, or what `method` names with a `body`."""
+    data = _encoded(form) if body is None else body
+    sent = urllib.request.Request(url, data, dict(headers or {}), method=method or ("GET" if data is None else "POST"))
+    if body is not None:
+        sent.add_header("Content-Type", "application/octet-stream")
     if password is not None:
         sent.add_header("Authorization", "Basic " + base64.b64encode(f"anybody:{password}".encode()).decode())
     return _answer(_opener, sent)
@@ -61,10 +65,10 @@ def _encoded(form: Mapping[str, str] | None) -> bytes | None:
 def _answer(opener: urllib.request.OpenerDirector, sent: urllib.request.Request) -> Answer:
     try:
         with opener.open(sent, timeout=30) as response:
-            return Answer(response.status, response.headers, response.read().decode())
+            return Answer(response.status, response.headers, response.read().decode("utf-8", "replace"))
     except urllib.error.HTTPError as error:
         with error:
-            return Answer(error.code, error.headers, error.read().decode())
+            return Answer(error.code, error.headers, error.read().decode("utf-8", "replace"))
 
 
 class Visitor:
@@ -96,6 +100,6 @@ class Visitor:
 
     def _send(self, path: str, form: Mapping[str, str] | None, headers: Mapping[str, str] | None) -> Answer:
         answer = _answer(self._opener, urllib.request.Request(f"{self.url}{path}", _encoded(form), dict(headers or {})))
-        found = re.search('name="csrf_token" value="([^"]+)"', answer.text)
+        found = re.search('<meta name="csrf-token" content="([^"]+)">', answer.text)
         self.token = found[1] if found else self.token
         return answer

@@ -19,8 +19,8 @@ CACHE = Path(os.environ.get("KEGNET_LAB", "/var/tmp/kegnet-client-lab"))
 CLIENT_PACKAGES = ("python3", "python3-pyinotify", "python3-m2crypto", "python3-requests", "openssl", "rsyslog")
 SERVER_PACKAGES = (
     "python3", "python3-alembic", "python3-cryptography", "python3-defusedxml", "python3-fastapi", "python3-itsdangerous",
-    "python3-jinja2", "python3-paho-mqtt",
-    "python3-prometheus-client", "python3-sqlalchemy", "python3-uvicorn", "tzdata", "python3-m2crypto", "openssl",
+    "python3-jinja2", "python3-paho-mqtt", "python3-prometheus-client", "python3-segno", "python3-sqlalchemy", "python3-uvicorn",
+    "tzdata", "python3-m2crypto", "openssl",
 )  # fmt: skip
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

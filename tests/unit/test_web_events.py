@@ -107,7 +107,7 @@ def test_an_event_is_json_on_one_line() -> None:
 
 
 def test_the_first_event_has_the_clock_and_the_version_of_the_pages() -> None:
-    assert re.fullmatch(rb'event: hello\ndata: \{"now_ms":5,"version":"[0-9.]+-[0-9a-f]{8}"\}\n\n', hello(5))
+    assert re.fullmatch(rb'event: hello\ndata: \{"now_ms":5,"version":"[0-9.]+-[0-9a-f]{12}"\}\n\n', hello(5))
 
 
 def test_the_last_values_of_merged_updates_count() -> None:

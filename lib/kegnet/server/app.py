@@ -21,6 +21,7 @@ from .log_limit import LimitedLog
 from .options import ServeOptions
 from .proxies import Proxies
 from .storage import StorageError, UnavailableError
+from .web import uploads
 from .web.app import create_web
 
 RETRY_AFTER_S = 10
@@ -84,6 +85,10 @@ class Application:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = wire.current()
         try:
+            if (limit_bytes := uploads.limit_of(scope["method"], scope["path"])) is not None:
+                self._proxies.apply(scope)
+                await self._other(scope, uploads.limited(receive, limit_bytes, connection.received), send)
+                return
             limit_bytes = kegboard.LIMIT_BYTES if scope["path"] == kegboard.PATH else LIMIT_BYTES
             body = await read_body(scope["headers"], receive, limit_bytes)
             connection.received()

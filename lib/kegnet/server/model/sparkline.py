@@ -31,7 +31,7 @@ def sparkline(values: Mapping[int, int], last: int) -> str:
     if not slots:
         return ""
     distances = [after - before for before, after in itertools.pairwise(slots)]
-    longest = _GAP * statistics.median(distances) if distances else 0
+    longest = _GAP * statistics.median_low(distances) if distances else 0
     low, high = _range([values[slot] for slot in slots])
     parts: list[str] = []
     for slot, distance in zip(slots, [None, *distances], strict=True):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import zoneinfo
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,7 +28,7 @@ class Household:
 
     Temperatures older than `retention_days` are thinned out (None: never). `installation` is a random id that never changes.
     `title` is above every page. A glass has `glass_ml`. `temperature` and `volume` are the units of readers who chose none, see
-    `model.units`.
+    `model.units`. `public_url` is the address for phones, in the QR code of the wall page; empty: that of the wall page.
     """
 
     time_zone: str
@@ -37,6 +39,7 @@ class Household:
     glass_ml: int = 330
     temperature: str = "C"
     volume: str = "l"
+    public_url: str = ""
 
 
 NO_HOUSEHOLD = Household("UTC", 0, None, "")
@@ -47,6 +50,12 @@ def get_setting(connection: Connection, name: str) -> str | None:
     """The text that is set under `name`."""
     value = connection.execute(sa.select(_setting.c.value).where(_setting.c.name == name)).scalar()
     return None if value is None else str(value)
+
+
+def get_settings(connection: Connection, names: Collection[str]) -> dict[str, str]:
+    """Those of the settings that are set."""
+    rows = connection.execute(sa.select(_setting.c.name, _setting.c.value).where(_setting.c.name.in_(names)))
+    return {row.name: row.value for row in rows}
 
 
 def set_setting(connection: Connection, name: str, value: str | None) -> None:
@@ -98,6 +107,7 @@ def household(connection: Connection) -> Household:
         glass_ml=int(found.get("glass_ml", NO_HOUSEHOLD.glass_ml)),
         temperature=found.get("temperature", NO_HOUSEHOLD.temperature),
         volume=found.get("volume", NO_HOUSEHOLD.volume),
+        public_url=found.get("public_url", NO_HOUSEHOLD.public_url),
     )
 
 
@@ -117,6 +127,8 @@ def _require_valid(wanted: Household) -> None:
         raise StorageError(f"{wanted.retention_days}: this is not a number of days", "write 1 to 36500, or nothing to keep everything")
     if not 10 <= wanted.glass_ml <= 5000:
         raise StorageError(f"{wanted.glass_ml} ml: this is no glass", "write 10 to 5000 millilitres")
+    if wanted.public_url and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", wanted.public_url):
+        raise StorageError(f"{wanted.public_url}: this is not an address of a web page", "write one such as https://kegs.example.org")
     if wanted.temperature not in ("C", "F") or wanted.volume not in POURS:
         raise StorageError(f"{wanted.temperature}, {wanted.volume}: unknown units", f"choose C or F, and one of {', '.join(POURS)}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,6 +17,9 @@ from ..storage import UnavailableError
 from . import (
     add_client,
     api,
+    beer_import,
+    beer_pictures,
+    beers,
     changes,
     choices,
     client_page,
@@ -28,16 +31,19 @@ from . import (
     pages,
     pictures,
     settings,
+    wall,
     welcome,
 )
-from .access import Access
-from .auth import Guard, RefusedError
+from .access import Access, RefusedError
+from .auth import Guard
 from .database import context_of
 from .events import Broadcast, events
 from .render import error_page
 from .sessions import Sessions
 from .shared_work import SharedWork
 from .static_files import FILES
+from .tap_api import router as tap_router
+from .tap_routes import ROUTES as TAP_ROUTES
 
 RETRY_S = 10
 """When a request that met no database should be repeated."""
@@ -60,11 +66,13 @@ def create_web(context: Context) -> FastAPI:
     app.state.shared_work = SharedWork()
     app.state.broadcast = Broadcast(context)
     app.include_router(api.router)
-    app.add_middleware(Access, context=context, unavailable=_unavailable)
+    app.include_router(tap_router)
+    app.add_middleware(Access, judge=app.state.guard.judge, answer=_answer_error)
     app.add_middleware(Sessions, context=context)
     app.add_middleware(SecurityHeaders)
     app.add_exception_handler(UnavailableError, _unavailable)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _disconnected)
     app.add_exception_handler(RefusedError, _refused)
     description.install(app)
     return app
@@ -75,21 +83,23 @@ PAGES = (
     Route("/kegs", pages.kegs),
     *choices.ROUTES,
     *manifest.ROUTES,
+    *TAP_ROUTES,
     Route("/events", events),
+    *wall.ROUTES,
     Route("/courses/{client:uuid}/{span}.svg", pictures.course),
     *client_page.ROUTES,
     Route("/csv/{client:uuid}/temperatures.csv", exports.temperatures),
     Route("/csv/{client:uuid}/pours.csv", exports.pours),
     *login.ROUTES,
+    *beer_import.ROUTES,
+    *beer_pictures.ROUTES,
+    *beers.ROUTES,
     *welcome.ROUTES,
     *clients.ROUTES,
     *add_client.ROUTES,
     Route("/settings", settings.settings),
     Route("/settings", changes.change_household, methods=["POST"]),
-    Route("/settings/boards", changes.decide_board, methods=["POST"]),
     Route("/settings/{client:uuid}", changes.change_client, methods=["POST"]),
-    Route("/settings/{client:uuid}/{pin}", changes.change_tap, methods=["POST"]),
-    Route("/settings/{client:uuid}/{pin}/keg", changes.change_keg_of_tap, methods=["POST"]),
 )
 
 
@@ -117,9 +127,23 @@ async def _unavailable(request: Request, error: Exception) -> Response:
     return await _error(request, 503, "the database does not answer; try again in a moment", {"Retry-After": str(RETRY_S)})
 
 
+async def _answer_error(request: Request, error: Exception) -> Response:
+    """For errors of the guard, which runs before the handlers of errors. Raises what has no handler."""
+    if isinstance(error, RefusedError):
+        return await _refused(request, error)
+    if isinstance(error, UnavailableError):
+        return await _unavailable(request, error)
+    raise error
+
+
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     return await _error(request, error.status_code, error.detail, dict(error.headers or {}))
+
+
+async def _disconnected(_request: Request, _error: Exception) -> Response:
+    """Nobody reads this answer: the sender of an upload has gone."""
+    return Response(status_code=400)
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -102,10 +102,12 @@ class Card:
         return times.text(at_ms, self.zone)
 
 
-def cards_of(states: list[ClientState], now_ms: int, zone: tzinfo) -> list[Card]:
-    """The cards of all taps of these clients: those with an alarm first, else in the order of the clients and their pins."""
+def cards_of(states: list[ClientState], now_ms: int, zone: tzinfo, *, alarms_first: bool = True) -> list[Card]:
+    """The cards of all taps of these clients, in the order of the clients and their pins; `alarms_first`: those with an alarm first."""
     several = len(states) > 1
     cards = [_card(state, tap, several, now_ms, zone) for state in states for tap in state.taps]
+    if not alarms_first:
+        return cards
     troubled = {state.client.uuid for state in states if any(alarm.tap is None for alarm in state.alarms)}
     return sorted(cards, key=lambda card: 0 if card.alarms else 1 if card.client in troubled else 2)
 

@@ -20,8 +20,8 @@ from ..context import Context
 from ..storage import Change, StorageError, UnavailableError
 from ..storage.feed import Subscription
 from .database import now_ms
+from .static_files import PAGE_VERSION
 from .updates import Update, read_update
-from .version import page_version
 
 HEARTBEAT_S = 5.0
 """A heartbeat is sent after so long without an event: routers forget silent connections, and a page reports after 15 s that it is old."""
@@ -147,7 +147,7 @@ class Broadcast:
 
 def hello(at_ms: int) -> bytes:
     """The first event of a stream."""
-    data = json.dumps({"now_ms": at_ms, "version": page_version()}, separators=(",", ":"))
+    data = json.dumps({"now_ms": at_ms, "version": PAGE_VERSION}, separators=(",", ":"))
     return b"event: hello\ndata: " + data.encode() + b"\n\n"
 
 

@@ -9,7 +9,7 @@ from ..overview import overview
 from ..storage import Connection
 from ..storage.clients import clients, count_clients
 from ..storage.settings import get_setting, household
-from . import times
+from . import password, times
 from .cards import cards_of
 from .database import in_thread, now_ms, read
 from .fridges import fridges_of
@@ -66,5 +66,6 @@ def kegs_values(connection: Connection, number: int, now: int) -> dict[str, obje
         "clients_a_page": CLIENTS_A_PAGE,
         "page": number,
         "now_ms": now,
+        "has_password": get_setting(connection, password.SETTING) is not None,
         "sample_data": get_setting(connection, SAMPLE_DATA) is not None,
     }

@@ -10,6 +10,8 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kegnet import __version__
+
 _FOLDER = Path(__file__).parent / "static"
 
 
@@ -24,6 +26,8 @@ def _version() -> str:
 
 STATIC = f"/static/{_version()}"
 """The path of the static files below the root. Modules that import `./other.js` get the same version."""
+PAGE_VERSION = f"{__version__}-{STATIC.rpartition('/')[2]}"
+"""The version of the pages: one that stays open for weeks is loaded again when the server reports another one."""
 
 
 class Cached:

@@ -1,0 +1,70 @@
+"""The form of a beer: its fields as texts, and what somebody typed into them as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..model.beers import NOTES_CHARACTERS, NUMBERS_AT_MOST
+from ..model.colours import EBC_PER_SRM, srm_of
+from ..storage.records import Beer
+from .forms import Form
+
+UNDO_CHARACTERS = 2000
+"""An undo is kept in a cookie."""
+_TEXTS = ("name", "brewery", "style", "notes")
+_NUMBERS = {"abv": "abv_percent", "ibu": "ibu", "colour": "srm"}
+"""The fields of numbers, and what they are of a beer."""
+
+
+def fields_of(beer: Beer) -> dict[str, str]:
+    """The fields of the form, as texts."""
+    numbers = {field: getattr(beer, name) for field, name in _NUMBERS.items()}
+    texts = {field: str(getattr(beer, field)) for field in _TEXTS}
+    return texts | {field: "" if number is None else f"{number:.2f}".rstrip("0").rstrip(".") for field, number in numbers.items()}
+
+
+def values_of(form: Form) -> dict[str, object]:
+    """What the request sets of a beer: a field that is absent sets nothing, one that is empty removes. Errors are in the form."""
+    values: dict[str, object] = {
+        "name": form.name("name"),
+        "brewery": form.name("brewery", may_be_empty=True),
+        "style": form.name("style", may_be_empty=True),
+        "notes": _notes(form),
+    }
+    values = {name: value for name, value in values.items() if value is not None}
+    for field, name in _NUMBERS.items():
+        if form.has(field):
+            values[name] = _colour(form) if field == "colour" else form.number(field, 0, NUMBERS_AT_MOST[name])
+    return values
+
+
+def undo_of(before: Beer, after: Beer) -> Mapping[str, str] | None:
+    """The fields that take a change back; None: there is nothing to take back, or too much for a cookie."""
+    old, new = fields_of(before), fields_of(after)
+    changed = {field: text for field, text in old.items() if text != new[field]}
+    return changed if changed and sum(map(len, changed.values())) <= UNDO_CHARACTERS else None
+
+
+def _colour(form: Form) -> float | None:
+    """A colour in SRM. Its unit is behind the number, else in the field `colour_unit`."""
+    text, unit = form.typed["colour"].strip(), form.typed.get("colour_unit", "SRM")
+    for known in ("EBC", "SRM"):
+        if text.upper().endswith(known):
+            text, unit = text[: -len(known)], known
+    per_srm = EBC_PER_SRM if unit == "EBC" else 1.0
+    bounded = Form({"colour": text})
+    number = bounded.number("colour", 0, round(NUMBERS_AT_MOST["srm"] * per_srm))
+    form.errors.update(bounded.errors)
+    return None if number is None else min(srm_of(number, unit), NUMBERS_AT_MOST["srm"])
+
+
+def _notes(form: Form) -> str | None:
+    """Notes on several lines."""
+    if not form.has("notes"):
+        return None
+    text = "\n".join(line.rstrip() for line in form.typed["notes"].splitlines()).strip()
+    if len(text) > NOTES_CHARACTERS:
+        form.errors["notes"] = f"enter at most {NOTES_CHARACTERS} characters; these are {len(text)}"
+    return "".join(
+        character for character in text if character == "\n" or (character.isprintable() or character in "\u200c\u200d\u200e\u200f")
+    )

@@ -1,0 +1,114 @@
+"""`/beers/import`: recipes from a file or from pasted text; first a preview, in which each one is chosen, then the library.
+
+Nothing is kept between the two: the preview contains what was found as BeerJSON, and sends it back with the choices.
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..beer_import import Choice, Imported, carry_out, plan
+from ..model.units import Units
+from ..recipes import Found, RecipesError, read_recipes, write_beerjson
+from ..storage import Connection
+from ..storage.beers import find_beer, remove_beer
+from .beers import announce_change, common
+from .database import in_thread, now_ms, read
+from .forms import Form, typed
+from .render import render
+from .submit import NO_MISTAKE, Done, Mistake, Undo, guard_of, submit
+from .uploads import RECIPES_AT_MOST_BYTES
+
+UNDO_AT_MOST = 200
+"""New beers that an undo removes again: their keys are kept in a cookie."""
+_FORM = "application/x-www-form-urlencoded"
+_LABELS = {"brewery": "brewery", "style": "style", "notes": "notes", "abv_percent": "ABV", "ibu": "IBU", "srm": "SRM"}
+
+
+async def show(request: Request) -> Response:
+    """The form."""
+    await guard_of(request).check(request)
+    return await _show(request, NO_MISTAKE)
+
+
+async def preview(request: Request) -> Response:
+    """What is in a file (the body), or in the text that was pasted (the field `text`)."""
+    await guard_of(request).check(request)
+    pasted = request.headers.get("content-type", "").startswith(_FORM)
+    text = (await typed(request)).get("text", "") if pasted else ""
+    data = text.encode() if pasted else await request.body()
+    try:
+        found = await in_thread(lambda: read_recipes(data))
+    except RecipesError as error:
+        return await _show(request, Mistake(request.url.path, {"text": text}, {"text": f"{error.problem}. {error.fix.capitalize()}."}))
+    return await _show_preview(request, found)
+
+
+async def add(request: Request) -> Response:
+    """Adds and updates what was chosen in the preview."""
+
+    def change(connection: Connection, form: Form, _units: Units) -> Done | None:
+        try:
+            found = read_recipes(form.typed.get("recipes", "").encode("utf-8", "replace"))
+        except RecipesError as error:
+            form.errors["text"] = f"{error.problem}. {error.fix.capitalize()}."
+            return None
+        planned = plan(connection, found.recipes)
+        done = carry_out(connection, [(each, _choice(form, number)) for number, each in enumerate(planned)])
+        return Done("/beers", f"Imported: {done}.", _undo(done))
+
+    return await submit(request, "the library of beers", change, _show)
+
+
+async def undo(request: Request) -> Response:
+    """Removes the beers that an import has added."""
+
+    def change(connection: Connection, form: Form, _units: Units) -> Done:
+        keys = [int(key) for key in form.typed.get("keys", "").split() if key.isascii() and key.isdigit() and len(key) < 10]
+        removed = [key for key in keys[:UNDO_AT_MOST] if find_beer(connection, key) and remove_beer(connection, key, now_ms())]
+        announce_change(connection)
+        return Done("/beers", f"The import was undone: {len(removed)} removed.")
+
+    return await submit(request, "the library of beers", change, _show)
+
+
+def _choice(form: Form, number: int) -> Choice:
+    """What was chosen for a recipe; nothing is done to one without a choice."""
+    chosen = form.typed.get(f"choice-{number}", "")
+    return Choice(chosen) if chosen in [choice.value for choice in Choice] else Choice.SKIP
+
+
+def _undo(done: Imported) -> Undo | None:
+    """Only what was added is undone: a form with all values from before would be too long."""
+    if not done.added or done.updated or len(done.added) > UNDO_AT_MOST:
+        return None
+    return Undo("/beers/import/undo", {"keys": " ".join(map(str, done.added))})
+
+
+async def _show(request: Request, mistake: Mistake) -> Response:
+    values = {"mistake": mistake, "limit_bytes": RECIPES_AT_MOST_BYTES}
+    status = 400 if mistake.errors else 200
+    return await read(request, lambda connection: render(request, "beer_import.html", common(connection) | values, status))
+
+
+async def _show_preview(request: Request, found: Found) -> Response:
+    def page(connection: Connection) -> Response:
+        values = {
+            "planned": plan(connection, found.recipes),
+            "problems": found.problems,
+            "recipes": write_beerjson(found.recipes),
+            "labels": _LABELS,
+        }
+        return render(request, "beer_import_preview.html", common(connection) | values)
+
+    return await read(request, page)
+
+
+ROUTES = (
+    Route("/beers/import", show),
+    Route("/beers/import", preview, methods=["POST"]),
+    Route("/beers/import/add", add, methods=["POST"]),
+    Route("/beers/import/undo", undo, methods=["POST"]),
+)

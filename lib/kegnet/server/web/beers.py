@@ -1,0 +1,190 @@
+"""`/beers`: the library, and the page of a beer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..model.colours import css_colour
+from ..model.units import Units
+from ..storage import Change, Connection, announce
+from ..storage.beers import find_any_beer, remove_beer, restore_beer, set_beer
+from ..storage.library import LibraryBeer, kegs_of_beer, library, places_of
+from ..storage.records import Beer
+from ..storage.settings import get_setting, household
+from . import times
+from .beer_form import fields_of, undo_of, values_of
+from .database import now_ms, read
+from .forms import Form
+from .pages import SAMPLE_DATA
+from .render import render
+from .submit import NO_MISTAKE, Done, Mistake, Undo, guard_of, submit
+
+KEGS_AT_MOST = 50
+"""Kegs that the page of a beer shows, the newest ones."""
+_SHADES = " ".join(css_colour(srm) for srm in range(61))
+"""The colours by SRM for the script of the form."""
+_NEW = Beer(0, "", "", "", None, None, None, "")
+
+
+async def show_library(request: Request) -> Response:
+    """All beers; with `q` those that contain it."""
+    wanted = request.query_params.get("q", "").strip()[:80]
+
+    def page(connection: Connection) -> Response:
+        found = library(connection)
+        shown = [each for each in found if all(word in _searched(each) for word in wanted.casefold().split())]
+        values = {"beers": shown, "number": len(found), "wanted": wanted, "searched": _searched, **common(connection)}
+        return render(request, "beers.html", values)
+
+    return await read(request, page)
+
+
+async def show_beer(request: Request) -> Response:
+    """A beer, with the forms to change it for the administrator."""
+    return await _show(request, NO_MISTAKE)
+
+
+async def show_new(request: Request) -> Response:
+    """The form of a new beer."""
+    await guard_of(request).check(request)
+    return await _show_new(request, NO_MISTAKE)
+
+
+async def add(request: Request) -> Response:
+    """Adds a beer."""
+
+    def change(connection: Connection, form: Form, _units: Units) -> Done | None:
+        values = values_of(form)
+        if "name" not in values:
+            form.errors.setdefault("name", "enter a name")
+        if form.errors:
+            return None
+        beer = set_beer(connection, None, **values)
+        assert beer is not None, "a new one"  # noqa: S101
+        announce_change(connection)
+        return Done(f"/beers/{beer.key}", f"{beer.name} is in the library.", Undo(f"/beers/{beer.key}/remove", {}))
+
+    return await submit(request, "a new beer", change, _show_new)
+
+
+async def change_beer(request: Request) -> Response:
+    """Changes what the form contains of a beer."""
+
+    def change(connection: Connection, form: Form, _units: Units) -> Done | None:
+        before, _ = beer_of(request, connection)
+        values = values_of(form)
+        if form.errors:
+            return None
+        after = set_beer(connection, before.key, **values)
+        announce_change(connection)
+        undo = None if after is None else undo_of(before, after)
+        return Done(f"/beers/{before.key}", undo=None if undo is None else Undo(f"/beers/{before.key}", undo))
+
+    return await submit(request, "a beer", change, _show)
+
+
+async def remove(request: Request) -> Response:
+    """Removes a beer from the library; kegs keep it."""
+
+    def change(connection: Connection, _form: Form, _units: Units) -> Done:
+        beer, _ = beer_of(request, connection)
+        remove_beer(connection, beer.key, now_ms())
+        announce_change(connection)
+        return Done("/beers", f"{beer.name} was removed.", Undo(f"/beers/{beer.key}/restore", {}))
+
+    return await submit(request, "a beer", change, _show)
+
+
+async def restore(request: Request) -> Response:
+    """Puts a beer that was removed back into the library."""
+
+    def change(connection: Connection, _form: Form, _units: Units) -> Done:
+        beer, _ = beer_of(request, connection)
+        restore_beer(connection, beer.key)
+        announce_change(connection)
+        return Done(f"/beers/{beer.key}", f"{beer.name} is in the library again.")
+
+    return await submit(request, "a beer", change, _show)
+
+
+async def _show(request: Request, mistake: Mistake) -> Response:
+    def page(connection: Connection) -> Response:
+        beer, removed = beer_of(request, connection)
+        values = common(connection) | {
+            "beer": beer,
+            "removed": removed,
+            "places": places_of(connection, beer.key),
+            "kegs": kegs_of_beer(connection, beer.key, KEGS_AT_MOST),
+            **_form_values(connection, beer, mistake),
+        }
+        return render(request, "beer.html", values, 400 if mistake.errors else 200)
+
+    return await read(request, page)
+
+
+async def _show_new(request: Request, mistake: Mistake) -> Response:
+    def page(connection: Connection) -> Response:
+        name = " ".join(request.query_params.get("name", "").split())[:80]
+        values = common(connection) | _form_values(connection, replace(_NEW, name=name), mistake)
+        return render(request, "beer_new.html", values, 400 if mistake.errors else 200)
+
+    return await read(request, page)
+
+
+def _form_values(connection: Connection, beer: Beer, mistake: Mistake) -> dict[str, object]:
+    """The values of `beer_form.html`: breweries and styles that are in the library need not be typed again."""
+    known = [each.beer for each in library(connection)]
+    return {
+        "fields": fields_of(beer),
+        "mistake": mistake,
+        "breweries": sorted({each.brewery for each in known if each.brewery}, key=str.casefold),
+        "styles": sorted({each.style for each in known if each.style}, key=str.casefold),
+        "shades": _SHADES,
+    }
+
+
+def common(connection: Connection) -> dict[str, object]:
+    """What each page of the library needs of the database."""
+    home = household(connection)
+    zone = times.zone_of(home.time_zone)
+    return {
+        "household": home,
+        "sample_data": get_setting(connection, SAMPLE_DATA) is not None,
+        "day": lambda at_ms: times.local(at_ms, zone).strftime("%-d %b %Y"),
+        "iso": lambda at_ms: times.iso(at_ms, zone),
+    }
+
+
+def beer_of(request: Request, connection: Connection) -> tuple[Beer, bool]:
+    """The beer of the path, and whether it was removed. Raises HTTPException."""
+    key = request.path_params["key"]
+    found = find_any_beer(connection, key) if key < 2**31 else None
+    if found is None:
+        raise HTTPException(404, "there is no such beer")
+    return found
+
+
+def _searched(each: LibraryBeer) -> str:
+    """The text in which the search looks."""
+    return f"{each.beer.name} {each.beer.brewery} {each.beer.style}".casefold()
+
+
+def announce_change(connection: Connection) -> None:
+    """Open pages load what they show of beers again."""
+    announce(connection, Change(frozenset(), frozenset({"setting"})))
+
+
+ROUTES = (
+    Route("/beers", show_library),
+    Route("/beers/new", show_new),
+    Route("/beers/new", add, methods=["POST"]),
+    Route("/beers/{key:int}", show_beer),
+    Route("/beers/{key:int}", change_beer, methods=["POST"]),
+    Route("/beers/{key:int}/remove", remove, methods=["POST"]),
+    Route("/beers/{key:int}/restore", restore, methods=["POST"]),
+)

@@ -1,0 +1,165 @@
+// Keeps the cards of taps and the badges of temperatures up to date.
+//
+// An event has the values of what changed: only those texts and levels are exchanged. Where cards or names can be others, the parts of the page
+// with [data-cards] are loaded again from the address that this attribute has (a path below the root), and only what differs is exchanged.
+// A part is found in the answer by its [data-part]. Alarms that begin or end are announced to screen readers.
+
+import { setText, showTap } from "./card.js";
+import { showAges, temperature } from "./format.js";
+import { reportFailure } from "./live.js";
+
+const AGES_MS = 10000;
+const REFRESH_MS = 30 * 60000; // For what changes with the time alone: lines of the last day, "until tonight".
+const FETCH_LIMIT_MS = 10000;
+const SOON_MS = 300;
+const MANY_MS = 5000;
+const FIRST_RETRY_MS = 2000;
+const LAST_RETRY_MS = 60000;
+
+const root = document.documentElement.dataset.root || "";
+const parts = document.querySelectorAll("[data-cards][data-part]");
+const announcer = addAnnouncer();
+let timer = 0;
+let loading = false;
+let again = false;
+let retryMs = FIRST_RETRY_MS;
+let loadedMs = 0;
+
+document.addEventListener("kegnet:change", ({ detail }) => {
+  if (detail.reload) loadLater(detail.many);
+  else show(detail);
+});
+
+function show({ clients, taps }) {
+  for (const [id, values] of Object.entries(taps)) {
+    for (const card of elements("tap", id)) {
+      const before = alarmsOf(card);
+      showTap(card, values);
+      reportAlarms(nameOf(card), before, alarmsOf(card));
+    }
+  }
+  for (const [id, values] of Object.entries(clients)) {
+    for (const badge of elements("temp", id)) showTemperature(badge, values);
+  }
+}
+
+const elements = (kind, id) => document.querySelectorAll(`[data-${kind}="${id}"]`);
+
+function showTemperature(badge, { millicelsius, alarms }) {
+  const before = alarmsOf(badge);
+  if (millicelsius !== null) setText(badge, "temp", temperature(millicelsius));
+  setText(badge, "alarms", alarms.join(", "));
+  badge.classList.toggle("alarmed", alarms.length > 0);
+  reportAlarms(nameOf(badge), before, alarmsOf(badge));
+}
+
+// Alarms, read aloud once: politely, and only what changed.
+
+function alarmsOf(element) {
+  const alarms = element.querySelector("[data-value=alarms]");
+  return alarms === null ? [] : alarms.textContent.split(", ").filter((alarm) => alarm !== "");
+}
+
+function nameOf(element) {
+  const headline = element.querySelector(".beer, [data-value=name]");
+  return (element.dataset.name || (headline === null ? "" : headline.textContent)).trim();
+}
+
+// Also loads the parts again: what has an alarm comes first.
+function reportAlarms(name, before, after) {
+  if (announce(name, before, after)) loadLater(false);
+}
+
+// Whether there was something to announce.
+function announce(name, before, after) {
+  const news = [
+    ...after.filter((alarm) => !before.includes(alarm)).map((alarm) => `${name}: ${alarm}`),
+    ...before.filter((alarm) => !after.includes(alarm)).map((alarm) => `${name}: ${alarm} is over`),
+  ];
+  if (news.length > 0) announcer.textContent = news.join(". ");
+  return news.length > 0;
+}
+
+function addAnnouncer() {
+  const element = document.createElement("p");
+  element.className = "unseen";
+  element.setAttribute("role", "status");
+  document.body.append(element);
+  return element;
+}
+
+// Loading again. A short random delay spreads the pages of a house; the server does the work once for all that ask at the same time.
+
+function loadLater(many) {
+  if (parts.length === 0) return;
+  const soonest = many ? Math.max(0, loadedMs + MANY_MS - Date.now()) : 0;
+  clearTimeout(timer);
+  timer = setTimeout(load, soonest + SOON_MS * Math.random());
+}
+
+async function load() {
+  if (document.hidden) return; // When it is shown again, everything is loaded.
+  if (loading) { again = true; return; }
+  loading = true;
+  again = false;
+  loadedMs = Date.now();
+  const limit = new AbortController();
+  const late = setTimeout(() => limit.abort(), FETCH_LIMIT_MS);
+  try {
+    const answer = await fetch(`${root}${parts[0].dataset.cards}${location.search}`, { cache: "no-store", signal: limit.signal });
+    if (!answer.ok) throw new Error(answer.statusText);
+    exchangeAll(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    retryMs = FIRST_RETRY_MS;
+    reportFailure(false);
+  } catch (error) {
+    reportFailure(true);
+    timer = setTimeout(load, retryMs * (0.5 + Math.random() / 2));
+    retryMs = Math.min(2 * retryMs, LAST_RETRY_MS);
+  }
+  clearTimeout(late);
+  loading = false;
+  if (again) load();
+}
+
+function exchangeAll(page) {
+  showAges(page);
+  for (const part of parts) {
+    const fresh = page.querySelector(`[data-part="${part.dataset.part}"]`);
+    if (fresh !== null) exchange(part, fresh);
+  }
+  document.dispatchEvent(new CustomEvent("kegnet:loaded"));
+}
+
+// Exchanges the cards and badges that differ; all of them where they are others or in another order.
+function exchange(part, fresh) {
+  const known = new Map(keyed(part).map((element) => [keyOf(element), alarmsOf(element)]));
+  const focused = part.contains(document.activeElement) ? keyOf(document.activeElement.closest(KEYED)) : "";
+  if (keys(fresh) === keys(part)) {
+    const now = keyed(part);
+    keyed(fresh).forEach((element, number) => { if (looks(element) !== looks(now[number])) now[number].replaceWith(element); });
+  } else {
+    part.textContent = "";
+    part.append(...fresh.childNodes);
+  }
+  for (const element of keyed(part)) {
+    const key = keyOf(element);
+    if (known.has(key)) announce(nameOf(element), known.get(key), alarmsOf(element));
+    if (focused !== "" && key === focused && !element.contains(document.activeElement)) focus(element);
+  }
+}
+
+// Events have times in UTC, the server's pages in the time zone of the installation; both are shown in the same way.
+const looks = (element) => element.outerHTML.replace(/ datetime="[^"]*"/g, "");
+
+const KEYED = "[data-tap], [data-temp]";
+const keyed = (root) => [...root.querySelectorAll(KEYED)];
+const keyOf = (element) => element === null ? "" : element.dataset.tap || element.dataset.temp;
+const keys = (root) => keyed(root).map(keyOf).join();
+
+function focus(element) {
+  const link = element.matches("a") ? element : element.querySelector("a");
+  if (link !== null) link.focus({ preventScroll: true });
+}
+
+setInterval(() => { if (!document.hidden) showAges(); }, AGES_MS);
+setInterval(() => { if (!document.hidden) loadLater(true); }, REFRESH_MS * (0.8 + 0.4 * Math.random()));

@@ -1,0 +1,165 @@
+// Reads the server's event stream and dispatches events of the document:
+//   kegnet:change  detail: what changed (web/updates.py). { reload: true } also after a time in which events could be missed.
+//   kegnet:hello   detail: { now_ms, version } of the server, each time the stream is opened.
+//   kegnet:stale   nothing came for 15 seconds, although the server sends something every 5. kegnet:fresh: that is over.
+//
+// Only visible pages read. Those of one browser share one stream where it has locks (on HTTPS and localhost): the page that has the lock
+// reads the stream, and passes everything on to the others. When it is closed or hidden, the browser gives the lock to another one.
+
+import { now, setServerTime, span } from "./format.js";
+
+export { now };
+
+const STALE_MS = 15000;
+const AFTER_SHOWN_MS = 3000;
+const FIRST_RETRY_MS = 1000;
+const LAST_RETRY_MS = 60000;
+const TICK_MS = 1000;
+const FOLLOWS_AFTER_MS = 500;
+
+// The wall page can have a token in its address, with which it may read.
+const token = new URLSearchParams(location.search).get("token");
+const url = `${document.documentElement.dataset.root || ""}/events${token === null ? "" : `?token=${encodeURIComponent(token)}`}`;
+const name = `kegnet ${url}`;
+const shares = Boolean(navigator.locks && window.BroadcastChannel);
+
+let channel = null;
+let source = null;
+let stop = null;
+let retry = 0;
+let retryMs = FIRST_RETRY_MS;
+let heardMs = Date.now();
+let triedMs = Date.now();
+let shownMs = Date.now();
+let failing = false;
+let stale = false;
+
+// While this page is visible.
+
+function start() {
+  if (stop !== null || document.hidden) return;
+  shownMs = Date.now();
+  const ticks = setInterval(tick, TICK_MS);
+  const leave = shares ? share() : alone();
+  stop = () => { clearInterval(ticks); leave(); close(); };
+}
+
+function end() {
+  if (stop !== null) stop();
+  stop = null;
+}
+
+function alone() {
+  open();
+  return () => {};
+}
+
+function share() {
+  const waiting = new AbortController();
+  let release = () => {};
+  channel = new BroadcastChannel(name);
+  channel.onmessage = ({ data }) => receive(data.type, data.detail);
+  navigator.locks.request(name, { signal: waiting.signal }, () => new Promise((resolve) => { release = resolve; open(); }))
+    .catch((error) => { if (error.name !== "AbortError") open(); });
+  // Another page reads: this one has missed what came until now.
+  const catchUp = setTimeout(() => { if (source === null) dispatch("change", { reload: true }); }, FOLLOWS_AFTER_MS);
+  return () => { clearTimeout(catchUp); waiting.abort(); release(); channel.close(); channel = null; };
+}
+
+// The stream.
+
+function open() {
+  clearTimeout(retry);
+  triedMs = Date.now();
+  source = new EventSource(url);
+  source.addEventListener("hello", pass("hello"));
+  source.addEventListener("heartbeat", pass("heartbeat"));
+  source.onmessage = pass("change");
+  // By itself a browser opens only some streams again, and never one that began with an error, such as 503.
+  source.onerror = openLater;
+}
+
+function close() {
+  clearTimeout(retry);
+  if (source !== null) source.close();
+  source = null;
+}
+
+function openLater() {
+  close();
+  retry = setTimeout(open, retryMs * (0.5 + Math.random() / 2));
+  retryMs = Math.min(2 * retryMs, LAST_RETRY_MS);
+}
+
+function pass(type) {
+  return ({ data }) => {
+    const detail = JSON.parse(data);
+    if (channel !== null) channel.postMessage({ type, detail });
+    receive(type, detail);
+  };
+}
+
+function receive(type, detail) {
+  heardMs = Date.now();
+  retryMs = FIRST_RETRY_MS;
+  if (type !== "change") setServerTime(detail.now_ms);
+  if (type === "hello") dispatch("hello", detail);
+  if (type !== "heartbeat") dispatch("change", type === "hello" ? { reload: true } : detail);
+  tick();
+}
+
+function dispatch(type, detail) {
+  document.dispatchEvent(new CustomEvent(`kegnet:${type}`, { detail }));
+}
+
+// The age of what the page shows.
+
+// A page reports that it could not load what changed (true), or that it could again.
+export function reportFailure(fails) {
+  failing = fails;
+  tick();
+}
+
+function tick() {
+  const at = Date.now();
+  if (heardMs > at) heardMs = at; // The clock was set back.
+  const silent = at - heardMs > STALE_MS && at - shownMs > AFTER_SHOWN_MS;
+  // A connection can be dead without an error, for example after the computer slept.
+  if (source !== null && at - Math.max(heardMs, triedMs) > STALE_MS) openLater();
+  if ((silent || failing) !== stale) {
+    stale = silent || failing;
+    dispatch(stale ? "stale" : "fresh", { age_ms: at - heardMs });
+  }
+  showAge(at - heardMs);
+}
+
+function showAge(ageMs) {
+  const element = document.getElementById("stale") || (stale ? addNotice() : null);
+  if (element === null) return;
+  if (element.hidden === stale) element.hidden = !stale;
+  if (!stale) return;
+  if (element.firstElementChild === null) {
+    element.textContent = "The server does not answer. ";
+    const age = document.createElement("span");
+    age.setAttribute("aria-hidden", "true"); // It is not to be read aloud every second.
+    element.append(age);
+  }
+  const text = `These values are ${ageMs < 60000 ? `${Math.max(5, 5 * Math.floor(ageMs / 5000))} seconds` : span(ageMs)} old.`;
+  const age = element.firstElementChild;
+  if (age.textContent !== text) age.textContent = text;
+}
+
+function addNotice() {
+  const element = document.createElement("p");
+  element.id = "stale";
+  element.className = "notice";
+  element.setAttribute("role", "status");
+  document.body.append(element);
+  return element;
+}
+
+document.addEventListener("visibilitychange", () => { if (document.hidden) end(); else start(); });
+addEventListener("pagehide", end);
+addEventListener("pageshow", start);
+addEventListener("online", () => { if (stop !== null && source === null && !shares) open(); });
+start();

@@ -1,0 +1,62 @@
+// The wall: pages by itself, shows the time, and loads itself again when the server has another version.
+
+import "./cards.js";
+import { clock, now } from "./format.js";
+
+const PAGE_MS = 15000;
+const RELOAD_MS = 10000;
+const LANDSCAPE_TAPS = 8;
+const PORTRAIT_TAPS = 4;
+
+const page = document.documentElement;
+const taps = () => document.querySelector(".taps");
+let number = 0;
+
+// Shows one page of taps. Pages are as even as possible.
+function showPage() {
+  const places = [...document.querySelectorAll(".place")];
+  const most = innerWidth < innerHeight ? PORTRAIT_TAPS : LANDSCAPE_TAPS;
+  const pages = Math.max(1, Math.ceil(places.length / most));
+  const each = Math.ceil(places.length / pages);
+  number %= pages;
+  places.forEach((place, index) => { place.hidden = Math.floor(index / each) !== number; });
+  taps().dataset.count = each;
+  setText(".page-number", pages > 1 ? `${number + 1} of ${pages}` : "");
+}
+
+function setText(selector, text) {
+  const element = document.querySelector(selector);
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function showTime() {
+  setText(".clock", clock(now()));
+}
+
+// Once for each version: behind a proxy, two servers can have different ones while they are upgraded.
+async function reloadFor(version) {
+  if (version === page.dataset.version || sessionStorage.getItem("reloaded for") === version) return;
+  sessionStorage.setItem("reloaded for", version);
+  await new Promise((resolve) => setTimeout(resolve, RELOAD_MS * Math.random()));
+  const answer = await fetch(location.href, { cache: "no-store" });
+  // Otherwise the screen would show the browser's error until somebody comes.
+  if (answer.ok) location.reload();
+  else sessionStorage.removeItem("reloaded for");
+}
+
+// A tablet on the wall does not sleep, where the browser lets a page ask for that.
+function stayAwake() {
+  if (navigator.wakeLock && !document.hidden) navigator.wakeLock.request("screen").catch(() => {});
+}
+
+document.addEventListener("kegnet:hello", ({ detail }) => {
+  reloadFor(detail.version).catch(() => sessionStorage.removeItem("reloaded for"));
+});
+document.addEventListener("kegnet:loaded", showPage);
+document.addEventListener("visibilitychange", stayAwake);
+addEventListener("resize", showPage);
+setInterval(() => { number += 1; showPage(); }, PAGE_MS);
+setInterval(showTime, 1000);
+showPage();
+showTime();
+stayAwake();

@@ -1,0 +1,45 @@
+"""Requests whose bodies may be larger than 8 KiB: pictures and recipes.
+
+Other bodies are read before anybody looks at the request. These are not: the route reads them, after the guard has checked who sends them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive
+
+from ..model.pictures import LARGEST_BYTES
+
+RECIPES_AT_MOST_BYTES = 1_000_000
+"""A request of more than 1 MiB is cut off, see `wire.py`."""
+_LIMITS = (
+    (re.compile(r"PUT /beers/[0-9]{1,10}/picture"), LARGEST_BYTES),
+    (re.compile(r"POST /beers/import(/add)?"), RECIPES_AT_MOST_BYTES),
+)
+
+
+def limit_of(method: str, path: str) -> int | None:
+    """How many bytes the body of such a request may have; None: it is not one of these."""
+    request = f"{method} {path}"
+    return next((limit for pattern, limit in _LIMITS if pattern.fullmatch(request)), None)
+
+
+def limited(receive: Receive, limit_bytes: int, complete: Callable[[], None]) -> Receive:
+    """A `receive` that raises HTTPException for a body of more bytes, and calls `complete` when all of the body has come."""
+    received = 0
+
+    async def counted() -> Message:
+        nonlocal received
+        message = await receive()
+        if message["type"] == "http.request":
+            received += len(message.get("body", b""))
+            if received > limit_bytes:
+                raise HTTPException(413, f"the file is too large: {limit_bytes // 1000} KB is the most")
+            if not message.get("more_body"):
+                complete()
+        return message
+
+    return counted
