@@ -87,7 +87,7 @@ def run_on(pi: Keg, command: str) -> str:
 def test_from_an_empty_server_to_the_first_pour_without_a_terminal_on_the_server(server: KegnetServer, pi: Keg, browsers: Browsers) -> None:
     """The steps, as the browser and the Pi do them:
 
-    1. Open the page of the new server, `/welcome`.
+    1. Open the page of the new server and press "Set up this server".
     2. Enter the password twice, a title, the units, the time zone, the first beer and the size of its keg. Press "Set up, and add a
        client".
     3. On the Pi, type the command that the page shows, with its code of 8 digits. The page shows that the client has come, and the
@@ -97,7 +97,9 @@ def test_from_an_empty_server_to_the_first_pour_without_a_terminal_on_the_server
     6. Press that tap. The first page shows the beer and the pour.
     """
     browser = browsers.start()
-    browser.get(f"{server.page_url}welcome")
+    browser.get(server.page_url)
+    browser.find_element(By.LINK_TEXT, "Set up this server").click()
+    assert browser.current_url == f"{server.page_url}welcome"
     fill(browser, password=PASSWORD, password_again=PASSWORD, title="Garage", temperature="C", volume="l", time_zone="Europe/Vienna")
     fill(browser, beer="Two Sunsets IPA", keg="19000")
     browser.find_element(By.CSS_SELECTOR, "button.go").click()
