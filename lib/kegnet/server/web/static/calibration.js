@@ -28,7 +28,7 @@ function replace(fresh) {
   showAges(box);
   const asks = box.querySelectorAll(".ask");
   if (focused && document.getElementById(focused)) document.getElementById(focused).focus();
-  else if (asks.length > known) asks[0].querySelector("input:not([type=hidden])").focus();
+  else if (asks.length > known) asks[0].querySelector("input:not([type=hidden])").select();
 }
 
 document.addEventListener("kegnet:change", ({ detail }) => {
