@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..model.gaps import gaps_before
 from ..model.colours import css_colour
+from ..model.gaps import gaps_before
 from ..overview import ClientState, TapState
 from ..storage.records import Alarm, Beer, Course, Keg, Pour
 
