@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 import pytest
 from kegnet.server.storage.boards import remember_board
 from kegnet.server.storage.clients import find_client, set_limits
-from kegnet.server.storage.kegs import kegs_of, kegs_on
+from kegnet.server.storage.kegs import kegs_on
 from kegnet.server.storage.records import Client, Keg, Tap
 from kegnet.server.storage.settings import household, set_setting
 from kegnet.server.storage.taps import find_tap
 from kegnet.server.web import auth, password
-from support.history import client_key, pour, store
+from support.history import client_key
 from support.kegnet_server import KegnetServer
 from support.wait import wait_for
 from support.web_requests import PASSWORD, Answer, request
@@ -101,7 +101,7 @@ def test_a_password_of_the_first_server_still_opens(house: House) -> None:
 
 
 def test_wrong_passwords_are_limited_over_all_pages_and_the_page_stays_quick(house: House) -> None:
-    paths = ("settings", f"settings/{ID}", f"settings/{ID}/0", f"settings/{ID}/0/keg")
+    paths = ("settings", f"settings/{ID}", f"taps/{ID}/0/settings", f"taps/{ID}/0/keg")
 
     def guess(number: int) -> int:
         path = paths[number % len(paths)]
@@ -147,22 +147,14 @@ def test_a_change_is_logged_with_its_address(house: House) -> None:
     wait_for(lambda: f"client {ID} changed by 127.0.0.1" in house.server.log())
 
 
-def test_a_form_without_a_field_leaves_limits_and_keg_as_they_are(house: House) -> None:
-    before = house.keg
+def test_a_form_without_a_field_leaves_limits_as_they_are(house: House) -> None:
     assert house.post(f"settings/{ID}", name="Cellar").status == 303
     assert (house.client.name, house.client.coldest, house.client.warmest) == ("Cellar", 2000, 6500)
-    assert house.post(f"settings/{ID}/0", name="Left").status == 303
-    assert house.post(f"settings/{ID}/0/keg", action="change").status == 303
-    assert house.keg == before
-    assert (house.tap.name, house.tap.pulses_per_litre, house.tap.hidden) == ("Left", 5600, False)
 
 
 def test_an_empty_field_removes_what_it_set(house: House) -> None:
     assert house.post(f"settings/{ID}", coldest="", warmest="7,5").status == 303
     assert (house.client.coldest, house.client.warmest) == (None, 7500)
-    assert house.post(f"settings/{ID}/0/keg", action="change", beer="", volume="", start="").status == 303
-    assert house.keg is not None
-    assert (house.keg.beer, house.keg.volume_ml, house.keg.start_ml) == (None, None, None)
 
 
 def test_limits_are_in_the_degrees_of_the_reader(house: House) -> None:
@@ -171,62 +163,12 @@ def test_limits_are_in_the_degrees_of_the_reader(house: House) -> None:
     assert (house.client.coldest, house.client.warmest) == (0, 10_000)
 
 
-def test_a_new_k_factor_counts_from_now_on(house: House) -> None:
-    store(house.server.database, pour(house.client.key, 10**12, 5600))
-    assert house.post(f"settings/{ID}/0", pulses_per_litre="2800").status == 303
-    now_ms = time.time_ns() // 10**6
-    store(house.server.database, pour(house.client.key, now_ms + 1000, 5600))
-    pours = request(f"{house.server.page_url}api/clients/{ID}/taps/0/pours").json()
-    assert [pour["millilitres"] for pour in pours] == [2000.0, 1000.0]
-
-
-def test_a_hidden_tap_is_not_on_the_page_and_can_be_shown_again(house: House) -> None:
-    assert f"tap-{ID}-0" in request(f"{house.server.page_url}kegs").text
-    assert house.post(f"settings/{ID}/0", name="Ghost", hidden_box="1", hidden="1").status == 303
-    assert f"tap-{ID}-0" not in request(f"{house.server.page_url}kegs").text
-    store(house.server.database, pour(house.client.key, time.time_ns() // 10**6, 100))
-    assert f"tap-{ID}-0" not in request(f"{house.server.page_url}kegs").text, "a pour does not bring it back"
-    assert house.post(f"settings/{ID}/0", name="Ghost").status == 303
-    assert f"tap-{ID}-0" not in request(f"{house.server.page_url}kegs").text, "nor does a form without the box"
-    assert house.post(f"settings/{ID}/0", hidden_box="1").status == 303
-    assert f"tap-{ID}-0" in request(f"{house.server.page_url}kegs").text
-
-
-def test_a_new_keg_is_full_and_can_be_undone(house: House) -> None:
-    before = house.keg
-    store(house.server.database, pour(house.client.key, time.time_ns() // 10**6, 56_000))
-    assert "9.00 l left of 19.00 l" in request(f"{house.server.page_url}kegs").text
-    assert house.post(f"settings/{ID}/0/keg", action="new", beer="Stout", volume="30", start="28.5").status == 303
-    assert "28.50 l left of 30.00 l" in request(f"{house.server.page_url}kegs").text
-    assert house.keg is not None
-    assert house.keg.beer is not None
-    assert house.keg.beer.name == "Stout"
-    assert house.post(f"settings/{ID}/0/keg", action="undo").status == 303
-    assert house.keg == before
-    assert "9.00 l left of 19.00 l" in request(f"{house.server.page_url}kegs").text
-    assert house.post(f"settings/{ID}/0/keg", action="off").status == 303
-    assert house.keg is None
-
-
-def test_a_beer_is_added_to_the_library_once(house: House) -> None:
-    for _ in range(2):
-        house.post(f"settings/{ID}/0/keg", action="new", beer="Stout", volume="30")
-    names = [beer["name"] for beer in request(f"{house.server.page_url}api/beers").json()]
-    assert names == ["IPA", "Stout"]
-    with house.server.database.reading() as connection:
-        assert len(kegs_of(connection, house.tap.key, 10)) == 3
-
-
 @pytest.mark.parametrize(
     ("path", "fields", "wrong"),
     [
         ("", {"name": "Kept", "coldest": "warm"}, "Alarm below, in °C: enter a number"),
         ("", {"name": "Kept", "coldest": "9", "warmest": "8"}, "Alarm above, in °C: enter more"),
         ("", {"name": "Ke\0pt"}, "Name: enter 1 to 80 characters"),
-        ("/0", {"name": "Kept", "pulses_per_litre": "5,600"}, "Pulses per litre, from now on: enter a whole number"),
-        ("/0/keg", {"action": "new", "beer": "Kept", "volume": "-3"}, "Size of the keg, in l: enter a number"),
-        ("/0/keg", {"action": "new", "beer": "Kept", "volume": "3", "start": "4"}, "Contents at the start, in l: enter no more"),
-        ("/0/keg", {"action": "explode", "beer": "Kept"}, "choose what to do"),
     ],
 )
 def test_a_wrong_value_names_its_field_and_keeps_what_was_typed(

@@ -76,6 +76,11 @@ def overview(connection: Connection, clients: Sequence[Client], now_ms: int) -> 
     ]
 
 
+def state_of_tap(connection: Connection, tap: Tap, now_ms: int) -> TapState:
+    """The state of one tap, also of a hidden one."""
+    return _tap_states(connection, [tap], last_pours(connection, [tap.key], LAST_POURS), now_ms)[tap.key]
+
+
 def _heard(reading: Reading | None, pours: Iterable[Pour]) -> int | None:
     times = [pour.received_ms for pour in pours]
     if reading is not None:

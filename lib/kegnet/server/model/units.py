@@ -78,11 +78,32 @@ class Units:
 
     def keg_number(self, millilitres: float) -> str:
         """The volume of a keg without its unit, for a form's field: at most 3 decimals."""
-        return f"{millilitres / KEGS[self.volume].size_ml:.3f}".rstrip("0").rstrip(".")
+        return _trimmed(millilitres / KEGS[self.volume].size_ml)
+
+    def keg_size(self, millilitres: float) -> str:
+        """The size of a keg as people name it, for example `19 l` and `5.2 gal`."""
+        return f"{_trimmed(round(millilitres / KEGS[self.volume].size_ml, 1))} {self.keg_unit}"
+
+    @property
+    def pour_unit(self) -> str:
+        """The name of the unit of pours."""
+        return POURS[self.volume].name
+
+    def pour_number(self, millilitres: float) -> str:
+        """The volume of a pour without its unit, for a form's field: at most 3 decimals."""
+        return _trimmed(millilitres / POURS[self.volume].size_ml)
+
+    def pour_ml(self, number: float) -> float:
+        """The reverse of `pour_number`, in millilitres."""
+        return number * POURS[self.volume].size_ml
 
     def keg_ml(self, number: float) -> int:
         """The reverse of `keg_number`, in millilitres."""
         return round(number * KEGS[self.volume].size_ml)
+
+
+def _trimmed(number: float) -> str:
+    return f"{number:.3f}".rstrip("0").rstrip(".")
 
 
 def ago(then_ms: int, now_ms: int) -> str:

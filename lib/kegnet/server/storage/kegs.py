@@ -34,10 +34,10 @@ def kegs_on(connection: sa.engine.Connection, tap_keys: Sequence[int]) -> dict[i
     return {keg.tap: keg for keg in map(_keg_of, connection.execute(query))}
 
 
-def kegs_of(connection: sa.engine.Connection, tap_key: int, limit: int) -> list[Keg]:
-    """The last kegs of a tap, newest first."""
+def kegs_of(connection: sa.engine.Connection, tap_key: int, limit: int, offset: int = 0) -> list[Keg]:
+    """The last kegs of a tap, newest first, without the newest `offset` of them."""
     query = _query(schema.keg).where(_keg.tap == tap_key, _keg.undone_ms.is_(None)).order_by(_keg.on_ms.desc(), _keg.key.desc())
-    return [_keg_of(row) for row in connection.execute(query.limit(limit))]
+    return [_keg_of(row) for row in connection.execute(query.limit(limit).offset(offset))]
 
 
 def find_keg(connection: sa.engine.Connection, keg_key: int) -> Keg | None:
@@ -75,6 +75,16 @@ def take_off(connection: sa.engine.Connection, keg_key: int, off_ms: int) -> Non
     if off_ms <= keg.on_ms:
         raise _too_early("has this keg since", keg.on_ms)
     _set(connection, keg_key, off_ms=off_ms)
+
+
+def put_back(connection: sa.engine.Connection, keg_key: int) -> None:
+    """Undoes that a keg was taken off. Raises StorageError where another keg was put on since."""
+    keg = find_keg(connection, keg_key)
+    if keg is None or keg.off_ms is None:
+        return
+    if kegs_of(connection, keg.tap, 1)[0].key != keg.key:
+        raise StorageError("another keg was put on since", "undo that keg first")
+    _set(connection, keg_key, off_ms=None)
 
 
 def undo_keg(connection: sa.engine.Connection, keg_key: int, now_ms: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,6 +29,19 @@ def find_tap(connection: sa.engine.Connection, client_key: int, pin: int) -> Tap
     return None if row is None else Tap(*row)
 
 
+def taps_by_key(connection: sa.engine.Connection, keys: Iterable[int]) -> dict[int, Tap]:
+    """The taps with these keys."""
+    wanted = keys_of(connection, keys)
+    return {row[0]: Tap(*row) for row in connection.execute(_query().join(wanted, wanted.c.key == _tap.key))}
+
+
+def clients_of_taps(connection: sa.engine.Connection, keys: Iterable[int]) -> frozenset[str]:
+    """The UUIDs of the clients of the taps with these keys."""
+    wanted, client = keys_of(connection, keys), schema.client.c
+    source = wanted.join(schema.tap, wanted.c.key == _tap.key).join(schema.client, client.key == _tap.client)
+    return frozenset(connection.execute(sa.select(client.uuid).select_from(source)).scalars())
+
+
 def set_tap(connection: sa.engine.Connection, client_key: int, pin: int, *, name: str | None = None, hidden: bool | None = None) -> Tap:
     """Adds a tap, or changes what is given of it. `name` has up to 80 characters."""
     fields = {"name": name, "hidden": hidden}
@@ -51,6 +64,12 @@ def set_meter(connection: sa.engine.Connection, tap_key: int, from_ms: int, puls
     where = sa.and_(_meter.tap == tap_key, _meter.from_ms == from_ms)
     connection.execute(sa.delete(schema.meter).where(where))
     connection.execute(sa.insert(schema.meter).values(tap=tap_key, from_ms=from_ms, pulses_per_litre=pulses_per_litre))
+
+
+def unset_meter(connection: sa.engine.Connection, tap_key: int, from_ms: int) -> bool:
+    """Removes the k-factor that counts from that time on: the one before it counts again. Whether there was one."""
+    where = sa.and_(_meter.tap == tap_key, _meter.from_ms == from_ms)
+    return bool(connection.execute(sa.delete(schema.meter).where(where)).rowcount)
 
 
 def meters_of(connection: sa.engine.Connection, tap_keys: Sequence[int]) -> dict[int, list[tuple[int, int]]]:

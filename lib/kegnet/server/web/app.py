@@ -41,6 +41,8 @@ from .render import error_page
 from .sessions import Sessions
 from .shared_work import SharedWork
 from .static_files import FILES
+from .tap_api import router as tap_router
+from .tap_routes import ROUTES as TAP_ROUTES
 
 RETRY_S = 10
 """When a request that met no database should be repeated."""
@@ -63,6 +65,7 @@ def create_web(context: Context) -> FastAPI:
     app.state.shared_work = SharedWork()
     app.state.broadcast = Broadcast(context)
     app.include_router(api.router)
+    app.include_router(tap_router)
     app.add_middleware(Access, context=context, unavailable=_unavailable)
     app.add_middleware(Sessions, context=context)
     app.add_middleware(SecurityHeaders)
@@ -79,6 +82,7 @@ PAGES = (
     Route("/kegs", pages.kegs),
     *choices.ROUTES,
     *manifest.ROUTES,
+    *TAP_ROUTES,
     Route("/events", events),
     *wall.ROUTES,
     Route("/courses/{client:uuid}/{span}.svg", pictures.course),
@@ -95,8 +99,6 @@ PAGES = (
     Route("/settings", changes.change_household, methods=["POST"]),
     Route("/settings/boards", changes.decide_board, methods=["POST"]),
     Route("/settings/{client:uuid}", changes.change_client, methods=["POST"]),
-    Route("/settings/{client:uuid}/{pin}", changes.change_tap, methods=["POST"]),
-    Route("/settings/{client:uuid}/{pin}/keg", changes.change_keg_of_tap, methods=["POST"]),
 )
 
 

@@ -11,20 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..model.units import Units
-from ..storage import Change, Connection, announce
-from ..storage.beers import beers, set_beer
+from ..storage import Connection
 from ..storage.boards import accept_board, deny_board, find_board
 from ..storage.clients import find_client, set_client, set_limits
-from ..storage.kegs import change_keg, kegs_on, put_on, take_off, undo_keg
-from ..storage.records import Client, Keg, Tap
-from ..storage.schema import PIN_AT_MOST
+from ..storage.records import Client
 from ..storage.settings import set_household
-from ..storage.taps import find_tap, set_meter, set_tap
 from .database import now_ms
 from .forms import Form
 from .settings import handle, time_zones
 
-LARGEST_KEG_ML = 10**8
 COLDEST, WARMEST = -100_000, 200_000
 """The bounds of an alarm limit, in thousandths of a degree Celsius."""
 
@@ -86,79 +81,6 @@ def _limit(form: Form, field: str, now: int | None, units: Units) -> int | None:
     return None if degrees is None else units.millicelsius(degrees)
 
 
-async def change_tap(request: Request) -> Response:
-    """A tap's name, whether it is hidden, and the k-factor of its flow meter from now on."""
-    uuid, pin = uuid_of(request), request.path_params["pin"]
-
-    def change(connection: Connection, form: Form, _units: Units) -> None:
-        client = _client(connection, uuid)
-        tap = _tap(connection, client, pin)
-        name, k_factor = form.name("name"), form.whole("pulses_per_litre", 1, 10**6)
-        if form.errors:
-            return
-        # A box that is not ticked is not sent: a hidden field shows that the form contains it.
-        hidden = form.has("hidden") if form.has("hidden_box") else None
-        set_tap(connection, client.key, tap.pin, name=name, hidden=hidden)
-        if k_factor is not None and k_factor != tap.pulses_per_litre:
-            set_meter(connection, tap.key, now_ms(), k_factor)
-        announce(connection, Change(frozenset({client.uuid}), frozenset({"tap"})))
-
-    return await handle(request, f"tap {pin} of client {uuid}", f"tap-{uuid}-{pin}", change)
-
-
-async def change_keg_of_tap(request: Request) -> Response:
-    """What is on a tap. `action`: `new` keg, `change` the one that is on, take it `off`, or `undo` the last new one."""
-    uuid, pin = uuid_of(request), request.path_params["pin"]
-
-    def change(connection: Connection, form: Form, units: Units) -> None:
-        tap = _tap(connection, _client(connection, uuid), pin)
-        keg = kegs_on(connection, [tap.key]).get(tap.key)
-        announce(connection, Change(frozenset({uuid}), frozenset({"tap"})))
-        match form.typed.get("action"):
-            case "new" | "change" as action:
-                _set_keg(connection, form, units, tap, keg if action == "change" else None)
-            case "off" if keg is not None:
-                take_off(connection, keg.key, now_ms())
-            case "undo" if keg is not None:
-                undo_keg(connection, keg.key, now_ms())
-            case "off" | "undo":
-                form.errors["action"] = "no keg is on this tap"
-            case _:
-                form.errors["action"] = "choose what to do: new, change, off or undo"
-
-    return await handle(request, f"keg at tap {pin} of client {uuid}", f"tap-{uuid}-{pin}", change)
-
-
-def _set_keg(connection: Connection, form: Form, units: Units, tap: Tap, keg: Keg | None) -> None:
-    beer_name = form.name("beer", may_be_empty=True)
-    volumes = {field: _millilitres(form, field, units) for field in ("volume", "start")}
-    volume_ml, start_ml = volumes["volume"], volumes["start"]
-    if volume_ml is not None and start_ml is not None and start_ml > volume_ml:
-        form.errors["start"] = "enter no more than the size of the keg"
-    if form.errors:
-        return
-    if keg is None:
-        beer = _beer(connection, beer_name) if beer_name else None
-        put_on(connection, tap.key, beer=beer, on_ms=now_ms(), volume_ml=volume_ml, start_ml=volume_ml if start_ml is None else start_ml)
-        return
-    changes: dict[str, int | None] = {f"{field}_ml": value for field, value in volumes.items() if form.has(field)}
-    if beer_name is not None:
-        changes["beer"] = _beer(connection, beer_name) if beer_name else None
-    change_keg(connection, keg.key, **changes)
-
-
-def _millilitres(form: Form, field: str, units: Units) -> int | None:
-    number = form.number(field, 0.01, LARGEST_KEG_ML / units.keg_ml(1))
-    return None if number is None else units.keg_ml(number)
-
-
-def _beer(connection: Connection, name: str) -> int | None:
-    """The key of the beer of that name, which is added if there is none."""
-    known = next((beer for beer in beers(connection) if beer.name == name), None)
-    added = known or set_beer(connection, None, name=name)
-    return None if added is None else added.key
-
-
 def uuid_of(request: Request) -> str:
     """The client that the path names."""
     return str(request.path_params["client"])
@@ -169,11 +91,3 @@ def _client(connection: Connection, uuid: str) -> Client:
     if client is None:
         raise HTTPException(404, "there is no such client")
     return client
-
-
-def _tap(connection: Connection, client: Client, pin: str) -> Tap:
-    is_pin = pin.isascii() and pin.isdigit() and len(pin) < 6 and int(pin) <= PIN_AT_MOST
-    tap = find_tap(connection, client.key, int(pin)) if is_pin else None
-    if tap is None:
-        raise HTTPException(404, "there is no such tap")
-    return tap

@@ -1,0 +1,34 @@
+// Waits for the next pour: after an event about this tap it loads what is measured, and keeps what is typed meanwhile.
+import { showAges } from "./format.js";
+import { isAbout } from "./tap.js";
+
+const box = document.getElementById("measuring");
+
+async function load() {
+  const address = new URL(location.href);
+  // An amount that was refused is not sent again.
+  for (const name of ["pour", "amount"]) address.searchParams.delete(name);
+  address.searchParams.set("parts", "1");
+  const answer = await fetch(address, { cache: "no-store" });
+  if (!answer.ok) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("measuring");
+  if (fresh) replace(fresh);
+}
+
+function replace(fresh) {
+  const typed = [...box.querySelectorAll("input[id]")].map((input) => [input.id, input.value]);
+  const focused = document.activeElement?.id, known = box.querySelectorAll(".ask").length;
+  box.replaceChildren(...fresh.childNodes);
+  for (const [id, value] of typed) {
+    const input = document.getElementById(id);
+    if (input) input.value = value;
+  }
+  showAges(box);
+  const asks = box.querySelectorAll(".ask");
+  if (focused && document.getElementById(focused)) document.getElementById(focused).focus();
+  else if (asks.length > known) asks[0].querySelector("input:not([type=hidden])").focus();
+}
+
+document.addEventListener("kegnet:change", ({ detail }) => {
+  if (isAbout(detail, box.dataset.tapId, box.dataset.client)) load().catch(() => {});
+});

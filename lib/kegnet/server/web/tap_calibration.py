@@ -1,0 +1,203 @@
+"""`/calibration`: somebody pours known amounts, the page waits for each pour, and sets the k-factor of the flow meter.
+
+What was measured so far is in the address: it survives a reload, and no process needs to remember it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from ..model.calibration import Calibration, CalibrationError, calibrate
+from ..model.pours import CorrectionKind
+from ..model.units import Units
+from ..storage import Connection
+from ..storage.pour_details import details_of
+from ..storage.pours import correct, pours_of, undo_correction
+from ..storage.records import Pour
+from ..storage.settings import household
+from ..storage.taps import set_meter, unset_meter
+from .database import now_ms, read
+from .forms import Form
+from .render import choices_of, root_path
+from .submit import NO_MISTAKE, Done, Mistake, Undo, guard_of, submit
+from .tap_pages import Values, common_values, show
+from .tap_place import PATH, Place, announce_change, place_of, required_number, whole
+
+WRONG_CLOCK_MS = 10 * 60_000
+"""A pour that began so long before its receipt waited in a spool: it was not poured for this."""
+POURS_AT_MOST = 30
+MOST_ML = 100_000
+GOOD_SPREAD = 0.03
+"""Measurements that are closer than this need no repetition."""
+_LATEST_MS, _KEY_AT_MOST = 2**60, 2**31 - 1
+
+
+@dataclass(frozen=True)
+class State:
+    """Since when the page waits, the millilitres by the keys of pours, and the pours that do not count for this."""
+
+    since_ms: int
+    measured: Mapping[int, float]
+    ignored: frozenset[int]
+
+    @classmethod
+    def of(cls, fields: Mapping[str, str]) -> State | None:
+        """The state in an address or a form. None where there is none."""
+        since_ms = whole(fields.get("since", ""), _LATEST_MS)
+        if since_ms is None:
+            return None
+        pairs = [pair.partition(":") for pair in fields.get("measured", "").split(",")[:POURS_AT_MOST]]
+        measured = {whole(key, _KEY_AT_MOST): whole(ml, 1000 * MOST_ML) for key, _, ml in pairs}
+        ignored = [whole(key, _KEY_AT_MOST) for key in fields.get("ignored", "").split(",")[:POURS_AT_MOST]]
+        return cls(
+            since_ms,
+            {key: ml / 1000 for key, ml in measured.items() if key is not None and ml},
+            frozenset(key for key in ignored if key is not None),
+        )
+
+    def fields(self) -> dict[str, str]:
+        """The fields of a form with this state; amounts are in microlitres, so that they are whole."""
+        measured = ",".join(f"{key}:{round(1000 * ml)}" for key, ml in self.measured.items())
+        return {"since": str(self.since_ms), "measured": measured, "ignored": ",".join(map(str, sorted(self.ignored)))}
+
+    def query(self) -> str:
+        """The state as the query of an address."""
+        return urlencode({name: value for name, value in self.fields().items() if value}, safe=":,")
+
+    def with_amount(self, key: int, millilitres: float) -> State:
+        """The state with one more measured pour."""
+        return replace(self, measured={**self.measured, key: millilitres}, ignored=self.ignored - {key})
+
+    def without(self, key: int) -> State:
+        """The state in which a pour does not count."""
+        return replace(self, measured={each: ml for each, ml in self.measured.items() if each != key}, ignored=self.ignored | {key})
+
+
+async def calibration_page(request: Request) -> Response:
+    """Waits for pours. With `pour` and `amount` a pour was measured: the answer is the address with one more of them."""
+    await guard_of(request).check(request)
+    fields = dict(request.query_params)
+    state = State.of(fields)
+    if state is None:
+        await read(request, lambda connection: place_of(connection, request))
+        return _redirect(request, State(now_ms(), {}, frozenset()))
+    if "pour" not in fields:
+        return await _show(request, NO_MISTAKE, state)
+    form, key = Form(fields), whole(fields["pour"], _KEY_AT_MOST)
+    units = await read(request, lambda connection: choices_of(request, household(connection)).units)
+    amount = required_number(form, "amount", 0.01, round(MOST_ML / units.pour_ml(1)))
+    if amount is None or key is None:
+        return await _show(request, Mistake(f"{request.url.path}/{key}", form.typed, form.errors), state)
+    return _redirect(request, state.with_amount(key, units.pour_ml(amount)))
+
+
+def _redirect(request: Request, state: State) -> Response:
+    place = f"/taps/{request.path_params['client']}/{request.path_params['pin']}"
+    return RedirectResponse(f"{root_path(request)}{place}/calibration?{state.query()}", 303)
+
+
+async def _show_again(request: Request, mistake: Mistake) -> Response:
+    return await _show(request, mistake, State.of(mistake.typed) or State(now_ms(), {}, frozenset()))
+
+
+async def _show(request: Request, mistake: Mistake, state: State) -> Response:
+    def query(connection: Connection) -> Values:
+        place = place_of(connection, request)
+        pours = _pours(connection, place, state)
+        measured = [pour for pour in pours[::-1] if pour.key in state.measured]
+        result, problem = _result(measured, state)
+        return {
+            **common_values(connection, place),
+            "mistake": mistake,
+            "state": state,
+            "measured": measured,
+            "waiting": [pour for pour in pours if pour.key not in state.measured and pour.key not in state.ignored],
+            "last_ml": [None, *state.measured.values()][-1],
+            "result": result,
+            "problem": problem,
+            "good_spread": GOOD_SPREAD,
+        }
+
+    template = "tap_measuring.html" if "parts" in request.query_params else "tap_calibration.html"
+    return await show(request, template, query, 400 if mistake.errors else 200)
+
+
+def _pours(connection: Connection, place: Place, state: State) -> list[Pour]:
+    """What the tap's flow meter counted since the page waits, newest first, by the server's clock."""
+    found = pours_of(connection, [place.tap.key], since_ms=max(0, state.since_ms - WRONG_CLOCK_MS), limit=POURS_AT_MOST)
+    return [
+        each.pour
+        for each in details_of(connection, found)
+        if each.meter == place.tap.key
+        and each.pour.received_ms >= state.since_ms
+        and each.pour.received_ms - each.pour.at_ms <= WRONG_CLOCK_MS + each.pour.et_ms
+    ]
+
+
+def _result(measured: list[Pour], state: State) -> tuple[Calibration | None, str]:
+    """The k-factor of what was measured, or why there is none. Neither where nothing was."""
+    if not measured:
+        return None, ""
+    try:
+        return calibrate([(pour.pulses, state.measured[pour.key]) for pour in measured]), ""
+    except CalibrationError as error:
+        return None, f"{error.problem}: {error.fix}"
+
+
+async def set_calibration(request: Request) -> Response:
+    """Sets the k-factor from now on (`action` is `set`), or the one before again (`undo`)."""
+
+    def change(connection: Connection, form: Form, _units: Units) -> Done | None:
+        place = place_of(connection, request)
+        announce_change(connection, place)
+        match form.typed.get("action"):
+            case "set":
+                return _set(connection, form, place)
+            case "undo":
+                return _undo(connection, form, place)
+            case _:
+                form.errors["action"] = "choose what to do: set or undo"
+                return None
+
+    subject = f"calibration of tap {request.path_params['pin']} of client {request.path_params['client']}"
+    return await submit(request, subject, change, _show_again)
+
+
+def _set(connection: Connection, form: Form, place: Place) -> Done | None:
+    state = State.of(form.typed)
+    measured = [] if state is None else [pour for pour in _pours(connection, place, state) if pour.key in state.measured]
+    result, problem = (None, "") if state is None else _result(measured, state)
+    if result is None:
+        form.errors["action"] = problem or "no amount was measured yet: pour a known amount and enter it"
+        return None
+    now = now_ms()
+    set_meter(connection, place.tap.key, now, result.pulses_per_litre)
+    spills = (
+        [correct(connection, pour.key, CorrectionKind.SPILL, None, now) for pour in measured if not pour.spilled]
+        if form.has("spill")
+        else []
+    )
+    undo = Undo(f"{place.path}/calibration", {"action": "undo", "from": str(now), "spills": ",".join(map(str, spills))})
+    text = f"Saved: {result.pulses_per_litre} pulses per litre from now on, {place.tap.pulses_per_litre} before."
+    return Done(place.path, text, undo)
+
+
+def _undo(connection: Connection, form: Form, place: Place) -> Done | None:
+    from_ms = form.whole("from", 1, _LATEST_MS)
+    if from_ms is None or not unset_meter(connection, place.tap.key, from_ms):
+        form.errors["action"] = "this calibration is undone already"
+        return None
+    for key in form.typed.get("spills", "").split(",")[:POURS_AT_MOST]:
+        correction = whole(key, _KEY_AT_MOST)
+        if correction is not None:
+            undo_correction(connection, correction, now_ms())
+    return Done(place.path, "Undone: the flow meter counts as before.")
+
+
+ROUTES = (Route(PATH + "/calibration", calibration_page), Route(PATH + "/calibration", set_calibration, methods=["POST"]))

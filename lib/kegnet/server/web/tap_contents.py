@@ -1,0 +1,112 @@
+"""What a form reports of a keg: its beer, its size, what is in it (as a volume or by weight), and since when it is on."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+
+from ..model.units import Units
+from ..model.weights import BEER_DENSITY, GRAMS, LEAST_DENSITY, MOST_DENSITY, WeightError, contents_ml
+from ..storage import Connection
+from ..storage.beers import beers, find_beer, set_beer
+from .forms import Form
+from .tap_place import required_number
+
+LARGEST_KEG_ML = 10**8
+HEAVIEST_G = 10**8
+OVERFULL = 1.05
+"""Kegs hold a little more than their size; beyond this a weight is wrong."""
+NO_BEER, OTHER_SIZE = "", "other"
+
+
+def beer_of(connection: Connection, form: Form) -> int | None:
+    """The key of the beer: `new_beer`, a name, which is added if the library does not have it; else `beer`, a key. None: no name."""
+    name = form.name("new_beer", may_be_empty=True)
+    if name:
+        known = next((beer for beer in beers(connection) if beer.name == name), None)
+        return known.key if known is not None else None
+    chosen = form.typed.get("beer", NO_BEER)
+    if chosen == NO_BEER:
+        return None
+    key = form.whole("beer", 1, 2**31 - 1)
+    if key is None or find_beer(connection, key) is None:
+        form.errors["beer"] = "choose a beer of the list"
+    return key
+
+
+def added_beer(connection: Connection, form: Form, known: int | None) -> int | None:
+    """The key of the beer, after `beer_of` and without errors: a new name is added to the library."""
+    name = form.name("new_beer", may_be_empty=True)
+    if known is None and name:
+        added = set_beer(connection, None, name=name)
+        return None if added is None else added.key
+    return known
+
+
+def size_of(form: Form, units: Units) -> int | None:
+    """The size in millilitres: `volume`, a number, if it is filled in, else `size`, millilitres of the list. None: not known."""
+    if form.typed.get("volume", "").strip() or form.typed.get("size", OTHER_SIZE) == OTHER_SIZE:
+        return _millilitres(form, "volume", units)
+    return form.whole("size", 1, LARGEST_KEG_ML)
+
+
+def contents_of(form: Form, units: Units, size_ml: int | None) -> int | None:
+    """What is in the keg, by `contents`: `full`, `part` (`start`, a number) or `weight`. None: not known, or as before (`keep`)."""
+    match form.typed.get("contents", "full"):
+        case "full":
+            return size_ml
+        case "part":
+            start = _required_millilitres(form, "start", units)
+            if start is not None and size_ml is not None and start > size_ml:
+                form.errors["start"] = "enter no more than the size of the keg"
+            return start
+        case "weight":
+            return _weighed(form, units, size_ml)
+        case "keep":
+            return None
+        case _:
+            form.errors["contents"] = "choose how much is in the keg"
+            return None
+
+
+def since_of(form: Form, zone: tzinfo, now_ms: int) -> int:
+    """Since when the keg is on: `on`, a local time, or now."""
+    text = form.typed.get("on", "").strip()
+    if not text:
+        return now_ms
+    try:
+        at_ms = round(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp() * 1000)
+    except (ValueError, OverflowError, OSError):
+        at_ms = -1
+    if not 0 <= at_ms <= now_ms:
+        form.errors["on"] = "enter a date and a time in the past, for example 2026-11-30 20:15"
+    return at_ms
+
+
+def _weighed(form: Form, units: Units, size_ml: int | None) -> int | None:
+    unit = form.typed.get("weight_unit", "kg")
+    grams = GRAMS.get(unit)
+    if grams is None:
+        form.errors["weight_unit"] = "choose kg or lb"
+        return None
+    gross, tare = (required_number(form, field, 0.001, HEAVIEST_G / grams) for field in ("gross", "tare"))
+    density = form.number("density", LEAST_DENSITY, MOST_DENSITY) if form.has("density") else None
+    if form.errors or gross is None or tare is None:
+        return None
+    try:
+        found = contents_ml(gross * grams, tare * grams, BEER_DENSITY if density is None else density)
+    except WeightError as error:
+        form.errors["gross"] = f"{error.problem}; {error.fix}"
+        return None
+    if size_ml is not None and found > OVERFULL * size_ml:
+        form.errors["gross"] = f"that would be {units.keg(found)}, more than fits into the keg; check both weights, and their unit"
+    return found if size_ml is None else min(found, size_ml)
+
+
+def _millilitres(form: Form, field: str, units: Units) -> int | None:
+    number = form.number(field, 0.01, LARGEST_KEG_ML / units.keg_ml(1))
+    return None if number is None else units.keg_ml(number)
+
+
+def _required_millilitres(form: Form, field: str, units: Units) -> int | None:
+    number = required_number(form, field, 0, LARGEST_KEG_ML / units.keg_ml(1))
+    return None if number is None else units.keg_ml(number)

@@ -1,0 +1,157 @@
+"""The keg of a tap: a new one, changes of the one that is on, taking it off, and undoing each of these."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..model.keg_sizes import usual_sizes_ml
+from ..model.units import Units
+from ..model.weights import BEER_DENSITY
+from ..storage import Connection
+from ..storage.beers import beers
+from ..storage.kegs import change_keg, find_keg, kegs_of, kegs_on, put_back, put_on, set_level, take_off, undo_keg
+from ..storage.records import Keg
+from ..storage.settings import household
+from . import times
+from .database import now_ms
+from .forms import Form
+from .render import choices_of
+from .submit import NO_MISTAKE, Done, Mistake, Undo, guard_of, submit
+from .tap_contents import LARGEST_KEG_ML, added_beer, beer_of, contents_of, since_of, size_of
+from .tap_pages import Values, common_values, show
+from .tap_place import PATH, Place, announce_change, place_of
+
+_NONE = ""
+
+
+async def keg_page(request: Request) -> Response:
+    """The forms."""
+    await guard_of(request).check(request)
+    return await _show(request, NO_MISTAKE)
+
+
+async def _show(request: Request, mistake: Mistake) -> Response:
+    def query(connection: Connection) -> Values:
+        place = place_of(connection, request)
+        units = choices_of(request, household(connection)).units
+        last = kegs_of(connection, place.tap.key, 1)
+        keg = last[0] if last and last[0].off_ms is None else None
+        return {
+            **common_values(connection, place),
+            "mistake": mistake,
+            "form": _form_of(mistake),
+            "keg": keg,
+            "last_keg": last[0] if last else None,
+            "beers": beers(connection),
+            "sizes": usual_sizes_ml(units.volume),
+            "usual_ml": _usual_ml(units, last),
+            "density": f"{BEER_DENSITY:.3f}",
+            "weight_unit": "kg" if units.volume in ("l", "imp-pt") else "lb",
+        }
+
+    return await show(request, "tap_keg.html", query, 400 if mistake.errors else 200)
+
+
+def _form_of(mistake: Mistake) -> str:
+    """Which of the forms comes back: `new` or `change`."""
+    return mistake.typed.get("action", "") if mistake.errors else ""
+
+
+def _usual_ml(units: Units, last: list[Keg]) -> int:
+    """The size that is chosen beforehand: that of the keg before."""
+    before = last[0].volume_ml if last else None
+    return before or usual_sizes_ml(units.volume)[1]
+
+
+async def change_keg_of_tap(request: Request) -> Response:
+    """What is on a tap. `action`: `new` keg, `change` the one that is on, take it `off`, put it `back`, or `undo` that it was put on."""
+
+    def change(connection: Connection, form: Form, units: Units) -> Done | None:
+        place = place_of(connection, request)
+        keg = kegs_on(connection, [place.tap.key]).get(place.tap.key)
+        announce_change(connection, place)
+        match form.typed.get("action"):
+            case "new":
+                return _new(connection, form, units, place)
+            case "back" | "restore" as action:
+                return _back(connection, form, place, action)
+            case "change" | "off" | "undo" as action if keg is not None:
+                return _CHANGES[action](connection, form, units, place, keg)
+            case "change" | "off" | "undo":
+                form.errors["action"] = "no keg is on this tap"
+            case _:
+                form.errors["action"] = "choose what to do: new, change, off or undo"
+        return None
+
+    return await submit(request, f"keg at tap {request.path_params['pin']} of client {request.path_params['client']}", change, _show)
+
+
+def _new(connection: Connection, form: Form, units: Units, place: Place) -> Done | None:
+    beer, size_ml = beer_of(connection, form), size_of(form, units)
+    start_ml = contents_of(form, units, size_ml)
+    now = now_ms()
+    on_ms = since_of(form, times.zone_of(household(connection).time_zone), now)
+    if form.errors:
+        return None
+    # Also without a size, a known amount gives a level.
+    keg = put_on(
+        connection, place.tap.key, beer=added_beer(connection, form, beer), on_ms=on_ms, volume_ml=size_ml or start_ml, start_ml=start_ml
+    )
+    undo = Undo(f"{place.path}/keg", {"action": "undo", "keg": str(keg.key)})
+    return Done(place.path, f"Saved: {keg.beer.name if keg.beer else 'a new keg'} is on.", undo)
+
+
+def _change(connection: Connection, form: Form, units: Units, place: Place, keg: Keg) -> Done | None:
+    beer = keg.beer.key if keg.beer else None
+    if form.has("beer") or form.has("new_beer"):
+        beer = beer_of(connection, form)
+    size_ml = size_of(form, units) if form.has("size") or form.has("volume") else keg.volume_ml
+    left_ml = contents_of(form, units, size_ml) if form.has("contents") else None
+    if form.errors:
+        return None
+    before = {"beer": _text(keg.beer.key if keg.beer else None), "volume_ml": _text(keg.volume_ml), "start_ml": _text(keg.start_ml)}
+    change_keg(connection, keg.key, beer=added_beer(connection, form, beer), volume_ml=size_ml)
+    if left_ml is not None:
+        set_level(connection, keg.key, left_ml, now_ms())
+    return Done(place.path, "Saved.", Undo(f"{place.path}/keg", {"action": "restore", "keg": str(keg.key), **before}))
+
+
+def _off(connection: Connection, _form: Form, _units: Units, place: Place, keg: Keg) -> Done | None:
+    take_off(connection, keg.key, now_ms())
+    return Done(place.path, "Saved: the keg is off.", Undo(f"{place.path}/keg", {"action": "back", "keg": str(keg.key)}))
+
+
+def _undo(connection: Connection, form: Form, _units: Units, place: Place, keg: Keg) -> Done | None:
+    if form.typed.get("keg", str(keg.key)) != str(keg.key):
+        form.errors["action"] = "another keg is on by now"
+        return None
+    undo_keg(connection, keg.key, now_ms())
+    return Done(place.path, "Undone: the keg before is on again, and all pours count for it.")
+
+
+_CHANGES = {"change": _change, "off": _off, "undo": _undo}
+
+
+def _back(connection: Connection, form: Form, place: Place, action: str) -> Done | None:
+    """Undoes that a keg was taken off, or changed."""
+    keg = find_keg(connection, form.whole("keg", 1, 2**31 - 1) or 0)
+    values = {"volume_ml": form.whole("volume_ml", 1, LARGEST_KEG_ML), "start_ml": form.whole("start_ml", 0, 2 * LARGEST_KEG_ML)}
+    beer = beer_of(connection, form)
+    if keg is None or keg.tap != place.tap.key:
+        form.errors["action"] = "there is no such keg"
+    if form.errors or keg is None:
+        return None
+    if action == "back":
+        put_back(connection, keg.key)
+    else:
+        change_keg(connection, keg.key, beer=beer, **values)
+    return Done(place.path, "Undone.")
+
+
+def _text(number: int | None) -> str:
+    return _NONE if number is None else str(number)
+
+
+ROUTES = (Route(PATH + "/keg", keg_page), Route(PATH + "/keg", change_keg_of_tap, methods=["POST"]))
