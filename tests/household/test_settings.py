@@ -15,7 +15,7 @@ from kegnet.server.storage.kegs import kegs_on
 from kegnet.server.storage.records import Client, Keg, Tap
 from kegnet.server.storage.settings import household, set_setting
 from kegnet.server.storage.taps import find_tap
-from kegnet.server.web import auth, password
+from kegnet.server.web import password, passwords
 from support.history import client_key
 from support.kegnet_server import KegnetServer
 from support.wait import wait_for
@@ -116,7 +116,7 @@ def test_wrong_passwords_are_limited_over_all_pages_and_the_page_stays_quick(hou
         assert time.monotonic() - begun < 5
         statuses = [guess.result() for guess in guesses]
     assert set(statuses) == {401, 429}
-    assert statuses.count(401) == auth.WRONG_PASSWORDS_A_MINUTE
+    assert statuses.count(401) == passwords.WRONG_PASSWORDS_A_MINUTE
     assert guess(1000) == 429
     assert request(f"{house.server.page_url}settings", password=PASSWORD).headers["Retry-After"] == "60"
 
@@ -195,17 +195,18 @@ def test_a_board_is_accepted_or_denied_on_the_page(house: House) -> None:
     with house.server.writing() as connection:
         for device in ("kegboard-1", "<b>2</b>"):
             remember_board(connection, device, "192.168.1.7", 1)
-    page = request(f"{house.server.page_url}settings", password=PASSWORD).text
-    assert "kegboard-1, from 192.168.1.7" in page
+    page = request(f"{house.server.page_url}clients", password=PASSWORD).text
+    assert "kegboard-1" in page
+    assert "192.168.1.7" in page
     assert "&lt;b&gt;2&lt;/b&gt;" in page
-    assert house.post("settings/boards", device="kegboard-1", action="accept").status == 303
-    assert house.post("settings/boards", device="<b>2</b>", action="deny").status == 303
-    assert house.post("settings/boards", device="kegboard-3", action="accept").status == 400
+    assert house.post("clients/boards", device="kegboard-1", action="accept").status == 303
+    assert house.post("clients/boards", device="<b>2</b>", action="deny").status == 303
+    assert house.post("clients/boards", device="kegboard-3", action="accept").status == 400
     names = [client["name"] for client in request(f"{house.server.page_url}api/clients").json()]
     assert names == ["Garage", "kegboard-1"]
-    page = request(f"{house.server.page_url}settings", password=PASSWORD).text
-    assert "kegboard-1, from" not in page
-    assert "(denied)" in page
+    page = request(f"{house.server.page_url}clients", password=PASSWORD).text
+    assert "asks to be accepted" not in page
+    assert "Declined (1)" in page
 
 
 @pytest.mark.parametrize(

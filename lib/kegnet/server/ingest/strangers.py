@@ -20,7 +20,7 @@ from ..storage.waiting import remember_waiting
 WINDOW_S = 30.0
 """How often the row of a waiting client is written: once in a window."""
 ROWS_AT_MOST = 20
-ROWS_OF_A_NETWORK = 5
+ROWS_OF_A_NETWORK = 2
 REMOTE_ROWS_AT_MOST = 10
 """Upper bounds on the rows that are written in a window: by this process, for one network, for addresses that are not private."""
 _ADDRESS_CHARACTERS = 60

@@ -12,7 +12,6 @@ from starlette.responses import Response
 
 from ..model.units import Units
 from ..storage import Connection
-from ..storage.boards import accept_board, deny_board, find_board
 from ..storage.clients import find_client, set_client, set_limits
 from ..storage.records import Client
 from ..storage.settings import set_household
@@ -37,23 +36,6 @@ async def change_household(request: Request) -> Response:
             set_household(connection, **{name: value for name, value in changes.items() if value is not None})
 
     return await handle(request, "the installation", "", change)
-
-
-async def decide_board(request: Request) -> Response:
-    """Accepts or denies the board `device`, which asks to report. `action` is `accept` or `deny`."""
-
-    def change(connection: Connection, form: Form, _units: Units) -> None:
-        device, action = form.typed.get("device", ""), form.typed.get("action")
-        if find_board(connection, device) is None:
-            form.errors["action"] = "no such board asks"
-        elif action == "accept":
-            accept_board(connection, device, now_ms())
-        elif action == "deny":
-            deny_board(connection, device)
-        else:
-            form.errors["action"] = "choose what to do: accept or deny"
-
-    return await handle(request, "a board", "boards", change)
 
 
 async def change_client(request: Request) -> Response:

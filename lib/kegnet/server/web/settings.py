@@ -16,7 +16,6 @@ from kegnet.core.syslog_handler import escape_name
 from ..model.units import Units
 from ..storage import Connection, StorageError
 from ..storage.beers import beers
-from ..storage.boards import waiting_boards
 from ..storage.clients import clients, count_clients
 from ..storage.kegs import kegs_on
 from ..storage.settings import household
@@ -72,7 +71,6 @@ def settings_values(connection: Connection, number: int) -> dict[str, object]:
         "taps": {client.key: [tap for tap in taps if tap.client == client.key] for client in shown},
         "kegs": kegs_on(connection, [tap.key for tap in taps]),
         "beers": beers(connection),
-        "boards": waiting_boards(connection),
         "household": home,
         "clock": lambda at_ms: times.text(at_ms, zone),
         "time_zones": time_zones(),
