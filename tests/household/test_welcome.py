@@ -13,6 +13,7 @@ from kegnet.core.fingerprint import fingerprint
 from kegnet.server.model.waiting import Waiting
 from kegnet.server.storage.boards import remember_board
 from kegnet.server.storage.clients import find_client
+from kegnet.server.storage.first_keg import remember_first_keg
 from kegnet.server.storage.settings import get_setting, household
 from kegnet.server.storage.waiting import declined_clients, find_waiting, remember_waiting
 from kegnet.server.web import password
@@ -126,7 +127,7 @@ def test_from_an_empty_server_to_the_first_pour_without_a_terminal_on_the_server
     wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, "#step-3[data-done]"))
     assert "The first pour has come: 0.50 l at pin 17." in text(browser)
 
-    browser.find_element(By.CSS_SELECTOR, "#step-4 button[name=pin]").click()
+    browser.find_element(By.CSS_SELECTOR, "#step-4 button[name=tap]").click()
     assert browser.current_url == server.page_url
     wait_for(lambda: "Two Sunsets IPA" in text(browser))
     assert "18.5" in text(browser), "the first pour came from this keg"
@@ -171,6 +172,27 @@ def test_a_client_that_waits_is_accepted_by_its_key_and_its_pours_come_by_themse
     wait_for(lambda: "Last message" in text(browser))
 
 
+def test_the_first_keg_goes_on_a_tap_of_a_client_that_came_without_a_code(server: KegnetServer) -> None:
+    with server.writing() as c:
+        remember_first_keg(c, "Two Sunsets IPA", 19_000)
+    server.set_password(PASSWORD)
+    visitor = Visitor(server.page_url).log_in()
+    assert "A tap is known after its first pour." in visitor.get("clients/add").text
+    server.add_client(ID, "x", "Garage")
+    garage = client_key(server.database, ID)
+    store(server.database, pour(garage, now_ms() - 60_000, 5600, 17), pour(garage, now_ms() - 50_000, 5600, 4))
+    assert "Which tap has" in visitor.get("clients").text
+    page = visitor.get("clients/add").text
+    assert "Garage, pin 17" in page
+    for wrong in (f"{ID}/5", f"{OTHER_ID}/17", "x", f"{ID}/99999", f"{ID[:-1]}é/17"):
+        assert visitor.post("clients/first-keg", {"tap": wrong}).status == 400
+    assert visitor.post("clients/first-keg", {"tap": f"{ID}/17"}).status == 303
+    (tap,) = [tap for client in request(f"{server.page_url}api/clients").json() for tap in client["taps"] if tap["pin"] == 17]
+    assert (tap["keg"]["beer"]["name"], tap["left_ml"]) == ("Two Sunsets IPA", 18_000.0)
+    assert visitor.post("clients/first-keg", {"tap": f"{ID}/4"}).status == 400, "it is on"
+    assert "Which tap" not in visitor.get("clients/add").text
+
+
 # Who may claim a new server.
 
 
@@ -189,6 +211,7 @@ def password_is_set(server: KegnetServer) -> bool:
     [
         ({"X-Forwarded-For": "8.8.8.8"}, 403), ({"X-Forwarded-For": "2a00:1450:4001::200e"}, 403), ({"X-Forwarded-For": "x"}, 403),
         ({"Host": "evil.example"}, 421), ({"Host": "192.168.1.7.evil.example:8080"}, 421), ({"Host": ""}, 421),
+        ({"Via": "1.1 proxy"}, 403), ({"Forwarded": "for=192.168.1.7"}, 403), ({"X-Forwarded-For": ""}, 403),
         ({"X-Forwarded-For": "192.168.1.7"}, 200), ({"X-Forwarded-For": "fd00::7"}, 200), ({"X-Forwarded-For": "fe80::7"}, 200),
         ({"Host": "kegs.local:8080"}, 200), ({"Host": "kegs"}, 200), ({"Host": "[::1]:8080"}, 200), ({"Host": "kegs.example.org"}, 200),
     ],
@@ -209,6 +232,12 @@ def claimable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KegnetServer
     """A server without a password, for tests that do not set one."""
     with KegnetServer(tmp_path_factory.mktemp("server"), None, *PROXY, "--url", "https://kegs.example.org") as made:
         yield made
+
+
+def test_a_proxy_that_is_not_trusted_is_not_somebody_in_the_own_network(server: KegnetServer) -> None:
+    assert request(f"{server.page_url}welcome").status == 200
+    assert request(f"{server.page_url}welcome", headers={"X-Forwarded-For": "8.8.8.8"}).status == 403
+    assert request(f"{server.page_url}welcome", headers={"X-Forwarded-For": "192.168.1.7"}).status == 403
 
 
 def test_a_page_of_another_site_cannot_claim_a_server(claimable: KegnetServer) -> None:

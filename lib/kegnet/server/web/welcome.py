@@ -42,6 +42,9 @@ KEG_SIZES = {
 VOLUMES = {"l": "litres", "oz": "US fluid ounces", "pt": "US pints", "imp-pt": "imperial pints"}
 assert VOLUMES.keys() == POURS.keys() == KEGS.keys()  # noqa: S101
 
+_FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip", "via", "cf-connecting-ip")
+"""What proxies add to a request."""
+
 log = logging.getLogger(__name__)
 
 
@@ -133,10 +136,19 @@ async def _has_password(request: Request) -> bool:
 
 def may_claim(request: Request) -> bool:
     """Whether the request comes from the server's own network, and by a name that nobody outside can give to this server."""
+    if came_by_unknown_proxy(request):
+        return False
     own = urlsplit(context_of(request).options.url or "").hostname or ""
     host = request.headers.get("host", "")
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
     return is_own_name(name, own) and is_near(address_of(request), str((request.scope.get("server") or ("",))[0]))
+
+
+def came_by_unknown_proxy(request: Request) -> bool:
+    """Whether a proxy that the configuration does not name has forwarded the request: the address is the proxy's, and tells nothing."""
+    forwarded = any(name in request.headers for name in _FORWARDED)
+    # A trusted proxy's word has replaced the address and its port, see `proxies`.
+    return forwarded and not (request.client is not None and request.client.port == 0)
 
 
 def is_near(address: str, own: str) -> bool:
