@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from http.cookiejar import Cookie
 from pathlib import Path
 
 import pytest
 from kegnet.server.storage.settings import household
+from kegnet.server.web.access import OPEN, WALL
+from kegnet.server.web.app import PAGES
+from kegnet.server.web.password import set_readers_password
+from kegnet.server.web.wall_link import new_wall_token, remove_wall_token
 from support.kegnet_server import KegnetServer
 from support.pki import Certificate
 from support.wait import wait_for
 from support.web_requests import PASSWORD, Visitor, request
 
 COOKIE = "kegnet_session"
+READERS = "guests welcome"
+ID = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
+BROWSER = {"Accept": "text/html,*/*;q=0.8"}
 
 
 @pytest.fixture
@@ -21,6 +29,14 @@ def server(tmp_path: Path) -> Iterator[KegnetServer]:
     with KegnetServer(tmp_path / "server") as made:
         made.set_password(PASSWORD)
         yield made
+
+
+@pytest.fixture
+def private(server: KegnetServer) -> KegnetServer:
+    """A server where reading needs a password."""
+    with server.writing() as connection:
+        set_readers_password(connection, READERS)
+    return server
 
 
 @pytest.fixture
@@ -152,3 +168,105 @@ def test_saved_is_reported_once(visitor: Visitor) -> None:
     visitor.post("settings", {"day_begins_hour": "4"})
     assert visitor.get("settings").text.count("Saved.") == 1
     assert "Saved." not in visitor.get("settings").text
+
+
+def all_paths(server: KegnetServer) -> list[str]:
+    """A path of each page and each part of the API, so that none can be forgotten."""
+    described = request(f"{server.page_url}api/openapi.json", password=PASSWORD).json()["paths"]
+    paths = [re.sub(r"{[^}]*uuid}|{client[^}]*}", ID, path) for path in (*described, *(route.path for route in PAGES))]
+    known = {re.sub(r"{[^}]*}", "1", path).removeprefix("/") for path in paths if not path.startswith("/rest/")}
+    return sorted(known | {"api/openapi.json", "no/such/page"})
+
+
+def test_where_reading_needs_a_password_no_route_is_forgotten(private: KegnetServer) -> None:
+    paths = all_paths(private)
+    assert len(paths) > 12
+    assert {"", "kegs", "events", "settings", f"csv/{ID}/pours.csv", "api/beers"} <= set(paths)
+    for path in paths:
+        page, fetched = (request(f"{private.page_url}{path}", headers=headers) for headers in (BROWSER, {"Accept": "*/*"}))
+        if f"/{path}" in OPEN:
+            assert page.status in (200, 303, 404, 405), path
+            assert "/login" not in page.headers.get("Location", ""), path
+        else:
+            assert (page.status, page.headers["Location"]) == (303, f"/login?next=/{path}"), path
+            assert fetched.status == (401 if path.startswith(("api/", "csv/")) else 403), path
+            assert private.page_url not in fetched.text
+        changing = request(f"{private.page_url}{path}", form={})
+        assert changing.status == 403 or (f"/{path}" in OPEN and changing.status in (303, 400, 404, 405)), path
+
+
+def test_both_passwords_read_and_only_the_administrators_changes(private: KegnetServer, visitor: Visitor) -> None:
+    visitor.get("login")
+    assert visitor.post("login", {"password": READERS}).headers["Location"] == "/"
+    assert visitor.get("").status == 200
+    assert visitor.get("api/beers").status == 200
+    assert visitor.get("settings", BROWSER).headers["Location"] == "/login?next=/settings"
+    asked = visitor.get("login?next=/settings")
+    assert "administrator" in asked.text
+    assert visitor.post("settings", {"day_begins_hour": "4"}).status == 403
+    assert visitor.post("login", {"password": PASSWORD, "next": "/settings"}).headers["Location"] == "/settings"
+    assert visitor.get("settings").status == 200
+    for password, status in ((READERS, 200), (PASSWORD, 200), ("wrong", 401)):
+        assert request(f"{private.page_url}api/beers", password=password).status == status
+    assert request(f"{private.page_url}settings", form={"day_begins_hour": "4"}, password=READERS).status == 403
+    assert request(f"{private.page_url}metrics").status == 200, "Prometheus has no password"
+
+
+def test_a_new_readers_password_logs_readers_out_and_without_one_everybody_reads(private: KegnetServer, visitor: Visitor) -> None:
+    visitor.get("login")
+    visitor.post("login", {"password": READERS})
+    administrator = Visitor(private.page_url).log_in()
+    with private.writing() as connection:
+        set_readers_password(connection, "other guests")
+    assert visitor.get("", BROWSER).status == 303
+    assert administrator.get("").status == 200
+    with private.writing() as connection:
+        set_readers_password(connection, None)
+    assert visitor.get("").status == 200
+
+
+def test_the_walls_link_opens_the_wall_and_nothing_else(private: KegnetServer) -> None:
+    with private.writing() as connection:
+        token = new_wall_token(connection)
+    opened = []
+    for path in all_paths(private):
+        url = f"{private.page_url}{path}?token={token}"
+        answer = request(url, headers=BROWSER, method="HEAD" if path == "events" else "GET")
+        if answer.status not in (303, 403) and f"/{path}" not in OPEN:
+            opened.append(path)
+            assert WALL.fullmatch(f"/{path}"), path
+        assert f"/{path}" in OPEN or request(url, form={}).status == 403, path
+        assert request(f"{url}x", headers=BROWSER).status != 200 or f"/{path}" in OPEN, path
+    assert "events" in opened
+    assert request(f"{private.page_url}static/base.css").status == 200
+    with private.writing() as connection:
+        remove_wall_token(connection)
+    for query in (f"?token={token}", "?token=", "?token=None"):
+        assert request(f"{private.page_url}events{query}", headers=BROWSER, method="HEAD").status == 303
+
+
+def test_a_name_that_another_site_can_have_changes_and_reads_nothing_private(server: KegnetServer, visitor: Visitor) -> None:
+    evil = {"Host": "evil.example"}
+    assert request(server.page_url, headers=evil).status == 200, "everybody may read this"
+    for answer in (
+        request(f"{server.page_url}settings", headers=evil, password=PASSWORD),
+        request(f"{server.page_url}settings", form={"day_begins_hour": "4"}, headers=evil, password=PASSWORD),
+        request(f"{server.page_url}login", headers=evil),
+        request(f"{server.page_url}login", form={"password": PASSWORD}, headers=evil),
+    ):
+        assert answer.status == 421
+        assert "evil.example is its own name; add it to names in /etc/kegnet-server.conf" in answer.text
+    for host in ("kegs.local", "kegs", "192.168.1.7:8080"):
+        assert request(f"{server.page_url}settings", form={"day_begins_hour": "4"}, headers={"Host": host}, password=PASSWORD).status == 303
+    with server.writing() as connection:
+        set_readers_password(connection, READERS)
+    assert request(server.page_url, headers=evil, password=READERS).status == 421
+
+
+def test_a_name_of_the_configuration_and_every_name_of_a_certificate_is_known(tmp_path: Path, certificate: Certificate) -> None:
+    with KegnetServer(tmp_path / "a", None, "--names", "kegs.example") as named, KegnetServer(tmp_path / "b", certificate) as encrypted:
+        for server in (named, encrypted):
+            server.set_password(PASSWORD)
+            visitor = Visitor(server.page_url)
+            visitor.get("login", {"Host": "kegs.example"})
+            assert visitor.post("login", {"password": PASSWORD}, {"Host": "kegs.example"}).status == 303

@@ -15,7 +15,7 @@ from kegnet.server.storage.kegs import kegs_on
 from kegnet.server.storage.records import Client, Keg, Tap
 from kegnet.server.storage.settings import household, set_setting
 from kegnet.server.storage.taps import find_tap
-from kegnet.server.web import auth, password
+from kegnet.server.web import password, passwords
 from support.history import client_key
 from support.kegnet_server import KegnetServer
 from support.wait import wait_for
@@ -116,7 +116,7 @@ def test_wrong_passwords_are_limited_over_all_pages_and_the_page_stays_quick(hou
         assert time.monotonic() - begun < 5
         statuses = [guess.result() for guess in guesses]
     assert set(statuses) == {401, 429}
-    assert statuses.count(401) == auth.WRONG_PASSWORDS_A_MINUTE
+    assert statuses.count(401) == passwords.WRONG_PASSWORDS_A_MINUTE
     assert guess(1000) == 429
     assert request(f"{house.server.page_url}settings", password=PASSWORD).headers["Retry-After"] == "60"
 

@@ -100,6 +100,6 @@ class Visitor:
 
     def _send(self, path: str, form: Mapping[str, str] | None, headers: Mapping[str, str] | None) -> Answer:
         answer = _answer(self._opener, urllib.request.Request(f"{self.url}{path}", _encoded(form), dict(headers or {})))
-        found = re.search('name="csrf_token" value="([^"]+)"', answer.text)
+        found = re.search('<meta name="csrf-token" content="([^"]+)">', answer.text)
         self.token = found[1] if found else self.token
         return answer

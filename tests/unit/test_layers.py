@@ -53,7 +53,7 @@ LAYERS = (
     ),
     ("server.commands.checks",),
     ("server.commands.lookup",),
-    ("server.commands.arguments", "server.commands.account", "server.commands.errors"),
+    ("server.commands.arguments", "server.commands.account", "server.commands.errors", "server.commands.terminal"),
     ("server.serving",),
     ("server.app",),
     ("server.background", "server.health", "server.wire", "server.tls", "server.body", "server.proxies"),

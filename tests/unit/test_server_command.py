@@ -245,12 +245,34 @@ def test_boards_are_listed_accepted_and_removed(server: Server) -> None:
 
 
 def test_the_settings_are_printed_and_changed(server: Server) -> None:
-    assert server("settings").splitlines()[1:] == ["the day begins at: 0:00", "single temperatures are kept for: ever"]
-    text = "time zone: Europe/Berlin\nthe day begins at: 4:00\nsingle temperatures are kept for: 30 days\n"
-    assert server("settings", "--time-zone", "Europe/Berlin", "--day-begins", "4", "--keep-temperatures", "30") == text
+    first = server("settings").splitlines()
+    assert first.pop(3).startswith("time zone: ")
+    assert first == [
+        "title: KegNet", "a glass: 330 ml", "units: °C, l", "the day begins at: 0:00", "single temperatures are kept for: ever",
+        "reading: everybody", "link of the wall: none",
+    ]  # fmt: skip
+    text = (
+        "title: Bar\na glass: 500 ml\nunits: °F, fl oz\ntime zone: Europe/Berlin\nthe day begins at: 4:00\n"
+        "single temperatures are kept for: 30 days\nreading: everybody\nlink of the wall: none\n"
+    )
+    shared = ("--title", "Bar", "--glass", "500", "--temperature", "F", "--volume", "oz")
+    assert server("settings", *shared, "--time-zone", "Europe/Berlin", "--day-begins", "4", "--keep-temperatures", "30") == text
     assert server("settings") == text
-    assert server("settings", "--keep-temperatures", "all").endswith("ever\n")
+    assert "kept for: ever\n" in server("settings", "--keep-temperatures", "all")
     assert "Atlantis: is not a time zone" in server("settings", "--time-zone", "Atlantis")
+
+
+def test_reading_can_need_a_password_and_the_wall_a_link(server: Server) -> None:
+    assert "no administrator's password yet; fix: " in server("settings", "--reading", "password", given="guests welcome\n")
+    server("password", given="open sesame\n")
+    assert "the password is too short" in server("settings", "--reading", "password", "--title", "Bar", given="x\n")
+    assert "title: KegNet\n" in server("settings"), "all or nothing"
+    assert "reading: with a password\n" in server("settings", "--reading", "password", given="guests welcome\n")
+    link = server("settings", "--wall-link", "new").splitlines()[-1]
+    assert link.startswith("link of the wall: /tv?token=")
+    assert server("settings").splitlines()[-1] == link
+    assert server("settings", "--wall-link", "new").splitlines()[-1] != link
+    assert server("settings", "--wall-link", "none", "--reading", "everybody").endswith("reading: everybody\nlink of the wall: none\n")
 
 
 def test_the_password_is_asked_for_and_not_too_short(server: Server) -> None:

@@ -40,11 +40,12 @@ mqtt = mqtts://u:secret@broker:8884
 notify = ntfy://topic
     mailto://u:secret@host
 url = https://kegs.example/
+names = kegs.example beer
 """
     assert load(tmp_path, text).options == ServeOptions(
         listen="[::1]:8443", certificate=tmp_path / "tls/server.pem", key=Path("/etc/ssl/server.key"),
         proxies=("10.0.0.5", "fd00::5", "unix"), mqtt="mqtts://u:secret@broker:8884", notify=("ntfy://topic", "mailto://u:secret@host"),
-        database="postgresql://kegnet:secret@db/kegnet", url="https://kegs.example",
+        database="postgresql://kegnet:secret@db/kegnet", url="https://kegs.example", names=("kegs.example", "beer"),
     )  # fmt: skip
 
 
@@ -54,11 +55,12 @@ def test_the_installed_template_is_valid_and_names_every_parameter(tmp_path: Pat
     assert (loaded.options, loaded.warnings) == (ServeOptions("0.0.0.0:8080", database=config.DEFAULTS["database"]), ())
     uncommented = template.replace("\n# certificate", "\ncertificate").replace("\n# key", "\nkey").replace("\n# proxy", "\nproxy")
     uncommented = uncommented.replace("\n# database", "\ndatabase").replace("\n# mqtt", "\nmqtt").replace("\n# notify", "\nnotify")
-    full = load(tmp_path, uncommented.replace("\n# url", "\nurl"))
+    full = load(tmp_path, uncommented.replace("\n# url", "\nurl").replace("\n# names", "\nnames"))
     assert full.warnings == ()
     assert None not in (full.options.certificate, full.options.key, full.options.mqtt, full.options.url)
     assert full.options.proxies
     assert full.options.notify
+    assert full.options.names == ("kegs.example", "beer.example")
 
 
 def test_the_older_form_goes_on_working(tmp_path: Path) -> None:
@@ -116,6 +118,8 @@ def test_unknown_parameters_are_named(tmp_path: Path) -> None:
         ("database = kegnet.sqlite", "this value is not valid"),
         ("notify = ntfy", "this value is not valid; fix: use URLs of Apprise"),
         ("url = kegs.example", "this value is not valid"),
+        ("names = http://kegs.example", "a name has no port and no http://; fix: use names by which browsers"),
+        ("names = kegs,beer", "this value is not valid"),
     ],
 )
 def test_a_bad_value_gets_one_line_with_file_parameter_value_and_fix(tmp_path: Path, line: str, problem: str) -> None:

@@ -23,11 +23,13 @@ EXPECTED = {
     "mqtt": "mqtt://user:password@host:port, or mqtts:// for TLS",
     "notify": "URLs of Apprise such as ntfy://topic, separated by blanks",
     "url": "the address that people use, such as https://kegs.example",
+    "names": "names by which browsers call the server over HTTP, such as kegs.example, separated by blanks",
     "workers": "the number of processes, from 1 to 16: one a processor",
 }
 """The parameters in the order of the documentation, and a description of a valid value."""
 _PASSWORD = re.compile(r"(://[^:/@\s]*):[^/\s]*@")
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]/]+):([0-9]{1,5})")
+_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 _DATABASES = ("sqlite", "postgresql")
 _BROKERS = ("mqtt", "mqtts")
 WORKERS_AT_MOST = 16
@@ -53,6 +55,7 @@ def options(given: Mapping[str, Given]) -> ServeOptions:
         mqtt=_converted(given, "mqtt", _mqtt),
         notify=_converted(given, "notify", _notify) or (),
         url=_converted(given, "url", _url),
+        names=_converted(given, "names", _names) or (),
         workers=_converted(given, "workers", _workers) or 1,
     )
     for name, other in (("key", "certificate"), ("certificate", "key")):
@@ -128,6 +131,13 @@ def _url(given: Given) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError
     return given.text.rstrip("/")
+
+
+def _names(given: Given) -> tuple[str, ...]:
+    names = tuple(given.text.split())
+    if not all(_NAME.fullmatch(name) for name in names):
+        raise HintError("a name has no port and no http://") if re.search("[:/]", given.text) else ValueError
+    return names
 
 
 def _workers(given: Given) -> int:

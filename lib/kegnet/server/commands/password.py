@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import getpass
-import sys
 from typing import Any
 
 from ..storage import Database
 from ..web.password import set_password
 from . import arguments
 from .lookup import changed
+from .terminal import ask_secret
 
 
 def add_to(verbs: Any) -> None:
@@ -20,7 +19,7 @@ def add_to(verbs: Any) -> None:
 
 def ask_password(_parsed: argparse.Namespace, database: Database) -> None:
     """Asks for the password, or reads a line from standard input. Raises ProblemError if it is too short."""
-    text = getpass.getpass("New password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    text = ask_secret("New password: ")
     with database.writing() as connection:
         set_password(connection, text)
         changed(connection, "setting")

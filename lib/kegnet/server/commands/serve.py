@@ -20,7 +20,7 @@ from ..options import SHARED_COUNTS_IN, ServeOptions
 from ..parameters import EXPECTED
 from . import arguments
 
-OPTIONS = ("listen", "certificate", "key", "proxy", "mqtt", "notify", "url", "workers")
+OPTIONS = ("listen", "certificate", "key", "proxy", "mqtt", "notify", "url", "names", "workers")
 
 log = logging.getLogger("kegnet.server")
 

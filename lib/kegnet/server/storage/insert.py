@@ -83,14 +83,13 @@ class Inserter:
 
     def _write(self, connection: Connection, pings: Mapping[_Key, _Row], pours: Mapping[_Key, _Row]) -> None:
         taps = {(row[0], row[4]) for row in pours.values()} - self._taps
-        if taps:
-            _add_taps(connection, taps)
+        added = _add_taps(connection, taps)
         if pings:
             before_ms = thinned_before_ms(connection)
             pings = {key: row for key, row in pings.items() if row[_PING_AT_MS] >= before_ms}
         _add(connection, "ping", pings)
         _add(connection, "pour", pours)
-        kinds = {kind for kind, rows in (("ping", pings), ("pour", pours), ("tap", taps)) if rows}
+        kinds = {kind for kind, rows in (("ping", pings), ("pour", pours), ("tap", added)) if rows}
         if kinds:
             clients = {key[0] for key in chain(pings, pours)}
             announce(connection, Change(frozenset(self._known_uuids(connection, clients)), frozenset(kinds)))
@@ -104,11 +103,10 @@ class Inserter:
         return [self._uuids[key] for key in clients]
 
 
-def _add_taps(connection: Connection, taps: Collection[tuple[int, int]]) -> None:
-    """Adds those that are not in the table."""
+def _add_taps(connection: Connection, taps: Collection[tuple[int, int]]) -> int:
+    """Adds those that are not in the table; how many."""
     rows = [(client, pin, f"tap {pin}", False) for client, pin in sorted(taps)]
-    for start in range(0, len(rows), _ROWS):
-        _execute(connection, "tap", rows[start : start + _ROWS])
+    return sum(_execute(connection, "tap", rows[start : start + _ROWS]) for start in range(0, len(rows), _ROWS))
 
 
 def _add(connection: Connection, table: str, rows: Mapping[_Key, _Row]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import zoneinfo
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,6 +50,12 @@ def get_setting(connection: Connection, name: str) -> str | None:
     """The text that is set under `name`."""
     value = connection.execute(sa.select(_setting.c.value).where(_setting.c.name == name)).scalar()
     return None if value is None else str(value)
+
+
+def get_settings(connection: Connection, names: Collection[str]) -> dict[str, str]:
+    """Those of the settings that are set."""
+    rows = connection.execute(sa.select(_setting.c.name, _setting.c.value).where(_setting.c.name.in_(names)))
+    return {row.name: row.value for row in rows}
 
 
 def set_setting(connection: Connection, name: str, value: str | None) -> None:

@@ -22,6 +22,7 @@ from . import (
     beers,
     changes,
     choices,
+    client_page,
     clients,
     description,
     exports,
@@ -33,8 +34,8 @@ from . import (
     wall,
     welcome,
 )
-from .access import Access
-from .auth import Guard, RefusedError
+from .access import Access, RefusedError
+from .auth import Guard
 from .database import context_of
 from .events import Broadcast, events
 from .render import error_page
@@ -66,7 +67,7 @@ def create_web(context: Context) -> FastAPI:
     app.state.broadcast = Broadcast(context)
     app.include_router(api.router)
     app.include_router(tap_router)
-    app.add_middleware(Access, context=context, unavailable=_unavailable)
+    app.add_middleware(Access, judge=app.state.guard.judge, answer=_answer_error)
     app.add_middleware(Sessions, context=context)
     app.add_middleware(SecurityHeaders)
     app.add_exception_handler(UnavailableError, _unavailable)
@@ -86,6 +87,7 @@ PAGES = (
     Route("/events", events),
     *wall.ROUTES,
     Route("/courses/{client:uuid}/{span}.svg", pictures.course),
+    *client_page.ROUTES,
     Route("/csv/{client:uuid}/temperatures.csv", exports.temperatures),
     Route("/csv/{client:uuid}/pours.csv", exports.pours),
     *login.ROUTES,
@@ -123,6 +125,15 @@ class SecurityHeaders:
 async def _unavailable(request: Request, error: Exception) -> Response:
     context_of(request).outage.began(str(error))
     return await _error(request, 503, "the database does not answer; try again in a moment", {"Retry-After": str(RETRY_S)})
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    """For errors of the guard, which runs before the handlers of errors. Raises what has no handler."""
+    if isinstance(error, RefusedError):
+        return await _refused(request, error)
+    if isinstance(error, UnavailableError):
+        return await _unavailable(request, error)
+    raise error
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

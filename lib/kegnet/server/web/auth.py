@@ -5,74 +5,79 @@ People log in by a form, see `login.py`. Scripts send the password with each req
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
-import hashlib
-import hmac
-import logging
-import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from starlette.requests import Request
 
-from kegnet.core.syslog_handler import escape_name
-
 from ..context import Context
-from ..limits import RefusalLimit, network
-from ..log_limit import LimitedLog
-from ..storage.settings import get_setting
-from . import password
-from .access import Reader, reader_of
-from .database import read
+from ..storage import Connection
+from ..storage.logins import role_of
+from ..storage.settings import get_settings
+from . import password, wall_link
+from .access import OPEN, SAFE, Reader, RefusedError, opens_wall, reader_of
+from .database import now_ms, read
 from .forms import typed
+from .hosts import Hosts
+from .passwords import AUTHENTICATE, Passwords
 from .sessions import FIELD, HEADER, is_token, session_id
 
-WRONG_PASSWORDS_A_MINUTE = 20
-"""For an address (IPv6: its /64), over all pages and all processes."""
-AUTHENTICATE = {"WWW-Authenticate": 'Basic realm="KegNet", charset="UTF-8"'}
-
-log = logging.getLogger(__name__)
+HASHES = {Reader.ADMINISTRATOR: password.SETTING, Reader.READER: password.READERS_SETTING}
+PROGRAMS = ("/api/", "/csv/")
+"""What programs load, which send no password before they are asked for it."""
 
 
-class RefusedError(Exception):
-    """The request may not do this. `status` and `headers` are the response's, the text is for the user."""
+@dataclass(frozen=True)
+class Rules:
+    """What the settings allow, and who the sender of a request is by its session. `hashes` are those of the passwords that are set."""
 
-    def __init__(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(text)
-        self.status = status
-        self.text = text
-        self.headers = headers or {}
+    hashes: Mapping[Reader, str]
+    wall_token: str | None
+    reader: Reader
 
 
 class Guard:
-    """Checks what a request may, and passwords, one at a time: many tries at once cost no more CPU than one core's."""
+    """Judges each request, and checks those for which it takes the administrator."""
 
     def __init__(self, context: Context) -> None:
-        self._limit = RefusalLimit(context.database, "password", shared=context.shared, per_minute=WRONG_PASSWORDS_A_MINUTE)
-        self._log = LimitedLog(log, "%d more wrong passwords")
-        self._one_at_a_time = asyncio.Lock()
-        self._secret = secrets.token_bytes(32)
-        self._right: bytes | None = None
+        self._hosts = Hosts(context.options)
+        self._passwords = Passwords(context)
+
+    async def judge(self, request: Request) -> None:
+        """Finds who makes the request. Raises RefusedError for what the sender may not even read, and for a change under a foreign name."""
+        rules = await self._rules(request)
+        request.state.reader = rules.reader
+        path, is_private = request.scope["path"], Reader.READER in rules.hashes
+        if is_private or request.method not in SAFE or path in OPEN:
+            self._require_own_name(request)
+        if opens_wall(request, rules.wall_token):
+            request.state.token_query = f"?token={rules.wall_token}"
+        elif is_private and path not in OPEN and rules.reader is Reader.NOBODY:
+            given = given_password(request)
+            if given is None:
+                raise _log_in_first(request)
+            request.state.reader = await self.reader_with(request, given)
 
     async def check(self, request: Request) -> None:
         """Raises RefusedError, unless the administrator makes the request: by a session, or with the password in it (HTTP Basic).
 
-        A GET by nobody is sent to the log-in, and comes back from there.
+        A page is answered by a redirect to the log-in, which leads back.
         """
+        self._require_own_name(request)
         await self.check_form(request)
         given = given_password(request)
-        if given is not None:
-            await self._check_given(request, given)
-        elif reader_of(request) is not Reader.ADMINISTRATOR:
+        if reader_of(request) is not Reader.ADMINISTRATOR and given is not None:
+            request.state.reader = await self.reader_with(request, given)
+        if reader_of(request) is not Reader.ADMINISTRATOR:
             await self._require_password(request)
-            if request.method in ("GET", "HEAD"):
-                raise RefusedError(303, "log in first", {"Location": log_in_path(request)})
-            raise RefusedError(403, "log in first: the session has ended")
+            raise _log_in_first(request)
 
     async def check_form(self, request: Request) -> None:
         """Raises RefusedError for a change that no page of this server asks for: from another site, or without the token of its session."""
-        if request.method in ("GET", "HEAD"):
+        if request.method in SAFE:
             return
         if not same_site(request):
             raise RefusedError(403, "this request comes from a page of another site")
@@ -83,44 +88,41 @@ class Guard:
 
     async def reader_with(self, request: Request, given: str) -> Reader:
         """Who has that password. Raises RefusedError if nobody has."""
-        stored = await self._require_password(request)
-        if not self._is_known(stored, given):
-            async with self._one_at_a_time:
-                await self._check_unknown(stored, given, address_of(request))
-        return Reader.ADMINISTRATOR
+        return await self._passwords.reader_with(await self._require_password(request), given, address_of(request))
 
-    async def _check_given(self, request: Request, given: str) -> None:
-        request.state.reader = await self.reader_with(request, given)
+    def _require_own_name(self, request: Request) -> None:
+        if not self._hosts.allow(request):
+            name = request.headers["host"][:100]
+            text = f"this server does not know that {name} is its own name; add it to names in /etc/kegnet-server.conf, or use HTTPS"
+            raise RefusedError(421, text)
 
-    async def _require_password(self, request: Request) -> str:
-        stored = await read(request, lambda connection: get_setting(connection, password.SETTING))
-        if stored is None:
+    async def _rules(self, request: Request) -> Rules:
+        session = session_id(request)
+
+        def query(connection: Connection) -> Rules:
+            found = get_settings(connection, (*HASHES.values(), wall_link.SETTING))
+            hashes = {reader: found[name] for reader, name in HASHES.items() if name in found}
+            role = None if session is None else role_of(connection, session, now_ms())
+            return Rules(hashes, found.get(wall_link.SETTING), Reader(role or Reader.NOBODY.value))
+
+        return await read(request, query)
+
+    async def _require_password(self, request: Request) -> Mapping[Reader, str]:
+        hashes = (await self._rules(request)).hashes
+        if Reader.ADMINISTRATOR not in hashes:
             raise RefusedError(403, "no password is set yet; set one on the server: kegnet-server password")
-        return stored
-
-    async def _check_unknown(self, stored: str, given: str, address: str) -> None:
-        subject = network(address)
-        if await self._limit.reached(subject):
-            raise RefusedError(429, "too many wrong passwords from this address; wait a minute", {"Retry-After": "60"})
-        if await asyncio.to_thread(password.matches, stored, given):
-            self._right = self._digest(stored, given)
-            return
-        await self._limit.count(subject)
-        self._log.line(logging.WARNING, "wrong password from %s", escape_name(address))
-        raise RefusedError(401, "the password is wrong", AUTHENTICATE)
-
-    def _is_known(self, stored: str, given: str) -> bool:
-        """Whether this password was checked before: Basic authentication sends it with each request."""
-        return self._right is not None and hmac.compare_digest(self._right, self._digest(stored, given))
-
-    def _digest(self, stored: str, given: str) -> bytes:
-        return hmac.digest(self._secret, f"{stored}\n{given}".encode(), hashlib.sha256)
+        return hashes
 
 
-def log_in_path(request: Request) -> str:
-    """The page of the log-in, which leads back to the page of this request."""
-    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return f"{str(request.scope.get('root_path', '')).rstrip('/')}/login?next={quote(here, safe='/')}"
+def _log_in_first(request: Request) -> RefusedError:
+    """For a page the way to the log-in. What a script of a page loads, and what a program sends, are refused."""
+    if request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", "text/html"):
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        root = str(request.scope.get("root_path", "")).rstrip("/")
+        return RefusedError(303, "log in first", {"Location": f"{root}/login?next={quote(here, safe='/')}"})
+    # A browser would ask for the password in a window of its own.
+    is_program = request.method in ("GET", "HEAD") and "cookie" not in request.headers and request.url.path.startswith(PROGRAMS)
+    return RefusedError(401 if is_program else 403, "log in first, or send the password", AUTHENTICATE if is_program else {})
 
 
 def given_password(request: Request) -> str | None:

@@ -14,8 +14,8 @@ from kegnet.core.syslog_handler import escape_name
 from ..storage import Connection
 from ..storage.logins import add_login, remove_login
 from ..storage.settings import household
-from .access import Reader, reader_of
-from .auth import RefusedError, address_of
+from .access import Reader, RefusedError, reader_of
+from .auth import address_of
 from .database import now_ms, read, write
 from .forms import typed
 from .render import render, root_path

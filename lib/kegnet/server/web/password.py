@@ -13,10 +13,10 @@ from kegnet.core.problem import ProblemError
 
 from ..storage import Connection
 from ..storage.logins import remove_logins
-from ..storage.settings import set_setting
+from ..storage.settings import get_setting, set_setting
 
-SETTING = "password hash"
-"""The name of the setting that holds the hash."""
+SETTING, READERS_SETTING = "password hash", "readers' password hash"
+"""The names of the settings that hold the hashes. Without that of the readers everybody may read."""
 LEAST_CHARACTERS = 8
 _N, _R, _P = 16_384, 8, 1
 """16 MiB of memory and about 50 ms on a PC, 0.3 s on a Pi."""
@@ -32,10 +32,25 @@ def set_password(connection: Connection, text: str) -> None:
 
     Raises PasswordError if it is too short.
     """
+    set_setting(connection, SETTING, hashed(_usable(text)))
+    remove_logins(connection, "administrator")
+
+
+def set_readers_password(connection: Connection, text: str | None) -> None:
+    """Stores the hash of `text` as the password that reading needs from now on; None: everybody may read. Logs all readers out.
+
+    Raises PasswordError if it is too short, or if there is no administrator: nobody could take it back on the page.
+    """
+    if text is not None and get_setting(connection, SETTING) is None:
+        raise PasswordError("there is no administrator's password yet", "set that first: kegnet-server password")
+    set_setting(connection, READERS_SETTING, None if text is None else hashed(_usable(text)))
+    remove_logins(connection, "reader")
+
+
+def _usable(text: str) -> str:
     if len(text) < LEAST_CHARACTERS:
         raise PasswordError("the password is too short", f"choose one of {LEAST_CHARACTERS} characters or more")
-    set_setting(connection, SETTING, hashed(text))
-    remove_logins(connection, "administrator")
+    return text
 
 
 def hashed(text: str) -> str:

@@ -14,7 +14,7 @@ from ..model.colours import css_colour
 from ..model.units import Units, ago, counted, span
 from ..storage.settings import NO_HOUSEHOLD, Household
 from . import charts
-from .access import reader_of
+from .access import reader_of, token_query
 from .cards import glass_shift
 from .database import now_ms
 from .sessions import csrf_token, take_report
@@ -34,7 +34,12 @@ def render(
     request: Request, template: str, values: Mapping[str, object], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """A page for one reader, with the token of its forms and the report of the last change."""
-    own = {"csrf_token": csrf_token(request), "take_report": lambda: take_report(request), "reader": reader_of(request).value}
+    own = {
+        "csrf_token": csrf_token(request),
+        "take_report": lambda: take_report(request),
+        "reader": reader_of(request).value,
+        "token_query": token_query(request),
+    }
     return HTMLResponse(draw(request, template, {**own, **values}), status, headers={"Cache-Control": "no-store", **(headers or {})})
 
 
@@ -56,6 +61,7 @@ def draw(request: Request, template: str, values: Mapping[str, object]) -> str:
         "csrf_token": "",
         "take_report": lambda: None,
         "reader": "",
+        "token_query": "",
         **values,
     }
     home = common["household"]

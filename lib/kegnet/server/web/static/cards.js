@@ -98,6 +98,7 @@ function loadLater(many) {
 }
 
 async function load() {
+  if (document.hidden) return; // When it is shown again, everything is loaded.
   if (loading) { again = true; return; }
   loading = true;
   again = false;
@@ -135,7 +136,7 @@ function exchange(part, fresh) {
   const focused = part.contains(document.activeElement) ? keyOf(document.activeElement.closest(KEYED)) : "";
   if (keys(fresh) === keys(part)) {
     const now = keyed(part);
-    keyed(fresh).forEach((element, number) => { if (element.outerHTML !== now[number].outerHTML) now[number].replaceWith(element); });
+    keyed(fresh).forEach((element, number) => { if (looks(element) !== looks(now[number])) now[number].replaceWith(element); });
   } else {
     part.textContent = "";
     part.append(...fresh.childNodes);
@@ -146,6 +147,9 @@ function exchange(part, fresh) {
     if (focused !== "" && key === focused && !element.contains(document.activeElement)) focus(element);
   }
 }
+
+// Events have times in UTC, the server's pages in the time zone of the installation; both are shown in the same way.
+const looks = (element) => element.outerHTML.replace(/ datetime="[^"]*"/g, "");
 
 const KEYED = "[data-tap], [data-temp]";
 const keyed = (root) => [...root.querySelectorAll(KEYED)];

@@ -1,0 +1,71 @@
+"""Which names a browser may call this server by, against DNS rebinding.
+
+A page of another site can let its own name lead to an address of this network. The browser then counts this server as that site, and
+the site's scripts read and send here what they like. So over HTTP a request needs a name that no other site can have:
+
+- an IP address, `localhost`, a name without a dot, and the name of this machine;
+- a name below a domain that exists in local networks only: `.local` (RFC 6762), `.home.arpa` (RFC 8375), the others of RFC 6762
+  Appendix G, and `.fritz.box`, which is its maker's;
+- a name in the search domain that the router hands out (resolv.conf(5));
+- a name that the configuration lists: `names`, and that of `url`.
+
+Over HTTPS the browser has compared the name with the certificate before.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+
+from ..options import ServeOptions
+
+LOCAL_DOMAINS = ("localhost", "local", "lan", "home", "home.arpa", "internal", "intranet", "private", "corp", "fritz.box")
+RESOLVER = Path("/etc/resolv.conf")
+
+
+class Hosts:
+    """The names of this server."""
+
+    def __init__(self, options: ServeOptions) -> None:
+        of_url = urlsplit(options.url).hostname if options.url else None
+        named = (*options.names, *([of_url] if of_url else []), socket.gethostname())
+        self._names = frozenset(name.lower().rstrip(".") for name in named)
+
+    def allow(self, request: Request) -> bool:
+        """Whether the request names this server. Programs that send no `Host` are no browsers."""
+        header = request.headers.get("host")
+        return request.url.scheme == "https" or header is None or self.is_own(header)
+
+    def is_own(self, header: str) -> bool:
+        """Whether `header`, a name or an address with or without a port, can only be this server's."""
+        try:
+            name = (urlsplit(f"//{header}").hostname or "").rstrip(".")
+        except ValueError:
+            return False
+        if _is_address(name) or "." not in name or name in self._names:
+            return bool(name)
+        return any(name.endswith(f".{domain}") for domain in LOCAL_DOMAINS) or name.partition(".")[2] in search_domains()
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def search_domains(path: Path = RESOLVER) -> frozenset[str]:
+    """The domains that names of the local network are in, see resolv.conf(5); none if the file cannot be read."""
+    try:
+        lines = path.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return frozenset()
+    words = [line.split() for line in lines]
+    return frozenset(
+        name.lower().strip(".") for line in words if line[:1] in (["search"], ["domain"]) for name in line[1:] if name.strip(".")
+    )

@@ -1,0 +1,271 @@
+"""Open pages and the event stream: how fast a pour is on all of them, what that costs, and what they do when the server is silent."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import signal
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kegnet.server.storage.beers import set_beer
+from kegnet.server.storage.clients import set_limits
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webdriver import WebDriver
+from support.browsers import Browsers
+from support.history import client_key, ping, pour, store
+from support.http import Signer, post
+from support.kegnet_server import KegnetServer, now_ms
+from support.ports import free_port
+from support.stream_readers import Arrival, StreamReaders
+from support.wait import stays, wait_for
+from support.wall_taps import CLIENT, add_taps
+
+READERS = 99
+POURS = 5
+STREAMS = """
+const Stream = EventSource;
+window.streams = new Set();
+document.addEventListener("kegnet:loaded", () => { window.caughtUp = true; });
+window.EventSource = class extends Stream {
+  constructor(url) { super(url); window.streams.add(this); }
+  close() { super.close(); window.streams.delete(this); }
+};
+"""
+"""Notes the open streams of a page, and that it has loaded what it could have missed."""
+WATCHED = """
+const amount = document.querySelector("[data-tap='%s'] [data-value=left]");
+window.changes = [];
+new MutationObserver(() => window.changes.push(Date.now() / 1000)).observe(amount, { childList: true, characterData: true, subtree: true });
+"""
+"""Notes when the amount of a tap changes."""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[KegnetServer]:
+    """A server with two taps."""
+    with KegnetServer(tmp_path / "server") as made:
+        add_taps(made, 2)
+        yield made
+        made.signal(signal.SIGCONT)
+
+
+def opened(browsers: Browsers, server: KegnetServer, page: str = "") -> Any:
+    """A browser with that page, once it reads the stream."""
+    browser = browsers.start()
+    browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": STREAMS})
+    browser.get(server.page_url + page)
+    wait_for(lambda: reads(browser) and browser.execute_script("return window.caughtUp === true"))
+    return browser
+
+
+def reads(browser: WebDriver) -> bool:
+    return bool(browser.execute_script("return [...window.streams].some((stream) => stream.readyState === 1)"))
+
+
+def text(browser: WebDriver, selector: str) -> str:
+    """The text of an element, which can be exchanged at any time."""
+    return str(browser.execute_script("return document.querySelector(arguments[0]).textContent", selector))
+
+
+def amount(browser: WebDriver, pin: int) -> str:
+    return text(browser, f"[data-tap='{CLIENT}-{pin}'] [data-value=left]")
+
+
+# Speed and cost.
+
+
+def cpu_s(server: KegnetServer) -> float:
+    """CPU time of the server's process."""
+    user, system = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / 100
+
+
+def test_a_pour_is_on_every_open_page_within_a_second_with_100_readers(server: KegnetServer, browsers: Browsers, key: Path) -> None:
+    signer = Signer(key).register(server)
+    server.put_on(signer.client_id, 0, "IPA", 50)
+    watched = f"{signer.client_id}-0"
+    with StreamReaders(server, READERS) as readers:
+        pages = [opened(browsers, server, page) for page in ("", "tv")]
+        wait_for(lambda: len(readers.who_got(lambda arrival: arrival.name == "hello")) == READERS)
+        for page in pages:
+            wait_for(lambda page=page: page.find_elements(By.CSS_SELECTOR, f"[data-tap='{watched}']"))  # type: ignore[misc]
+            page.execute_script(WATCHED % watched)
+        late_s, sizes, accepted, before_s = [], [], [], cpu_s(server)
+        for number in range(POURS):
+            accepted.append(_pour(server, signer, number))
+            wait_for(lambda: len(readers.who_got(_is_pour(watched, number))) == READERS)  # noqa: B023
+            for page in pages:
+                wait_for(lambda page=page: len(page.execute_script("return window.changes")) > number)  # type: ignore[misc] # noqa: B023
+        used_s = cpu_s(server) - before_s
+        for number, at_s in enumerate(accepted):
+            arrivals = [arrival for arrival in readers.arrivals if _is_pour(watched, number)(arrival)]
+            first = {arrival.reader: arrival for arrival in reversed(arrivals)}
+            late_s += [arrival.at_s - at_s for arrival in first.values()]
+            sizes += [arrival.size for arrival in first.values()]
+            late_s += [page.execute_script("return window.changes")[number] - at_s for page in pages]
+    print(f"\n{POURS} pours at {READERS} readers and {len(pages)} pages: median {statistics.median(late_s) * 1000:.0f} ms,", end=" ")
+    print(f"longest {max(late_s) * 1000:.0f} ms; {max(sizes)} bytes an update; server {used_s / POURS * 1000:.0f} ms of CPU a pour")
+    assert max(late_s) < 1
+    assert max(sizes) < 800
+
+
+def _pour(server: KegnetServer, signer: Signer, number: int) -> float:
+    """When a pour was accepted, Unix time in seconds. Each has another volume."""
+    assert post(server, "/rest/v2/pour", signer.pour(pulses=2800 + 56 * number)).text == "accepted\n"
+    return time.time()
+
+
+def _is_pour(tap: str, number: int) -> Callable[[Arrival], bool]:
+    """Whether an event has that pour as the last one of the tap."""
+
+    def matches(arrival: Arrival) -> bool:
+        last = arrival.data.get("taps", {}).get(tap, {}).get("last")
+        return last is not None and last["ml"] == 500 + 10 * number
+
+    return matches
+
+
+def test_a_reader_gets_at_most_4_events_a_second_and_a_heartbeat_in_silence(server: KegnetServer) -> None:
+    client = client_key(server.database, CLIENT)
+    with StreamReaders(server, 1) as readers:
+        wait_for(lambda: readers.arrivals)
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            store(server.database, pour(client, now_ms(), 56))
+        busy = [arrival for arrival in readers.arrivals if arrival.name == ""]
+        assert 2 <= len(busy) <= 10
+        spans = [later.at_s - earlier.at_s for earlier, later in itertools.pairwise(busy)]
+        assert min(spans) > 0.2
+        wait_for(lambda: readers.arrivals[-1].name == "heartbeat", limit_s=8)
+        heartbeat, before = readers.arrivals[-1], readers.arrivals[-2]
+        assert 4.5 < heartbeat.at_s - before.at_s < 7
+        assert abs(heartbeat.data["now_ms"] / 1000 - heartbeat.at_s) < 1
+
+
+# Only what changed.
+
+
+def test_a_pour_changes_texts_and_a_level_and_nothing_else(server: KegnetServer, browsers: Browsers) -> None:
+    browser = opened(browsers, server)
+    wait_for(lambda: amount(browser, 0) == "9.2 l")
+    cards = "document.querySelectorAll('[data-tap]')"
+    browser.execute_script(f"for (const card of {cards}) card.marked = true; document.querySelector('[data-temp]').marked = true")
+    client = client_key(server.database, CLIENT)
+    store(server.database, pour(client, now_ms(), 5600), ping(client, now_ms(), 5400))
+    wait_for(lambda: amount(browser, 0) == "8.2 l")
+    wait_for(lambda: text(browser, "[data-temp] [data-value=temp]") == "5.4 °C")
+    assert browser.execute_script("return document.querySelector('[data-tap] [data-level]').dataset.level") == "0.430"
+    assert browser.execute_script(f"return [...{cards}].every((card) => card.marked)")
+    # Another name: the cards are loaded again, and only the one that differs is exchanged.
+    with server.writing() as connection:
+        set_beer(connection, 1, name="Another name")
+        set_limits(connection, client, 1000, None)
+    wait_for(lambda: text(browser, f"[data-tap='{CLIENT}-0'] .beer") == "Another name")
+    assert browser.execute_script(f"return [...{cards}].map((card) => card.marked === true)") == [False, True]
+    assert browser.get_log("browser") == []
+
+
+def test_an_alarm_is_announced_once_when_it_begins_and_when_it_is_over(server: KegnetServer, browsers: Browsers) -> None:
+    browser = opened(browsers, server)
+    browser.execute_script("""
+        window.heard = [];
+        for (const element of document.querySelectorAll("[role=status]")) new MutationObserver(() => window.heard.push(element.textContent))
+          .observe(element, { childList: true, characterData: true, subtree: true });""")
+    name = text(browser, f"[data-tap='{CLIENT}-0'] .beer")
+    client = client_key(server.database, CLIENT)
+    store(server.database, pour(client, now_ms(), 48_000))
+    wait_for(lambda: browser.execute_script("return window.heard") == [f"{name}: keg low"], limit_s=30)
+    store(server.database, pour(client, now_ms(), 56))
+    assert stays(lambda: browser.execute_script("return window.heard") == [f"{name}: keg low"], 1)
+    server.put_on(CLIENT, 0, "Weizen")
+    wait_for(lambda: "keg low is over" in str(browser.execute_script("return window.heard")), limit_s=30)
+
+
+# Silence.
+
+
+def test_after_15_s_of_silence_the_page_reports_how_old_it_is(server: KegnetServer, browsers: Browsers) -> None:
+    browser = opened(browsers, server)
+    assert not browser.find_elements(By.ID, "stale")
+    server.signal(signal.SIGSTOP)
+    stopped = time.monotonic()
+    wait_for(lambda: browser.find_elements(By.ID, "stale"), limit_s=30)
+    assert time.monotonic() - stopped > 9, "a heartbeat is up to 5 s old"
+    stale = browser.find_element(By.ID, "stale")
+    assert re.fullmatch(r"The server does not answer\. These values are (15|20) seconds old\.", stale.text)
+    wait_for(lambda: "25 seconds old" in stale.text, limit_s=15)
+    server.signal(signal.SIGCONT)
+    wait_for(lambda: not stale.is_displayed(), limit_s=30)
+    store(server.database, pour(client_key(server.database, CLIENT), now_ms(), 5600))
+    wait_for(lambda: amount(browser, 0) == "8.2 l", limit_s=30)
+
+
+def test_the_page_follows_again_after_a_restart(tmp_path: Path, browsers: Browsers) -> None:
+    listen = f"127.0.0.1:{free_port()}"
+    first = KegnetServer(tmp_path, listen=listen)
+    add_taps(first, 1)
+    browser = opened(browsers, first)
+    first.stop()
+    wait_for(lambda: not reads(browser))
+    with KegnetServer(tmp_path, listen=listen) as second:
+        # What was poured in between is there, too.
+        store(second.database, pour(client_key(second.database, CLIENT), now_ms(), 5600))
+        wait_for(lambda: reads(browser) and amount(browser, 0) == "8.2 l", limit_s=60)
+
+
+# One stream.
+
+
+def test_a_hidden_page_reads_no_stream_and_one_that_is_shown_again_catches_up(server: KegnetServer, browsers: Browsers) -> None:
+    browser = opened(browsers, server)
+    hide(browser, hidden=True)
+    assert browser.execute_script("return window.streams.size") == 0
+    store(server.database, pour(client_key(server.database, CLIENT), now_ms(), 5600))
+    assert stays(lambda: amount(browser, 0) == "9.2 l", 0.5)
+    hide(browser, hidden=False)
+    wait_for(lambda: amount(browser, 0) == "8.2 l")
+    assert reads(browser)
+
+
+def hide(browser: Any, *, hidden: bool) -> None:
+    """What a browser does with a tab that another one covers."""
+    browser.execute_script(f"""
+        Object.defineProperty(document, "hidden", {{ value: {str(hidden).lower()}, configurable: true }});
+        document.dispatchEvent(new Event("visibilitychange"));""")
+
+
+def test_the_windows_of_one_browser_share_a_stream(server: KegnetServer, browsers: Browsers) -> None:
+    browser = opened(browsers, server)
+    windows = [browser.current_window_handle]
+    for page in ("", "tv"):
+        browser.switch_to.new_window("window")
+        browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": STREAMS})
+        browser.get(server.page_url + page)
+        assert not browser.execute_script("return document.hidden")
+        windows.append(browser.current_window_handle)
+
+    def streams() -> list[int]:
+        return [_in(browser, window, "return window.streams.size") for window in windows]
+
+    def amounts() -> set[str]:
+        return {_in(browser, window, "return document.querySelector('[data-value=left]').textContent") for window in windows}
+
+    wait_for(lambda: streams() == [1, 0, 0])
+    store(server.database, pour(client_key(server.database, CLIENT), now_ms(), 5600))
+    wait_for(lambda: amounts() == {"8.2 l"})
+    # The window that reads is closed: another one goes on.
+    browser.switch_to.window(windows.pop(0))
+    browser.close()
+    wait_for(lambda: sum(streams()) == 1)
+    store(server.database, pour(client_key(server.database, CLIENT), now_ms(), 5600))
+    wait_for(lambda: amounts() == {"7.2 l"})
+
+
+def _in(browser: WebDriver, window: str, script: str) -> Any:
+    browser.switch_to.window(window)
+    return browser.execute_script(script)
