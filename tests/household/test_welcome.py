@@ -53,12 +53,13 @@ def pi(tmp_path: Path) -> Iterator[Keg]:
 
 
 def text(browser: WebDriver) -> str:
-    return str(browser.find_element(By.TAG_NAME, "main").text)
+    """What the page shows, also while another one is being loaded."""
+    return str(browser.execute_script("return document.querySelector('main')?.innerText ?? ''"))
 
 
 def shown_report(browser: WebDriver) -> str:
     """What the page reports of the last change."""
-    return " ".join(each.text for each in browser.find_elements(By.ID, "flash"))
+    return str(browser.execute_script("return document.getElementById('flash')?.innerText ?? ''"))
 
 
 def fill(browser: WebDriver, **values: str) -> None:
@@ -100,11 +101,11 @@ def test_from_an_empty_server_to_the_first_pour_without_a_terminal_on_the_server
     browser = browsers.start()
     browser.get(server.page_url)
     browser.find_element(By.LINK_TEXT, "Set up this server").click()
-    assert browser.current_url == f"{server.page_url}welcome"
+    wait_for(lambda: browser.current_url == f"{server.page_url}welcome" and "Welcome" in text(browser))
     fill(browser, password=PASSWORD, password_again=PASSWORD, title="Garage", temperature="C", volume="l", time_zone="Europe/Vienna")
     fill(browser, beer="Two Sunsets IPA", keg="19000")
     browser.find_element(By.CSS_SELECTOR, "button.go").click()
-    assert browser.current_url == f"{server.page_url}clients/add"
+    wait_for(lambda: browser.current_url == f"{server.page_url}clients/add" and "Register it" in text(browser))
     with server.database.reading() as c:
         home = household(c)
     assert (home.title, home.time_zone, home.temperature, home.volume) == ("Garage", "Europe/Vienna", "C", "l")
@@ -121,14 +122,14 @@ def test_from_an_empty_server_to_the_first_pour_without_a_terminal_on_the_server
     assert browser.find_elements(By.CSS_SELECTOR, "#step-2[data-done]") == []
     pi.launch()
     wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, "#step-2[data-done]"))
-    assert "The first message has come: 4.2 °C." in text(browser)
+    wait_for(lambda: "The first message has come: 4.2 °C." in text(browser))
 
     pi.pour(f"17,2800,8213,{now_ms()}\n")
     wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, "#step-3[data-done]"))
     assert "The first pour has come: 0.50 l at pin 17." in text(browser)
 
     browser.find_element(By.CSS_SELECTOR, "#step-4 button[name=tap]").click()
-    assert browser.current_url == server.page_url
+    wait_for(lambda: browser.current_url == server.page_url)
     wait_for(lambda: "Two Sunsets IPA" in text(browser))
     assert "18.5" in text(browser), "the first pour came from this keg"
     assert "0.50 l" in text(browser)
@@ -210,7 +211,7 @@ def password_is_set(server: KegnetServer) -> bool:
     ("headers", "status"),
     [
         ({"X-Forwarded-For": "8.8.8.8"}, 403), ({"X-Forwarded-For": "2a00:1450:4001::200e"}, 403), ({"X-Forwarded-For": "x"}, 403),
-        ({"Host": "evil.example"}, 421), ({"Host": "192.168.1.7.evil.example:8080"}, 421), ({"Host": ""}, 421),
+        ({"Host": "evil.example"}, 421), ({"Host": "192.168.1.7.evil.example:8080"}, 421),
         ({"Via": "1.1 proxy"}, 403), ({"Forwarded": "for=192.168.1.7"}, 403), ({"X-Forwarded-For": ""}, 403),
         ({"X-Forwarded-For": "192.168.1.7"}, 200), ({"X-Forwarded-For": "fd00::7"}, 200), ({"X-Forwarded-For": "fe80::7"}, 200),
         ({"Host": "kegs.local:8080"}, 200), ({"Host": "kegs"}, 200), ({"Host": "[::1]:8080"}, 200), ({"Host": "kegs.example.org"}, 200),
@@ -219,7 +220,7 @@ def password_is_set(server: KegnetServer) -> bool:
 def test_only_the_own_network_may_claim_a_server(claimable: KegnetServer, headers: dict[str, str], status: int) -> None:
     answer = request(f"{claimable.page_url}welcome", headers=headers)
     # 421: a name by which another site can have led the browser here.
-    assert answer.status == status or (status == 421 and answer.status == 403)
+    assert answer.status == status
     if status != 200:
         assert status == 421 or "sudo kegnet-server password" in answer.text
         form = {"password": PASSWORD, "password_again": PASSWORD}
@@ -350,11 +351,11 @@ def test_the_pages_fit_every_screen_and_can_be_used_by_everybody(server: KegnetS
     fill(browser, password=PASSWORD, password_again=PASSWORD, title=LONG, beer=ARABIC)
     browser.execute_script("document.querySelector('[name=password_again]').value = 'x'")
     browser.find_element(By.CSS_SELECTOR, "button.go").click()
-    assert "this is not the same password" in text(browser)
+    wait_for(lambda: "this is not the same password" in text(browser))
     check_page(browser)
     fill(browser, password=PASSWORD, password_again=PASSWORD)
     browser.find_element(By.CSS_SELECTOR, "button.go").click()
-    assert browser.current_url.endswith("/clients/add")
+    wait_for(lambda: browser.current_url.endswith("/clients/add") and "Register it" in text(browser))
     check_page(browser)
     fill_with_names_that_are_hard_to_set(server, openssl("rsa", "-in", key, "-pubout").decode())
     browser.get(f"{server.page_url}clients")
