@@ -152,7 +152,7 @@ def test_the_chart_shows_the_band_the_outage_the_peak_and_the_limits(filled: Keg
     hint = "document.querySelector('.plot-tip')"
     plot(browser, "u.setCursor({left: u.valToPos(u.data[0][u.data[1].indexOf(null)], 'x'), top: 5})")
     assert browser.execute_script(f"return [...{hint}.children].map((e) => e.textContent)")[::2] == ["nothing was received", "silent"]
-    at = peak(browser)[0]
+    at = peak(browser)[0] + HOUR_MS
     plot(browser, f"u.setCursor({{left: u.valToPos({at}, 'x'), top: 5}})")
     assert "16.0 °C" in browser.execute_script(f"return {hint}.textContent")
     assert browser.execute_script(f"return {hint}.lastElementChild.textContent") == "too warm"
