@@ -300,6 +300,8 @@ def test_only_small_pictures_are_stored(full_server: KegnetServer, body: bytes, 
     assert answer.status == status
     if status == 200:
         source = answer.json()["picture"]
+        plain = next(beer for beer in request(f"{full_server.page_url}api/beers").json() if beer["id"] == 3)
+        assert (plain["picture"], plain["colour"]) == (source, "#eeb43a")
         picture = request(f"{full_server.page_url[:-1]}{source}")
         assert (picture.status, picture.headers["Content-Type"]) == (200, "image/png")
         known = {"If-None-Match": picture.headers["ETag"]}

@@ -7,29 +7,35 @@ import os
 import re
 import shutil
 import signal
-import ssl
 import subprocess
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kegnet.server.demo import PASSWORD
 from support.daemon import PYTHON
 from support.keg import REPOSITORY
+from support.ports import free_port
 from support.wait import wait_for
+from support.web_requests import Visitor
+
+DAY_MS = 86_400_000
 
 
 class Demo:
     """The process of the demo, below `folder`, with the programs in `lib`."""
 
-    def __init__(self, folder: Path, lib: Path) -> None:
+    def __init__(self, folder: Path, lib: Path, *words: str) -> None:
         self._output = folder / "output"
         self.temporary = folder / "temporary"
         self.temporary.mkdir()
         with self._output.open("w") as output:
             self.process = subprocess.Popen(
-                [PYTHON, "-B", "-m", "kegnet.server.demo"], cwd=lib, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                [PYTHON, "-B", "-m", "kegnet.server.demo", *words], cwd=lib,
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                 env={"PATH": os.environ["PATH"], "TMPDIR": str(self.temporary)},
             )  # fmt: skip
 
@@ -49,9 +55,8 @@ class Demo:
 
     def get(self, path: str) -> Any:
         """A JSON answer of its server."""
-        page = self.wait_for(r"The page is at (\S+)")[0]
-        context = ssl.create_default_context(cafile=str(next(self.temporary.glob("*/tls.pem"))))
-        with urllib.request.urlopen(page + path, context=context, timeout=10) as answer:
+        page = self.wait_for(r"The page is at (http://127\.0\.0\.1:\d+/) ")[0]
+        with urllib.request.urlopen(page + path, timeout=10) as answer:
             return json.load(answer)
 
     def processes(self) -> list[int]:
@@ -75,11 +80,11 @@ class Demo:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[[Path], Demo]]:
+def start(tmp_path: Path) -> Iterator[Callable[..., Demo]]:
     demos: list[Demo] = []
 
-    def begin(lib: Path) -> Demo:
-        demos.append(Demo(tmp_path, lib))
+    def begin(lib: Path, *words: str) -> Demo:
+        demos.append(Demo(tmp_path, lib, *words))
         return demos[-1]
 
     yield begin
@@ -88,7 +93,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[Path], Demo]]:
         demo.process.wait()
 
 
-def test_every_pulse_goes_through_the_meter_and_the_client_to_the_page(start: Callable[[Path], Demo]) -> None:
+def test_every_pulse_goes_through_the_meter_and_the_client_to_the_page(start: Callable[..., Demo]) -> None:
     demo = start(REPOSITORY / "lib")
     pin, made = demo.wait_for(r"tap    \| pin (\d+): somebody pours 0\.[3-5]\d litres, (\d+) pulses")
     counted, name, ts = demo.wait_for(rf"meter  \| .*: pin {pin}: (\d+) pulses \(0\.[3-5]\d\d l\) in [5-8]\.\d s: ({pin}(\d+)\.pour)")
@@ -97,13 +102,45 @@ def test_every_pulse_goes_through_the_meter_and_the_client_to_the_page(start: Ca
     latest = demo.get(f"api/clients/{client}/taps/{pin}/pours?limit=1")[0]
     assert (latest["pulses"], latest["at_ms"]) == (int(made), int(ts))
     assert counted == made
+    assert [line for line in demo.output.splitlines() if re.match("(client|server) .*(warning|insecure|not encrypted)", line)] == []
     # The second glass runs when the demo ends.
     wait_for(lambda: demo.output.count("somebody pours") == 2, limit_s=30)
     demo.process.send_signal(signal.SIGINT)
     assert demo.ended() == 0
 
 
-def test_a_meter_that_cannot_start_ends_the_demo_with_its_reason(start: Callable[[Path], Demo], tmp_path: Path) -> None:
+def test_it_shows_six_taps_a_month_and_an_outage_to_the_whole_house_and_can_be_changed(start: Callable[..., Demo]) -> None:
+    port = free_port()
+    demo = start(REPOSITORY / "lib", "--listen", f"0.0.0.0:{port}")
+    began = time.monotonic()
+    demo.wait_for(rf"The page is at http://127\.0\.0\.1:{port}/ .*{PASSWORD}")
+    assert time.monotonic() - began < 60, "a PC needs about 5 s"
+    address = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=True).stdout.split()[0]
+    demo.wait_for(rf"For other computers and phones: http://{re.escape(address)}:{port}/")
+    [client] = demo.get("api/clients")
+    taps = client["taps"]
+    assert len(taps) == 6
+    left = [tap["left_ml"] / tap["keg"]["volume_ml"] for tap in taps]
+    assert [part < 0.01 for part in left] == [False, False, False, False, True, False]
+    assert [part < 0.1 for part in left] == [False, False, False, True, True, False]
+    assert all(tap["keg"]["beer"][name] for tap in taps for name in ("brewery", "style", "abv_percent", "ibu", "srm"))
+    assert max(len(tap["keg"]["beer"]["name"]) for tap in taps) > 60
+    bins = demo.get(f"api/clients/{client['id']}/temperatures?over=30d")
+    assert sum(each["gap"] for each in bins) == 1
+    assert max(each["most"] for each in bins) > 9000
+    kinds = {alarm["kind"] for alarm in demo.get(f"api/clients/{client['id']}/alarms")}
+    assert {"silent", "too warm", "keg low", "keg empty"} <= kinds
+    assert demo.get(f"api/clients/{client['id']}/taps/{taps[0]['pin']}/pours?limit=1000")[-1]["at_ms"] < client["at_ms"] - 20 * DAY_MS
+    visitor = Visitor(f"http://{address}:{port}/").log_in(PASSWORD)
+    assert PASSWORD in visitor.get().text, "the notice"
+    visitor.get(f"clients/{client['id']}")
+    assert visitor.post(f"clients/{client['id']}/name", {"name": "Cellar"}).status == 303
+    assert demo.get("api/clients")[0]["name"] == "Cellar"
+    demo.process.send_signal(signal.SIGTERM)
+    assert demo.ended() == 0
+
+
+def test_a_meter_that_cannot_start_ends_the_demo_with_its_reason(start: Callable[..., Demo], tmp_path: Path) -> None:
     lib = tmp_path / "installed" / "lib"
     shutil.copytree(REPOSITORY / "lib", lib, ignore=shutil.ignore_patterns("__pycache__"))
     (lib / "meter.py").unlink()
@@ -113,7 +150,7 @@ def test_a_meter_that_cannot_start_ends_the_demo_with_its_reason(start: Callable
     assert "\nThe demo ends, because the meter has ended with status 2.\n" in demo.output
 
 
-def test_a_meter_that_is_killed_ends_the_demo(start: Callable[[Path], Demo]) -> None:
+def test_a_meter_that_is_killed_ends_the_demo(start: Callable[..., Demo]) -> None:
     demo = start(REPOSITORY / "lib")
     demo.wait_for("somebody pours")
     [meter] = [process for process in demo.processes() if b"meter.py" in Path(f"/proc/{process}/cmdline").read_bytes()]

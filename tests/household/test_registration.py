@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from kegnet.server.model.registration import VALID_MS
+from kegnet.server.model.registration import VALID_MS, CodeState
 from kegnet.server.model.waiting import Waiting
 from kegnet.server.storage import open_database
 from kegnet.server.storage.clients import find_client, remove_client
-from kegnet.server.storage.codes import last_code, new_code
+from kegnet.server.storage.codes import digest_of, last_code, new_code, try_code
 from kegnet.server.storage.waiting import decline_waiting, declined_clients, find_waiting, remember_waiting, waiting_clients
 from support.http import Answer, Signer, get, post
 from support.kegnet_server import KegnetServer, now_ms
@@ -146,6 +147,33 @@ def test_of_many_at_the_same_time_one_gets_the_code(server: KegnetServer, key: P
         code_row = last_code(c)
     assert code_row is not None
     assert code_row.used_by == registered
+
+
+def test_who_tries_while_another_registers_waits_for_its_end(server: KegnetServer) -> None:
+    code, database = code_of(server), server.database
+    with database.reading() as c:
+        made = last_code(c)
+    assert made is not None
+    digest, began = digest_of(code, made.salt), threading.Event()
+
+    def second() -> CodeState:
+        began.set()
+        with database.writing() as c:
+            return try_code(c, made.salt, digest, "second", now_ms())
+
+    def is_waiting() -> bool:
+        if not database.postgresql:
+            return True  # The second transaction cannot begin before the first one ends.
+        with database.reading() as c:
+            return bool(c.exec_driver_sql("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'").first())
+
+    with ThreadPoolExecutor(1) as threads:
+        with database.writing() as c:
+            first = try_code(c, made.salt, digest, "first", now_ms())
+            later = threads.submit(second)
+            wait_for(lambda: began.is_set() and is_waiting())
+        states = [first, later.result(15)]
+    assert states == [CodeState.OPEN, CodeState.USED]
 
 
 def test_two_processes_share_the_code_and_its_wrong_tries(url: str, tmp_path: Path, key: Path) -> None:

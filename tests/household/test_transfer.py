@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from kegnet.server.model.pours import CorrectionKind
 from kegnet.server.storage import StorageError, schema
 from kegnet.server.storage.alarms import begin_alarm
+from kegnet.server.storage.beer_pictures import Picture, set_picture
 from kegnet.server.storage.beers import set_beer
 from kegnet.server.storage.clients import set_limits
 from kegnet.server.storage.feed import EVERYTHING, Change, Feed
@@ -25,6 +26,7 @@ from kegnet.server.storage.taps import set_meter
 from kegnet.server.storage.thinning import thin, thinned_before_ms
 from kegnet.server.storage.transfer import TABLES, export_lines, import_lines
 from kegnet.server.storage.transfer_rows import LineError, checked_row, json_row
+from support.pictures import png
 from support.stored_history import DAY_MS, HOUR_MS, NOW, History
 
 
@@ -59,6 +61,7 @@ def fill(history: History) -> None:
     history.insert([history.verified_pour(client, number % 2, NOW + number) for number in range(1100)])
     tap = history.tap(client, 1, name="IPA", hidden=True)
     ale = history.call(set_beer, None, name="Ale", notes="two\nlines", abv_percent=4.25)
+    history.call(set_picture, ale.key, Picture("image/png", NOW, png(3, 2)))
     history.call(put_on, tap.key, beer=ale.key, on_ms=NOW, volume_ml=19_000, start_ml=None)
     history.call(set_meter, tap.key, 0, 5000)
     history.call(correct, 1, CorrectionKind.MOVE, tap.key, NOW)
@@ -90,7 +93,8 @@ def test_everything_is_as_before_in_the_other_database(history: History, other: 
     counts = import_lines(other.database, lines)
     before, after = contents(history), contents(other)
     assert {name: len(rows) for name, rows in before.items() if name != "setting"} == {
-        "client": 2, "beer": 1, "tap": 2, "meter": 1, "keg": 1, "pour": 1100, "correction": 1, "ping": 3, "hour": 3, "alarm": 1
+        "client": 2, "beer": 1, "picture": 1, "tap": 2, "meter": 1, "keg": 1, "pour": 1100, "correction": 1, "ping": 3, "hour": 3,
+        "alarm": 1,
     }  # fmt: skip
     secret = before["setting"].pop([name for name, _ in before["setting"]].index("password hash"))
     assert secret[1] == "secret"

@@ -46,6 +46,8 @@ PARTS = {
     "units": Part(("model/units",), (f"{UNIT}/test_web_units",)),
     "form": Part(("ingest/form",), (f"{UNIT}/test_ingest_form",)),
     "signature": Part(("signature",), (f"{UNIT}/test_ingest_signature",)),
+    "registration": Part(("model/registration",), (f"{UNIT}/test_registration_code",)),
+    "waiting": Part(("model/waiting",), (f"{UNIT}/test_waiting_clients",)),
     "limits": Part(("limits", "log_limit", "counters"), (f"{UNIT}/test_ingest_limits",)),
     "proxies": Part(("proxies",), (f"{UNIT}/test_ingest_proxies",)),
     "events": Part(("ingest/kegboard_events",), (f"{UNIT}/test_kegboard_events",)),

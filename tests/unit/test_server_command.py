@@ -24,6 +24,7 @@ from kegnet.server.storage.writer import Writer
 from support.daemon import PYTHON
 from support.keg import REPOSITORY
 from support.pki import openssl
+from support.recipe_files import BEERJSON, BEERSMITH, ENTITIES
 
 CLIENT = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 
@@ -132,6 +133,32 @@ def test_kegs_go_on_and_off_and_the_last_change_is_undone(server: Server) -> Non
     assert server("beers", "remove", "1") == "Stout: removed\n"
     assert server("beers", "list") == ""
     assert "no beer has this number" in server("beers", "remove", "1")
+
+
+def test_recipes_are_imported_and_what_is_known_can_be_skipped(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "recipes.xml"
+    file.write_bytes(BEERSMITH.replace("13.5 IBUs", "bitter").encode("latin-1"))
+    server("beers", "add", "Weißer Käfer", "--ibu", "12")
+    skipped = server.run("--database", server.url, "beers", "import", "--skip-known", file)
+    assert (skipped.returncode, skipped.stdout) == (0, "1 skipped\n")
+    assert skipped.stderr.splitlines()[1:] == ["Weißer Käfer: IBU “bitter” is not a number"]
+    done = server.run("--database", server.url, "beers", "import", "-", given=BEERJSON)
+    assert done.stdout == "2 added\n"
+    file.write_text(BEERSMITH)
+    assert server("beers", "import", file) == "1 updated\n"
+    assert "1  Weißer Käfer  Brauhaus Grün  Weissbier  5.3%  13.5 IBU  4.72 SRM\n" in server("beers", "list")
+    assert server("beers", "import", file) == "1 skipped\n"
+
+
+def test_a_file_that_is_no_recipe_is_one_line(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "bomb.xml"
+    file.write_text(ENTITIES)
+    for name, problem in ((file, "the file declares entities"), (tmp_path / "none.xml", "No such file"), (tmp_path, "Is a directory")):
+        answer = server("beers", "import", name)
+        assert answer.startswith("1 kegnet-server: ")
+        assert problem in answer
+        assert answer.count("\n") == 1
+    assert server("beers", "list") == ""
 
 
 def add_pour(server: Server) -> None:

@@ -1,7 +1,11 @@
-"""Runs the demo until Ctrl-C, in a temporary folder. Its name as a module: kegnet.server.demo."""
+"""Runs the demo until Ctrl-C, in a temporary folder. Its name as a module: kegnet.server.demo.
+
+Its page and its client use plain HTTP, so that no browser warns. That is right for sample data only.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
 import selectors
 import signal
@@ -14,24 +18,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from . import PINS
+from . import PASSWORD, PINS
+from .beers import BEERS
 from .process import Process
 from .simulated import PULSES_PER_LITRE, FlowMeter, Fridge, Guest
 
 PING_INTERVAL_S = 4
+PORT = 8080
+"""Of the page where other computers open it. On this computer alone, it is any that is free."""
 
 _LIB = Path(__file__).resolve().parents[3]
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Runs the demo until Ctrl-C; the exit status."""
+    parser = argparse.ArgumentParser("start-kegnet-client --demo", description="Runs the demo until Ctrl-C. It changes nothing.")
+    parser.add_argument("--listen", default="127.0.0.1:0", metavar="ADDRESS[:PORT]", help="0.0.0.0: other computers and phones, too")
+    listen = with_port(parser.parse_args(words).listen)
     # SIGINT, too: a shell starts programs in the background with SIGINT ignored.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     with tempfile.TemporaryDirectory(prefix="kegnet-demo-") as folder:
         processes: list[Process] = []
         try:
-            return _run(Path(folder), processes)
+            return _run(Path(folder), listen, processes)
         except KeyboardInterrupt:
             print("\nThe demo ends.", flush=True)
             return 0
@@ -41,23 +51,34 @@ def main() -> int:
                 process.stop()
 
 
-def _run(folder: Path, processes: list[Process]) -> int:
-    print("A fridge, two taps, the meter, the client and a KegNet of its own. Ctrl-C ends it.", flush=True)
+def with_port(listen: str) -> str:
+    """An address to listen at, with the usual port if it has none."""
+    has_port = listen.rpartition(":")[1] and not listen.endswith("]")
+    return listen if has_port else f"{listen}:{PORT}"
+
+
+def addresses(listening: str) -> list[str]:
+    """The URLs of the page, the first one for this computer, from the URL at which the server listens."""
+    host, _, port = listening.removeprefix("http://").partition("/")[0].rpartition(":")
+    if host not in ("0.0.0.0", "[::]"):  # noqa: S104
+        return [f"http://{host}:{port}/"]
+    others = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=False).stdout.split()
+    return [f"http://{address}:{port}/" for address in ("127.0.0.1", *(other for other in others if ":" not in other))]
+
+
+def _run(folder: Path, listen: str, processes: list[Process]) -> int:
+    print("A fridge, six taps, the meter, the client and a KegNet of its own. Ctrl-C ends it.", flush=True)
     client_id = str(uuid.uuid4())
     database = _make_database(folder, client_id)
-    _openssl(
-        "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=KegNet demo",
-        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "tls.key", "-out", folder / "tls.pem",
-    )  # fmt: skip
-    files = ("--certificate", folder / "tls.pem", "--key", folder / "tls.key")
-    server = Process("server", _LIB / "server.py", "--database", database, "serve", "--listen", "127.0.0.1:0", *files)
+    server = Process("server", _LIB / "server.py", "--database", database, "serve", "--listen", listen)
     processes.append(server)
-    listening = server.show_until("listening at https://")
+    listening = server.show_until("listening at http://")
     if not listening:
         return _ended(server)
-    base_url = listening.split()[-1]
-    page = base_url.removesuffix("rest/v2")
-    print(f"The page is at {page} (the demo has made its certificate itself, so the browser warns).", flush=True)
+    page, *others = addresses(listening.split()[-1])
+    print(f"The page is at {page} (to try changes, log in with the password {PASSWORD}).", flush=True)
+    for other in others:
+        print(f"For other computers and phones: {other}", flush=True)
     _open(page)
     taps = [FlowMeter(pin) for pin in PINS]
     meter = _start_meter(folder, taps)
@@ -66,15 +87,14 @@ def _run(folder: Path, processes: list[Process]) -> int:
         return _ended(meter)
     fridge = Fridge(folder / "w1")
     (folder / "client.conf").write_text(
-        f"[KegNet]\nuuid = {client_id}\nserviceBaseURL = {base_url}\ncaBundle = tls.pem\n"
-        f"spool = spool\nw1Devices = w1\npingInterval = {PING_INTERVAL_S}\n"
+        f"[KegNet]\nuuid = {client_id}\nserviceBaseURL = {page}rest/v2\nspool = spool\nw1Devices = w1\npingInterval = {PING_INTERVAL_S}\n"
     )
     client = Process("client", _LIB / "client.py", "--config", folder / "client.conf")
     processes.append(client)
     with selectors.DefaultSelector() as selector:
         for process in processes:
             selector.register(process, selectors.EVENT_READ, process)
-        return _watch(selector, fridge, Guest(taps))
+        return _watch(selector, fridge, Guest([tap for tap, beer in zip(taps, BEERS, strict=True) if beer.level > 0]))
 
 
 def _start_meter(folder: Path, taps: Sequence[FlowMeter]) -> Process:
@@ -92,7 +112,7 @@ def _start_meter(folder: Path, taps: Sequence[FlowMeter]) -> Process:
 
 
 def _make_database(folder: Path, client_id: str) -> str:
-    """The URL of a database with the client, whose keys are made in `folder`, two taps and a week of sample data."""
+    """The URL of a database with the client, whose keys are made in `folder`, six taps and a month of sample data."""
     # SQLAlchemy takes a second to import on a small machine, and tests use the simulated parts without it.
     from .sample_data import fill
 

@@ -95,7 +95,7 @@ class FlowMeter:
 
 
 class Guest:
-    """Pours a glass now and then, at one of the taps."""
+    """Pours a glass now and then, at one of `taps`."""
 
     def __init__(self, taps: Sequence[FlowMeter]) -> None:
         self._taps = taps

@@ -35,12 +35,12 @@ def calibrate(measured: Sequence[tuple[int, float]]) -> Calibration:
         raise CalibrationError("a pour without pulses says nothing of its flow meter", "check the meter's cable, and pour again")
     # Not below or at 0, and no NaN or infinity.
     if not all(0 < ml < float("inf") for _, ml in measured):
-        raise CalibrationError("an amount must be more than 0 millilitres", "enter what was poured, in millilitres")
+        raise CalibrationError("an amount must be more than 0 millilitres", "enter what was poured")
     factor = 1000 * sum(pulses for pulses, _ in measured) / sum(ml for _, ml in measured)
     if not LEAST_FACTOR <= factor <= MOST_FACTOR:
         raise CalibrationError(
             f"{factor:.4g} pulses per litre are no flow meter's (from {LEAST_FACTOR} to {MOST_FACTOR})",
-            "check that the amount is in millilitres, and that it was poured by this tap",
+            "check the amount and its unit, and that it was poured by this tap",
         )
     each = [1000 * pulses / ml for pulses, ml in measured]
     spread = (max(each) - min(each)) / factor

@@ -37,6 +37,12 @@ def alarms_of(c: Connection, client_key: int, since_ms: int) -> list[Alarm]:
     return _alarms(c, sa.select(*_COLUMNS).where(alarm.c.client == client_key, lasted).order_by(alarm.c.began_ms, alarm.c.key))
 
 
+def last_alarms(c: Connection, client_key: int, limit: int) -> list[Alarm]:
+    """The newest `limit` alarms of a client, the newest first."""
+    newest = sa.select(*_COLUMNS).where(alarm.c.client == client_key).order_by(alarm.c.began_ms.desc(), alarm.c.key.desc())
+    return _alarms(c, newest.limit(limit))
+
+
 def begin_alarm(c: Connection, client: int, tap: int | None, kind: str, began_ms: int, *, now_ms: int | None = None) -> Alarm:
     """Begins an alarm. If it already lasts, it is returned as it is: another leader was faster.
 

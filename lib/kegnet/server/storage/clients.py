@@ -72,6 +72,15 @@ def set_limits(connection: Connection, client_key: int, coldest: int | None, war
         announce(connection, Change(frozenset({uuid}), frozenset({"client"})))
 
 
+def restore_client(connection: Connection, uuid: str) -> bool:
+    """Registers a client again that was removed. False: no such client was."""
+    uuid = uuid.lower()
+    done = connection.execute(sa.update(_client).where(~_registered, _client.c.uuid == uuid).values(removed_ms=None))
+    if done.rowcount:
+        announce(connection, Change(frozenset({uuid}), frozenset({"client"})))
+    return bool(done.rowcount)
+
+
 def remove_client(connection: Connection, uuid: str, now_ms: int) -> bool:
     """Removes a client: it is not accepted and not shown any more. Its history stays. False: no such client is registered."""
     uuid = uuid.lower()

@@ -12,7 +12,7 @@ from .database import Connection
 from .feed import Change, announce
 from .kegs import kegs_on, put_on
 from .records import Beer, Client, Tap
-from .schema import pour
+from .schema import keg, pour
 from .settings import get_setting, put_setting
 
 _NAME = "first keg"
@@ -34,13 +34,14 @@ def remember_first_keg(c: Connection, beer_name: str, volume_ml: int | None) -> 
 
 
 def first_keg(c: Connection) -> FirstKeg | None:
-    """The keg that waits for a tap, unless its beer was removed."""
+    """The keg that waits for a tap; None also if its beer was removed, or put on by the page of a tap meanwhile."""
     value = get_setting(c, _NAME)
     if value is None:
         return None
     key, volume_ml = json.loads(value)
     beer = find_beer(c, key)
-    return None if beer is None else FirstKeg(beer, volume_ml)
+    is_on = c.execute(sa.select(keg.c.key).where(keg.c.beer == key, keg.c.undone_ms.is_(None)).limit(1)).first()
+    return None if beer is None or is_on else FirstKeg(beer, volume_ml)
 
 
 def forget_first_keg(c: Connection) -> None:
@@ -50,12 +51,12 @@ def forget_first_keg(c: Connection) -> None:
 
 def put_first_keg_on(c: Connection, client: Client, tap: Tap, now_ms: int) -> bool:
     """Puts the keg that waits on a tap, since the first pour there. False: none waits, or the tap has a keg."""
-    keg = first_keg(c)
-    if keg is None or kegs_on(c, [tap.key]):
+    waits = first_keg(c)
+    if waits is None or kegs_on(c, [tap.key]):
         return False
     first = c.execute(sa.select(sa.func.min(pour.c.at_ms)).where(pour.c.client == client.key, pour.c.pin == tap.pin)).scalar()
     on_ms = now_ms if first is None else min(first, now_ms)
-    put_on(c, tap.key, beer=keg.beer.key, on_ms=on_ms, volume_ml=keg.volume_ml, start_ml=keg.volume_ml)
+    put_on(c, tap.key, beer=waits.beer.key, on_ms=on_ms, volume_ml=waits.volume_ml, start_ml=waits.volume_ml)
     forget_first_keg(c)
     announce(c, Change(frozenset({client.uuid}), frozenset({"tap"})))
     return True

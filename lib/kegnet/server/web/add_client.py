@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import socket
 from dataclasses import dataclass
-from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,24 +14,26 @@ from ..limits import is_private
 from ..model.registration import VALID_MS, Code, CodeState, digits_of, shown
 from ..model.units import Units
 from ..options import ServeOptions
-from ..overview import ClientState, overview
+from ..overview import ClientState, TapState, overview
 from ..storage import Connection
-from ..storage.clients import find_client
+from ..storage.clients import clients, find_client
 from ..storage.codes import last_code, new_code
 from ..storage.first_keg import first_keg, forget_first_keg, put_first_keg_on
+from ..storage.records import Client
 from ..storage.settings import get_setting, household
 from ..storage.taps import find_tap
 from . import times
 from .clients import fingerprint_of
 from .database import context_of, now_ms, read
 from .forms import Form
-from .pages import SAMPLE_DATA
+from .pages import CLIENTS_A_PAGE, SAMPLE_DATA
 from .render import render, root_path
 from .submit import NO_MISTAKE, Done, Mistake, guard_of, submit
 
 COOKIE = "kegnet_code"
 """The database has only the hash of the code. The browser that asked for it shows it as long as it is open."""
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
+_TAP = re.compile("(?P<client>[0-9a-fA-F-]{36})/(?P<pin>[0-9]{1,4})")
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -70,6 +71,7 @@ def _values(c: Connection, cookie: str, now: int) -> dict[str, object]:
         "fingerprint": "" if came is None else fingerprint_of(came.client),
         "pours": [] if came is None else sorted((tap for tap in came.taps if tap.last), key=lambda tap: -tap.last[0].at_ms),
         "first_keg": first_keg(c),
+        "free": _free_taps(c, came, now),
         "minutes": VALID_MS // 60_000,
         "time": lambda at_ms: times.local(at_ms, zone).strftime("%H:%M"),
     }
@@ -79,6 +81,12 @@ def _state(c: Connection, code: Code | None, now: int) -> ClientState | None:
     """The client that used the code."""
     client = find_client(c, code.used_by) if code is not None and code.used_by else None
     return None if client is None else overview(c, [client], now)[0]
+
+
+def _free_taps(c: Connection, came: ClientState | None, now: int) -> list[tuple[Client, TapState]]:
+    """The taps without a keg: of the client that came, or of all if none came by a code."""
+    states = [came] if came is not None else overview(c, clients(c, 0, CLIENTS_A_PAGE), now)
+    return [(state.client, tap) for state in states for tap in state.taps if tap.keg is None]
 
 
 def _shown(code: Code | None, cookie: str, now: int) -> ShownCode | None:
@@ -117,28 +125,21 @@ def set_code_cookie(request: Request, answer: Response, value: str) -> None:
 
 
 async def put_keg_on(request: Request) -> Response:
-    """Puts the first keg on the tap `pin` of the client `client`; `action` = `later` forgets that it waits."""
+    """Puts the first keg on a tap: `tap` is the UUID of its client, a slash and its pin. `action` = `later` forgets that it waits."""
 
     def change(c: Connection, form: Form, _units: Units) -> Done | None:
         if form.typed.get("action") == "later":
             forget_first_keg(c)
             return Done("/", "The beer is in the library; put it on at its tap.")
-        pin = form.whole("pin", 0, 1000)
-        client = find_client(c, _uuid(form))
-        tap = None if client is None or pin is None else find_tap(c, client.key, pin)
+        match = _TAP.fullmatch(form.typed.get("tap", ""))
+        client = find_client(c, match["client"]) if match else None
+        tap = None if client is None or match is None else find_tap(c, client.key, int(match["pin"]))
         if client is None or tap is None or not put_first_keg_on(c, client, tap, now_ms()):
             form.errors["action"] = "choose a tap without a keg"
             return None
         return Done("/", "The keg is on.")
 
     return await submit(request, "the first keg", change, _show)
-
-
-def _uuid(form: Form) -> str:
-    try:
-        return str(UUID(form.typed.get("client", "")))
-    except ValueError:
-        return ""
 
 
 def client_url(request: Request, options: ServeOptions) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..model.colours import css_colour
 from ..model.gaps import gaps_before
 from ..overview import ClientState, TapState
 from ..storage.records import Alarm, Beer, Course, Keg, Pour
@@ -34,16 +35,18 @@ class HouseholdBody:
 
 @dataclass(frozen=True)
 class BeerBody:
-    """A beer. `srm` is its colour."""
+    """A beer. `srm` is its colour, and `colour` that as CSS has it. `picture` is the path of its picture; it changes with the picture."""
 
     id: int
     name: str
     brewery: str
     style: str
     notes: str
+    colour: str
     abv_percent: float | None = None
     ibu: float | None = None
     srm: float | None = None
+    picture: str | None = None
 
 
 @dataclass(frozen=True)
@@ -187,7 +190,9 @@ def keg_body(keg: Keg) -> KegBody:
 
 def beer_body(beer: Beer) -> BeerBody:
     """A beer."""
-    return BeerBody(beer.key, beer.name, beer.brewery, beer.style, beer.notes, beer.abv_percent, beer.ibu, beer.srm)
+    picture = None if beer.picture_ms is None else f"/beers/{beer.key}/picture?v={beer.picture_ms}"
+    texts = (beer.name, beer.brewery, beer.style, beer.notes, css_colour(beer.srm))
+    return BeerBody(beer.key, *texts, beer.abv_percent, beer.ibu, beer.srm, picture)
 
 
 def pour_bodies(pours: Iterable[Pour]) -> list[PourBody]:

@@ -110,7 +110,7 @@ class Guard:
     async def _require_password(self, request: Request) -> Mapping[Reader, str]:
         hashes = (await self._rules(request)).hashes
         if Reader.ADMINISTRATOR not in hashes:
-            raise RefusedError(403, "no password is set yet; set one on the server: kegnet-server password")
+            raise RefusedError(403, "no password is set yet; set one on the page /welcome, or on the server: kegnet-server password")
         return hashes
 
 

@@ -17,6 +17,7 @@ from ..signature import PublicKeyError, plain_pem
 from ..storage import Connection
 from ..storage.boards import accept_board, deny_board, find_board, waiting_boards
 from ..storage.clients import clients, count_clients, find_client, set_client
+from ..storage.first_keg import first_keg
 from ..storage.records import Client
 from ..storage.settings import get_setting, household
 from ..storage.waiting import decline_waiting, declined_clients, find_waiting, forget_waiting, waiting_clients
@@ -44,10 +45,13 @@ def _values(c: Connection, number: int, now: int) -> dict[str, object]:
     home = household(c)
     zone = times.zone_of(home.time_zone)
     waiting = waiting_clients(c, now)
+    states = overview(c, clients(c, number * CLIENTS_A_PAGE, CLIENTS_A_PAGE), now)
     return {
         "household": home,
         "sample_data": get_setting(c, SAMPLE_DATA) is not None,
-        "states": overview(c, clients(c, number * CLIENTS_A_PAGE, CLIENTS_A_PAGE), now),
+        "states": states,
+        "first_keg": first_keg(c),
+        "free": any(tap.keg is None for state in states for tap in state.taps),
         "number_of_clients": count_clients(c),
         "clients_a_page": CLIENTS_A_PAGE,
         "page": number,

@@ -90,9 +90,11 @@ async def calibration_page(request: Request) -> Response:
     if "pour" not in fields:
         return await _show(request, NO_MISTAKE, state)
     form, key = Form(fields), whole(fields["pour"], _KEY_AT_MOST)
+    if key is None:
+        return _redirect(request, state)
     units = await read(request, lambda connection: choices_of(request, household(connection)).units)
     amount = required_number(form, "amount", 0.01, round(MOST_ML / units.pour_ml(1)))
-    if amount is None or key is None:
+    if amount is None:
         return await _show(request, Mistake(f"{request.url.path}/{key}", form.typed, form.errors), state)
     return _redirect(request, state.with_amount(key, units.pour_ml(amount)))
 
@@ -111,7 +113,7 @@ async def _show(request: Request, mistake: Mistake, state: State) -> Response:
         place = place_of(connection, request)
         pours = _pours(connection, place, state)
         measured = [pour for pour in pours[::-1] if pour.key in state.measured]
-        result, problem = _result(measured, state)
+        result, refusal = _result(measured, state)
         return {
             **common_values(connection, place),
             "mistake": mistake,
@@ -120,7 +122,7 @@ async def _show(request: Request, mistake: Mistake, state: State) -> Response:
             "waiting": [pour for pour in pours if pour.key not in state.measured and pour.key not in state.ignored],
             "last_ml": [None, *state.measured.values()][-1],
             "result": result,
-            "problem": problem,
+            "refusal": refusal,
             "good_spread": GOOD_SPREAD,
         }
 
@@ -172,9 +174,9 @@ async def set_calibration(request: Request) -> Response:
 def _set(connection: Connection, form: Form, place: Place) -> Done | None:
     state = State.of(form.typed)
     measured = [] if state is None else [pour for pour in _pours(connection, place, state) if pour.key in state.measured]
-    result, problem = (None, "") if state is None else _result(measured, state)
+    result, refusal = (None, "") if state is None else _result(measured, state)
     if result is None:
-        form.errors["action"] = problem or "no amount was measured yet: pour a known amount and enter it"
+        form.errors["action"] = refusal or "no amount was measured yet: pour a known amount and enter it"
         return None
     now = now_ms()
     set_meter(connection, place.tap.key, now, result.pulses_per_litre)

@@ -26,6 +26,11 @@ def iso(at_ms: int, zone: tzinfo) -> str:
     return local(at_ms, zone).isoformat(timespec="seconds")
 
 
+def short(at_ms: int, zone: tzinfo) -> str:
+    """Without the year and the zone, for example `Mon 30 Nov, 01:24`."""
+    return local(at_ms, zone).strftime("%a %-d %b, %H:%M")
+
+
 def text(at_ms: int, zone: tzinfo) -> str:
     """For people everywhere, for example `Mon 30 Nov 2026, 01:24 CET`."""
     return local(at_ms, zone).strftime("%a %-d %b %Y, %H:%M %Z")

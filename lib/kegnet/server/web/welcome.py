@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -17,7 +16,6 @@ from starlette.routing import Route
 from kegnet.core.syslog_handler import escape_name
 
 from ..limits import is_private
-from ..model.claims import is_own_name
 from ..model.units import KEGS, POURS
 from ..storage import Connection
 from ..storage.first_keg import remember_first_keg
@@ -26,7 +24,7 @@ from . import password
 from .access import Reader
 from .add_client import code_cookie, set_code_cookie
 from .auth import address_of
-from .database import context_of, in_thread, read, write
+from .database import in_thread, read, write
 from .forms import Form, typed
 from .login import begin_login
 from .render import render, root_path
@@ -41,6 +39,9 @@ KEG_SIZES = {
 """The usual sizes of kegs, in millilitres. The page of a tap takes any other."""
 VOLUMES = {"l": "litres", "oz": "US fluid ounces", "pt": "US pints", "imp-pt": "imperial pints"}
 assert VOLUMES.keys() == POURS.keys() == KEGS.keys()  # noqa: S101
+
+_FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip", "via", "cf-connecting-ip")
+"""What proxies add to a request."""
 
 log = logging.getLogger(__name__)
 
@@ -132,11 +133,16 @@ async def _has_password(request: Request) -> bool:
 
 
 def may_claim(request: Request) -> bool:
-    """Whether the request comes from the server's own network, and by a name that nobody outside can give to this server."""
-    own = urlsplit(context_of(request).options.url or "").hostname or ""
-    host = request.headers.get("host", "")
-    name = host if host.endswith("]") else host.rpartition(":")[0] or host
-    return is_own_name(name, own) and is_near(address_of(request), str((request.scope.get("server") or ("",))[0]))
+    """Whether the request comes from the server's own network. The guard has refused a name by which another site can have led it here."""
+    server = request.scope.get("server") or ("",)
+    return not came_by_unknown_proxy(request) and is_near(address_of(request), str(server[0]))
+
+
+def came_by_unknown_proxy(request: Request) -> bool:
+    """Whether a proxy that the configuration does not name has forwarded the request: the address is the proxy's, and tells nothing."""
+    forwarded = any(name in request.headers for name in _FORWARDED)
+    # A trusted proxy's word has replaced the address and its port, see `proxies`.
+    return forwarded and not (request.client is not None and request.client.port == 0)
 
 
 def is_near(address: str, own: str) -> bool:

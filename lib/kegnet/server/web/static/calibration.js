@@ -12,12 +12,14 @@ async function load() {
   const answer = await fetch(address, { cache: "no-store" });
   if (!answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("measuring");
-  if (fresh) replace(fresh);
+  // Replaced only for another pour: what is read aloud and has the focus stays.
+  if (fresh && fresh.dataset.pours !== box.dataset.pours) replace(fresh);
 }
 
 function replace(fresh) {
   const typed = [...box.querySelectorAll("input[id]")].map((input) => [input.id, input.value]);
   const focused = document.activeElement?.id, known = box.querySelectorAll(".ask").length;
+  box.dataset.pours = fresh.dataset.pours;
   box.replaceChildren(...fresh.childNodes);
   for (const [id, value] of typed) {
     const input = document.getElementById(id);
@@ -26,7 +28,7 @@ function replace(fresh) {
   showAges(box);
   const asks = box.querySelectorAll(".ask");
   if (focused && document.getElementById(focused)) document.getElementById(focused).focus();
-  else if (asks.length > known) asks[0].querySelector("input:not([type=hidden])").focus();
+  else if (asks.length > known) asks[0].querySelector("input:not([type=hidden])").select();
 }
 
 document.addEventListener("kegnet:change", ({ detail }) => {

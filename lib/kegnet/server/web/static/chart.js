@@ -10,6 +10,7 @@
 //     format: (value) => "4.2 °C",                         // in the hint
 //     axis: (value, step) => "4°",                         // at the axis
 //     when: (index) => "Mon 30 Nov, 18:20",                // the time in the hint
+//     extent: (index) => [from_ms, to_ms],                 // what a value is about, if it is more than a moment
 //     empty: "no temperature was received",                // the hint where all values are null
 //     least_range: 1, zero: false,                         // the value axis: its least length; whether it begins at 0
 //     zoomed: (from_ms, to_ms) => {},                      // somebody has chosen a stretch
@@ -20,7 +21,7 @@
 //
 // A null value is a gap. Values are in the reader's units: the axis has round numbers of them. Colours are custom properties of base.css.
 import { fingers } from "./chart_touch.js";
-import { moment, timeLabels, zone } from "./chart_time.js";
+import { shortMoment, timeLabels, zone } from "./chart_time.js";
 
 const uPlot = window.uPlot;
 const AXIS_GAP = 6;
@@ -30,7 +31,7 @@ const STEPS = [-3, -2, -1, 0, 1, 2, 3, 4].flatMap((power) => [1, 2, 5].map((digi
 
 export function chart(element, options) {
   const state = { lines: [], spans: [], bands: [], series: [], least_range: 1, format: String, axis: String, empty: "no data", ...options };
-  state.when ??= (index) => moment(state.times[index]);
+  state.when ??= (index) => shortMoment(state.times[index]);
   element.classList.add("plot");
   const tip = hint(element);
   const size = () => ({ width: Math.max(element.clientWidth, 100), height: Math.max(element.clientHeight, 100) });
@@ -138,12 +139,30 @@ function bounds(values) {
 function hooks(state, tip) {
   return {
     hooks: {
-      drawClear: [(plot) => state.spans.forEach((span) => drawSpan(plot, state, span))],
-      draw: [(plot) => { loneBands(plot, state); state.lines.forEach((line) => drawLine(plot, line)); }],
+      drawClear: [kept((plot) => state.spans.forEach((span) => drawSpan(plot, state, span)))],
+      draw: [kept((plot) => { loneBands(plot, state); drawEmpty(plot, state); state.lines.forEach((line) => drawLine(plot, line)); })],
       setCursor: [(plot) => showHint(plot, state, tip)],
       setSelect: [(plot) => selected(plot, state)],
     },
   };
+}
+
+// uPlot remembers what it has set in its canvas.
+function kept(draw) {
+  return (plot) => {
+    plot.ctx.save();
+    draw(plot);
+    plot.ctx.restore();
+  };
+}
+
+function drawEmpty({ ctx, bbox }, { times, from_ms, to_ms, series, empty }) {
+  if (times.some((ms, i) => ms >= from_ms && ms <= to_ms && series.some((one) => !missing(one.values[i])))) return;
+  ctx.font = font(devicePixelRatio);
+  ctx.textAlign = "center";
+  ctx.textBaseline = "middle";
+  ctx.fillStyle = colour("--dim");
+  ctx.fillText(empty, bbox.left + bbox.width / 2, bbox.top + bbox.height / 3);
 }
 
 function selected(plot, state) {
@@ -194,7 +213,6 @@ function drawLine(plot, { value, text, colour: name }) {
   const y = Math.round(plot.valToPos(value, "y", true));
   if (y < bbox.top || y > bbox.top + bbox.height) return;
   const ink = colour(name ?? "--bad");
-  ctx.save();
   ctx.strokeStyle = ink;
   ctx.lineWidth = 1.5 * devicePixelRatio;
   ctx.setLineDash([6 * devicePixelRatio, 5 * devicePixelRatio]);
@@ -203,7 +221,6 @@ function drawLine(plot, { value, text, colour: name }) {
   ctx.lineTo(bbox.left + bbox.width, y);
   ctx.stroke();
   if (text) labelLine(ctx, bbox, y, text, ink);
-  ctx.restore();
 }
 
 // Above the line; below it where there is no room.
@@ -258,12 +275,13 @@ function part(tip, kind, text) {
 
 // [kind, text] of each line of the hint.
 function texts(state, idx) {
-  const { series, bands, format, spans, times } = state;
+  const { series, bands, format, spans, times, extent } = state;
   const values = [
     ...series.filter((one) => !missing(one.values[idx])).map((one) => `${one.name ? `${one.name} ` : ""}${format(one.values[idx])}`),
     ...bands.filter((band) => !missing(band.low[idx])).map((band) => `${format(band.low[idx])} to ${format(band.high[idx])}`),
   ];
-  const here = spans.filter((span) => span.from_ms <= times[idx] && times[idx] <= (span.to_ms ?? Infinity) && span.text);
+  const [first, last] = extent?.(idx) ?? [times[idx], times[idx]];
+  const here = spans.filter((span) => span.from_ms <= last && first <= (span.to_ms ?? Infinity) && span.text);
   return [
     ...(values.length ? values.map((text, i) => [i === 0 ? "value" : "more", text]) : [["more", state.empty]]),
     ["when", state.when(idx)],

@@ -1,0 +1,104 @@
+"""The changes that the forms of a client's page make."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..model.units import Units
+from ..storage import Connection
+from ..storage.clients import find_client, remove_client, restore_client, set_client, set_limits
+from ..storage.records import Client
+from .database import now_ms
+from .forms import Form
+from .submit import Done, Show, Undo, guard_of, submit
+
+COLDEST, WARMEST = -100_000, 200_000
+"""The bounds of an alarm limit, in thousandths of a degree Celsius."""
+
+
+async def check(request: Request) -> None:
+    """Raises RefusedError, unless the request may change something."""
+    await guard_of(request).check(request)
+
+
+async def change_name(request: Request, show: Show) -> Response:
+    """Changes the name."""
+    uuid = uuid_of(request)
+
+    def change(connection: Connection, form: Form, _units: Units) -> Done | None:
+        client = _client(connection, uuid)
+        name = form.name("name")
+        if form.errors:
+            return None
+        set_client(connection, uuid, now_ms=now_ms(), name=name, kind=client.kind)
+        return Done(f"/clients/{uuid}", "The name is saved.", Undo(f"/clients/{uuid}/name", {"name": client.name}))
+
+    return await submit(request, f"client {uuid}", change, show)
+
+
+async def change_limits(request: Request, show: Show) -> Response:
+    """Changes the alarm limits. One that the request does not contain stays."""
+    uuid = uuid_of(request)
+
+    def change(connection: Connection, form: Form, units: Units) -> Done | None:
+        client = _client(connection, uuid)
+        coldest, warmest = (_limit(form, field, now, units) for field, now in (("coldest", client.coldest), ("warmest", client.warmest)))
+        if coldest is not None and warmest is not None and coldest >= warmest:
+            form.errors["warmest"] = "enter more than the limit below"
+        if form.errors:
+            return None
+        set_limits(connection, client.key, coldest, warmest)
+        before = {"coldest": _typed(client.coldest, units), "warmest": _typed(client.warmest, units)}
+        return Done(f"/clients/{uuid}", "The alarm limits are saved.", Undo(f"/clients/{uuid}/limits", before))
+
+    return await submit(request, f"client {uuid}", change, show)
+
+
+async def remove(request: Request, show: Show) -> Response:
+    """Removes the client; its history stays."""
+    uuid = uuid_of(request)
+
+    def change(connection: Connection, _form: Form, _units: Units) -> Done | None:
+        client = _client(connection, uuid)
+        remove_client(connection, uuid, now_ms())
+        return Done("/clients", f"{client.name} is removed.", Undo(f"/clients/{uuid}/add", {}))
+
+    return await submit(request, f"client {uuid}", change, show)
+
+
+async def add_again(request: Request, show: Show) -> Response:
+    """Registers a client again that was removed."""
+    uuid = uuid_of(request)
+
+    def change(connection: Connection, _form: Form, _units: Units) -> Done | None:
+        if not restore_client(connection, uuid):
+            raise HTTPException(404, "there is no such client")
+        return Done(f"/clients/{uuid}", "The client is registered again.")
+
+    return await submit(request, f"client {uuid}", change, show)
+
+
+def uuid_of(request: Request) -> str:
+    """The client that the path names."""
+    return str(request.path_params["client"])
+
+
+def _limit(form: Form, field: str, now: int | None, units: Units) -> int | None:
+    if not form.has(field):
+        return now
+    degrees = form.number(field, round(units.degrees(COLDEST)), round(units.degrees(WARMEST)))
+    return None if degrees is None else units.millicelsius(degrees)
+
+
+def _typed(limit: int | None, units: Units) -> str:
+    """A limit as somebody would type it: exact to a thousandth of a degree."""
+    return "" if limit is None else f"{units.degrees(limit):.3f}"
+
+
+def _client(connection: Connection, uuid: str) -> Client:
+    client = find_client(connection, uuid)
+    if client is None:
+        raise HTTPException(404, "there is no such client")
+    return client

@@ -1,0 +1,262 @@
+// The page of a client: its temperature as a chart that follows the present, or shows any stretch of time.
+import { chart } from "./chart.js";
+import { moment, shortMoment, stretch } from "./chart_time.js";
+import { counted, degrees, now, showAges, span, temperature } from "./format.js";
+import { reportFailure } from "./live.js";
+
+const MINUTE = 60_000;
+const SHORTEST = 10 * MINUTE;
+const LONGEST = 366 * 1440 * MINUTE;
+const LOAD_EVERY = 5000;
+const FETCH_LIMIT = 10_000;
+const DELAY_AT_MOST = 1000;
+const FIGURES = ["least", "mean", "most", "outside"];
+const BEYOND = { "too warm": "--bad", "too cold": "--bad", silent: "--dim" };
+
+const place = document.getElementById("course");
+const spans = [...document.querySelectorAll("[data-over]")];
+const caption = document.querySelector(".window");
+const back = document.querySelector("[data-back]");
+const value = (name) => document.querySelector(`[data-value="${name}"]`);
+
+let drawn = null;
+let shown = { points: [], alarms: [], from_ms: 0, to_ms: 0 };
+let loading = 0;
+let loadedMs = 0;
+let due = 0;
+
+// What the address asks for: a length up to now, or a stretch of time.
+
+function view() {
+  const asked = new URLSearchParams(location.search);
+  const [from_ms, to_ms] = ["since", "until"].map((name) => Number(asked.get(name)));
+  if (from_ms > 0 && to_ms > from_ms) return { from_ms, to_ms, over: null };
+  const chosen = spans.find((link) => link.dataset.over === asked.get("over")) ?? spans.find((link) => link.dataset.over === "24h");
+  return { ...upToNow(Number(chosen.dataset.length), Number(chosen.dataset.bin)), over: chosen.dataset.over };
+}
+
+// The last bin ends after now; it is the same until then.
+function upToNow(length, bin) {
+  const to_ms = (Math.floor(now() / bin) + 1) * bin;
+  return { from_ms: to_ms - length, to_ms };
+}
+
+function go(address) {
+  history.pushState({ depth: (history.state?.depth ?? 0) + 1 }, "", address);
+  load();
+}
+
+function goTo(from_ms, to_ms) {
+  const length = Math.min(Math.max(to_ms - from_ms, SHORTEST), LONGEST);
+  const middle = (from_ms + to_ms) / 2;
+  const end = Math.min(middle + length / 2, Math.ceil(now() / MINUTE) * MINUTE);
+  go(`?since=${Math.round((end - length) / MINUTE) * MINUTE}&until=${Math.round(end / MINUTE) * MINUTE}`);
+}
+
+function move(direction) {
+  const { from_ms, to_ms } = view();
+  const by = direction * (to_ms - from_ms);
+  const sameLength = spans.find((link) => Number(link.dataset.length) === to_ms - from_ms);
+  if (sameLength && to_ms + by >= now()) go(`?over=${sameLength.dataset.over}`);
+  else goTo(from_ms + by, to_ms + by);
+}
+
+// Loading and drawing.
+
+async function load() {
+  const number = ++loading;
+  const { from_ms, to_ms, over } = view();
+  loadedMs = Date.now();
+  try {
+    const [points, alarms] = await Promise.all([
+      get(`temperatures?since=${from_ms}&until=${to_ms}&points=${place.dataset.points}`),
+      get(`alarms?since=${from_ms}`),
+    ]);
+    if (number !== loading) return;
+    shown = { points, alarms: alarms.filter((alarm) => alarm.pin === undefined && alarm.began_ms < to_ms), from_ms, to_ms, over };
+    draw();
+    reportFailure(false);
+  } catch {
+    if (number === loading) reportFailure(true);
+  }
+}
+
+async function get(path) {
+  const answer = await fetch(`${place.dataset.api}/${path}`, { cache: "no-store", signal: AbortSignal.timeout(FETCH_LIMIT) });
+  if (!answer.ok) throw new Error(answer.statusText);
+  return answer.json();
+}
+
+function draw() {
+  const { from_ms, to_ms, over } = shown;
+  const content = { ...columns(rows(shown)), lines: limits(), spans: marks(shown.alarms), from_ms, to_ms };
+  if (drawn === null) {
+    const unit = temperature(0).slice(-2);
+    const at = (step) => (step < 1 ? 1 : 0);
+    drawn = chart(place, {
+      ...content, least_range: 2, empty: "nothing was received", zoomed: goTo,
+      format: (number) => `${number.toFixed(1)} ${unit}`,
+      axis: (number, step) => `${number.toFixed(at(step)).replace(/^-0$/, "0")}°`,
+      extent: (index) => [rowsNow[index].from_ms, rowsNow[index].to_ms],
+      when: (index) => stretch(rowsNow[index].from_ms, rowsNow[index].to_ms),
+    });
+    place.drawn = drawn;
+    caption.hidden = false;
+  } else drawn.show(content);
+  for (const link of spans) link.toggleAttribute("aria-current", link.dataset.over === over);
+  value("window").textContent = stretch(from_ms, Math.min(to_ms, now()));
+  document.querySelector('[data-move="1"]').disabled = to_ms >= now();
+  back.hidden = !(history.state?.depth > 0);
+  showFigures();
+  showTable();
+}
+
+let rowsNow = [];
+
+// The bins, with two rows without values around each gap, and where nothing was received at the ends.
+function rows({ points, from_ms, to_ms }) {
+  const found = [];
+  const gap = (from, to) => found.push({ at: from + 1, from_ms: from, to_ms: to }, { at: to - 1, from_ms: from, to_ms: to });
+  let end = from_ms;
+  for (const [index, point] of points.entries()) {
+    if (point.gap || (index === 0 && point.at_ms - end > 3 * point.length_ms)) gap(end, point.at_ms);
+    end = point.at_ms + point.length_ms;
+    found.push({ at: point.at_ms + point.length_ms / 2, from_ms: point.at_ms, to_ms: end, point });
+  }
+  const until = Math.min(to_ms, now());
+  if (points.length && until - end > 3 * points.at(-1).length_ms) gap(end, until);
+  return found;
+}
+
+function columns(found) {
+  rowsNow = found;
+  const of = (name) => found.map(({ point }) => (point ? degrees(point[name]) : null));
+  return { times: found.map((row) => row.at), series: [{ name: "", values: of("mean") }], bands: [{ low: of("least"), high: of("most") }] };
+}
+
+function limits() {
+  const limit = (name, text) => (place.dataset[name] === "" ? [] : [{ value: degrees(Number(place.dataset[name])), text: `${text} ${temperature(Number(place.dataset[name]))}` }]);
+  return [...limit("coldest", "alarm below"), ...limit("warmest", "alarm above")];
+}
+
+function marks(alarms) {
+  return alarms.map(({ began_ms, ended_ms, kind }) => ({ from_ms: began_ms, to_ms: ended_ms ?? now(), text: kind, colour: BEYOND[kind] ?? "--bad" }));
+}
+
+// The figures below the chart, in the words of templates/client.html.
+
+function showFigures() {
+  const { points, alarms, from_ms } = shown;
+  const texts = points.length ? figures(points, alarms, from_ms) : {};
+  for (const name of ["least", "least-at", "mean", "most", "most-at", "over", "outside", "alarms"]) {
+    const text = texts[name] ?? (FIGURES.includes(name) ? "–" : "");
+    if (value(name).textContent !== text) value(name).textContent = text;
+  }
+}
+
+function figures(points, alarms, from_ms) {
+  const least = points.reduce((one, other) => (other.least < one.least ? other : one));
+  const most = points.reduce((one, other) => (other.most > one.most ? other : one));
+  const number = points.reduce((sum, point) => sum + point.number, 0);
+  const mean = points.reduce((sum, point) => sum + point.mean * point.number, 0) / number;
+  const beyond = alarms.filter((alarm) => alarm.kind !== "silent");
+  const inAlarm = beyond.reduce((sum, alarm) => sum + Math.max(0, Math.min(alarm.ended_ms ?? now(), shown.to_ms, now()) - Math.max(alarm.began_ms, from_ms)), 0);
+  return {
+    least: temperature(least.least), "least-at": shortMoment(least.at_ms),
+    most: temperature(most.most), "most-at": shortMoment(most.at_ms),
+    mean: temperature(mean), over: `over ${span(shown.to_ms - from_ms)}`,
+    outside: beyond.length ? span(inAlarm) : "never", alarms: beyond.length ? counted(beyond.length, "alarm") : "",
+  };
+}
+
+const table = document.querySelector(".values");
+
+function showTable() {
+  if (!table.open) return;
+  const cell = (name, text) => Object.assign(document.createElement(name), { textContent: text });
+  const digits = (millicelsius) => temperature(millicelsius).replace(/ .*/, "");
+  const lines = rowsNow.toReversed().filter((row, i, all) => row.point || all[i - 1]?.point).map(({ from_ms, point }) => {
+    const line = document.createElement("tr");
+    const head = Object.assign(cell("th", shortMoment(from_ms)), { scope: "row" });
+    if (point) line.append(head, ...["least", "mean", "most"].map((name) => cell("td", digits(point[name]))));
+    else line.append(head, Object.assign(cell("td", "nothing was received"), { colSpan: 3, className: "dim" }));
+    return line;
+  });
+  document.getElementById("bins").replaceChildren(...lines);
+  if (shown.points.length) table.querySelector("caption").textContent = `${span(shown.points[0].length_ms)} in each row, in ${temperature(0).slice(-2)}`;
+}
+
+// What changes while the page is open.
+
+function showNow({ millicelsius, received_ms, alarms }) {
+  if (millicelsius === null || received_ms === null) return;
+  const box = document.querySelector("[data-live=now]");
+  box.querySelector(".degrees").textContent = temperature(millicelsius);
+  const time = Object.assign(document.createElement("time"), { dateTime: new Date(received_ms).toISOString() });
+  box.querySelector(".dim").replaceChildren(time);
+  const states = [...document.querySelectorAll("[data-live=states] .alarm")].map((element) => element.textContent);
+  if (states.join() !== alarms.join()) loadParts();
+  showTimes();
+}
+
+// Times of the server's HTML in the reader's clock.
+function showTimes() {
+  showAges();
+  for (const time of document.querySelectorAll("time[data-fixed]")) {
+    const ms = Date.parse(time.dateTime);
+    time.textContent = "short" in time.dataset ? shortMoment(ms) : moment(ms);
+  }
+}
+
+// The parts that are HTML: alarms, taps, limits.
+async function loadParts() {
+  try {
+    const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(FETCH_LIMIT) });
+    if (!answer.ok) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const part of document.querySelectorAll("[data-live]")) {
+      const other = fresh.querySelector(`[data-live="${part.dataset.live}"]`);
+      if (other !== null && other.innerHTML !== part.innerHTML) part.replaceChildren(...other.childNodes);
+    }
+    const { coldest, warmest } = fresh.getElementById("course")?.dataset ?? place.dataset;
+    Object.assign(place.dataset, { coldest, warmest });
+    showTimes();
+    load();
+  } catch {
+    reportFailure(true);
+  }
+}
+
+// At once, and then not again for a while: the longer the bins, the less a message changes.
+function loadSoon() {
+  if (view().to_ms < now()) return;
+  const pause = Math.max(LOAD_EVERY, (shown.points[0]?.length_ms ?? 0) / 60);
+  clearTimeout(due);
+  due = setTimeout(load, Math.max(0, loadedMs + pause - Date.now()));
+}
+
+document.addEventListener("kegnet:change", ({ detail }) => {
+  const id = place.dataset.client;
+  if (detail.reload) {
+    if (!detail.changed?.length || detail.changed.includes(id)) setTimeout(loadParts, Math.random() * DELAY_AT_MOST);
+    return;
+  }
+  const mine = detail.clients?.[id];
+  if (mine === undefined) return;
+  showNow(mine);
+  loadSoon();
+});
+
+for (const link of spans) {
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    go(`?over=${link.dataset.over}`);
+  });
+}
+for (const button of document.querySelectorAll("[data-move]")) button.addEventListener("click", () => move(Number(button.dataset.move)));
+back.addEventListener("click", () => history.back());
+addEventListener("popstate", load);
+table.addEventListener("toggle", showTable);
+setInterval(() => showAges(), MINUTE / 6);
+showTimes();
+load();
