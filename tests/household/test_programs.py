@@ -209,7 +209,7 @@ def test_one_row_with_an_impossible_time_takes_no_page_down(server: KegnetServer
 
 
 def test_every_response_has_the_security_headers(unchanged_server: KegnetServer) -> None:
-    for path in ("", "static/kegnet.js", "api/clients", "nothing", "settings"):
+    for path in ("", "static/format.js", "api/clients", "nothing", "settings"):
         headers = request(unchanged_server.page_url + path).headers
         policy = headers["Content-Security-Policy"]
         assert all(rule in policy for rule in ("default-src 'self'", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from kegnet.server.storage.alarms import open_alarms
 from kegnet.server.storage.beers import set_beer
@@ -20,19 +21,39 @@ from .wait import wait_for
 
 LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützenschrankbeleuchtungsanlagenwartung"[:80]
 ARABIC = "بيرة القمح البيضاء من حديقة الجيران في المدينة القديمة على ضفاف النهر الكبير جدا"[:80]
+
+
+@dataclass(frozen=True)
+class Tapped:
+    """A beer on a tap: its level (0 to 1), the size of its keg, what is poured on a day, and how many minutes ago the last pour was.
+
+    Without `litres_a_day` the keg was full nine days ago.
+    """
+
+    name: str
+    brewery: str
+    style: str
+    abv: float
+    ibu: float | None
+    srm: float | None
+    level: float
+    size_ml: int = 19_000
+    minutes: int = 60
+    litres_a_day: float | None = None
+
+
 BEERS = (
-    ("Two Sunsets IPA", "Own brew", "American IPA", 6.4, 58.0, 8.0, 0.48),
-    ("Night Shift", "Own brew", "Dry stout", 4.3, 38.0, 40.0, 0.59),
-    ("Kellerbier", "Brauerei Meister", "Zwickl", 5.1, 24.0, 5.0, 0.92),
-    (LONG, LONG, LONG, 12.75, 120.0, 18.0, 0.08),
-    ("Pale Moon Hefeweizen", "Own brew", "Weissbier", 5.3, 13.0, 3.0, 0.0),
-    (ARABIC, ARABIC, "Gose", 4.8, None, 2.0, 0.74),
-    ("Sour & Wild", "Friends' share", "Kettle sour", 3.9, 6.0, None, 0.35),
-    ("Winter Porter of the old harbour", "", "Baltic porter", 8.6, 34.0, 30.0, 0.97),
+    Tapped("Two Sunsets IPA", "Own brew", "American IPA", 6.4, 58.0, 8.0, 0.48),
+    Tapped("Night Shift", "Own brew", "Dry stout", 4.3, 38.0, 40.0, 0.59),
+    Tapped("Kellerbier", "Brauerei Meister", "Zwickl", 5.1, 24.0, 5.0, 0.92),
+    Tapped(LONG, LONG, LONG, 12.75, 120.0, 18.0, 0.08),
+    Tapped("Pale Moon Hefeweizen", "Own brew", "Weissbier", 5.3, 13.0, 3.0, 0.0),
+    Tapped(ARABIC, ARABIC, "Gose", 4.8, None, 2.0, 0.74),
+    Tapped("Sour & Wild", "Friends' share", "Kettle sour", 3.9, 6.0, None, 0.35),
+    Tapped("Winter Porter of the old harbour", "", "Baltic porter", 8.6, 34.0, 30.0, 0.97),
 )
-"""Name, brewery, style, alcohol by volume, bitterness, colour and level."""
-HOUR_MS = 3600 * 1000
-DAY_MS = 24 * HOUR_MS
+MINUTE_MS = 60 * 1000
+DAY_MS = 24 * 60 * MINUTE_MS
 
 
 def now_ms() -> int:
@@ -40,8 +61,10 @@ def now_ms() -> int:
     return time.time_ns() // 10**6
 
 
-def add_client(server: KegnetServer, name: str, taps: int = 0, *, first: int = 0, trouble: str = "") -> Client:
-    """A client with a day of temperatures, with a gap, and with `taps` taps: the beers from number `first` on.
+def add_client(
+    server: KegnetServer, name: str, taps: int = 0, *, first: int = 0, trouble: str = "", tapped: Sequence[Tapped] = ()
+) -> Client:
+    """A client with a day of temperatures, with a gap, and with `taps` taps: the `BEERS` from number `first` on; or those of `tapped`.
 
     `trouble`: `too warm` or `silent`, by what it has sent; the server's watch begins the alarm, see `wait_for_alarms`.
     """
@@ -52,21 +75,23 @@ def add_client(server: KegnetServer, name: str, taps: int = 0, *, first: int = 0
     warmth = {number: 5000 if trouble == "too warm" and number < 6 else 0 for number in sent}
     values = [ping(client.key, now_ms() - 600_000 * number, 4200 + round(900 * math.sin(number / 9)) + warmth[number]) for number in sent]
     store(server.database, *values)
-    for pin in range(taps):
-        add_tap(server, client, pin, first + pin)
+    for pin, beer in enumerate(tapped or [BEERS[(first + pin) % len(BEERS)] for pin in range(taps)]):
+        add_tap(server, client, pin, beer)
     return client
 
 
-def add_tap(server: KegnetServer, client: Client, pin: int, number: int) -> None:
-    """A tap with the beer of that number, which was poured for nine days, down to its level."""
-    name, brewery, style, abv, ibu, srm, level = BEERS[number % len(BEERS)]
+def add_tap(server: KegnetServer, client: Client, pin: int, tapped: Tapped) -> None:
+    """A tap, from which something was poured on each of nine days."""
+    out_ml = (1 - tapped.level) * tapped.size_ml if tapped.litres_a_day is None else 9000 * tapped.litres_a_day
+    start_ml = round(tapped.level * tapped.size_ml + out_ml)
+    facts = {"brewery": tapped.brewery, "style": tapped.style, "abv_percent": tapped.abv, "ibu": tapped.ibu, "srm": tapped.srm}
     with server.writing() as connection:
         tap = set_tap(connection, client.key, pin)
-        beer = set_beer(connection, None, name=name, brewery=brewery, style=style, abv_percent=abv, ibu=ibu, srm=srm)
+        beer = set_beer(connection, None, name=tapped.name, **facts)
         assert beer is not None
-        put_on(connection, tap.key, beer=beer.key, on_ms=now_ms() - 10 * DAY_MS, volume_ml=19_000, start_ml=19_000)
-    pulses = round((1 - level) * 19 / 9 * 5600)
-    store(server.database, *(pour(client.key, now_ms() - DAY_MS * day - HOUR_MS - 60_000 * pin, pulses, pin) for day in range(9)))
+        put_on(connection, tap.key, beer=beer.key, on_ms=now_ms() - 10 * DAY_MS, volume_ml=tapped.size_ml, start_ml=start_ml)
+    last_ms = now_ms() - MINUTE_MS * tapped.minutes - 1000 * pin
+    store(server.database, *(pour(client.key, last_ms - DAY_MS * day, round(out_ml / 9000 * 5600), pin) for day in range(9)))
 
 
 def wait_for_alarms(server: KegnetServer, number: int) -> None:

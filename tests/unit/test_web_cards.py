@@ -69,7 +69,7 @@ def test_a_tap_without_a_keg_has_its_own_name() -> None:
 
 def test_a_tap_is_named_like_its_client_where_there_are_several() -> None:
     labels = [made.label for made in cards_of([client("Garage", tap(1)), client("Cellar", tap(2))], NOW, UTC)]
-    assert labels == ["Garage · tap 1", "Cellar · tap 2"]
+    assert labels == ["tap 1 · Garage", "tap 2 · Cellar"]
 
 
 def test_alarms_come_first_those_of_taps_before_those_of_clients() -> None:

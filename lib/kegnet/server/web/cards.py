@@ -116,7 +116,7 @@ def _card(state: ClientState, tap: TapState, several: bool, now_ms: int, zone: t
     alarms = tuple(alarm.kind for alarm in state.alarms if alarm.tap == tap.tap.key)
     beer = tap.keg.beer if tap.keg else None
     name = f"tap {tap.tap.pin}" if beer is None or beer.name == tap.tap.name else tap.tap.name
-    return Card(tap, state.client.uuid, f"{state.client.name} · {name}" if several else name, alarms, now_ms, zone)
+    return Card(tap, state.client.uuid, f"{name} · {state.client.name}" if several else name, alarms, now_ms, zone)
 
 
 def glass_shift(part: float | None) -> str:

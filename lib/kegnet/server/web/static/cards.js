@@ -161,5 +161,6 @@ function focus(element) {
   if (link !== null) link.focus({ preventScroll: true });
 }
 
+showAges();
 setInterval(() => { if (!document.hidden) showAges(); }, AGES_MS);
 setInterval(() => { if (!document.hidden) loadLater(true); }, REFRESH_MS * (0.8 + 0.4 * Math.random()));
