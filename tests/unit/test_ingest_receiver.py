@@ -360,3 +360,19 @@ def test_a_limited_client_hears_when_to_come_back(household: Household) -> None:
 def test_the_peer_of_a_unix_socket_has_a_name_in_the_log(household: Household, caplog: pytest.LogCaptureFixture) -> None:
     assert answered(household, "POST", "/rest/v2/ping", b"", None)[0] == 400
     assert caplog.messages == ["ping refused from unix, client -: not a valid message: the field id is missing"]
+
+
+def test_a_refusal_is_logged_with_the_address_and_not_with_the_port(household: Household, caplog: pytest.LogCaptureFixture) -> None:
+    assert answered(household, "POST", "/rest/v2/ping", b"", ("192.0.2.7", 40_000))[0] == 400
+    assert caplog.messages == ["ping refused from 192.0.2.7, client -: not a valid message: the field id is missing"]
+
+
+def test_the_server_can_make_it_forget_clients(household: Household) -> None:
+    async def run() -> None:
+        async with context_of(household) as context:
+            rest = Rest(context)
+            await rest.signers.find(CLIENT)
+            rest.signers.forget()
+            assert rest.signers.known(CLIENT) is None
+
+    asyncio.run(run())
