@@ -72,7 +72,7 @@ PARTS = {
     "feed": Part(
         ("storage/feed", "storage/feed_sqlite"),
         (f"{UNIT}/test_storage_feed", f"{HOUSEHOLD}/test_databases"),
-        ("-k", "not postgresql and (feed or change or announced)"),
+        ("-k", "not postgresql and not connects_again and (feed or change or announced)"),
     ),
     "leading": Part(
         ("storage/leader", "storage/feed_postgresql"),
