@@ -18,7 +18,6 @@ from support.kegnet_server import SERVER, KegnetServer
 from support.services import Broker, PostgreSQL
 from support.wait import wait_for
 
-
 TAKEN_OVER_WITHIN_S = 10.0
 """As README says; one to five seconds on a busy machine."""
 

@@ -18,7 +18,7 @@ from kegnet.server.ingest import kegboard
 from kegnet.server.options import ServeOptions
 from kegnet.server.outage import Outage
 from kegnet.server.storage import Database, UnavailableError, open_database
-from kegnet.server.storage.boards import accept_board, board_uuid, boards_heard, deny_board, waiting_boards
+from kegnet.server.storage.boards import accept_board, board_uuid, boards_heard, deny_board, hand_out_token, waiting_boards
 from kegnet.server.storage.clients import find_client, remove_client, set_client
 from kegnet.server.storage.feed import Feed
 from kegnet.server.storage.taps import find_tap
@@ -327,6 +327,18 @@ def test_a_token_is_handed_out_once_and_a_board_that_is_accepted_again_gets_anot
     assert caplog.messages.count("the Kegboard kegboard-1 got its token") == 2
 
 
+def test_no_token_is_handed_out_twice_or_to_a_removed_board(database: Database) -> None:
+    with database.writing() as c:
+        client = accept_board(c, DEVICE, now_ms())
+        token = hand_out_token(c, client, now_ms())
+        assert token is not None
+        assert len(token) == len("kbe_") + 48
+        assert hand_out_token(c, client, now_ms()) is None
+        again = accept_board(c, DEVICE, now_ms())
+        remove_client(c, client.uuid, now_ms())
+        assert hand_out_token(c, again, now_ms()) is None
+
+
 def test_a_board_that_was_denied_is_not_remembered_again(database: Database) -> None:
     async def test(server: Server) -> None:
         assert await server.post() == (401, {"pairing": {"state": "pending"}})
@@ -369,10 +381,13 @@ def test_a_board_is_known_by_the_address_from_which_it_asks(database: Database) 
     async def test(server: Server) -> None:
         body = json.dumps({"v": 1, "device": DEVICE, "boot_id": "b", "events": [status()]}).encode()
         for client, address in ((("192.0.2.9", 1), "192.0.2.9"), (None, "unix")):
-            fresh = Server(server.context)
+            fresh, before = Server(server.context), now_ms()
             assert (await fresh.send(body, client=client))[0] == 401
             with database.reading() as c:
-                assert [board.address for board in waiting_boards(c)] == [address]
+                (board,) = waiting_boards(c)
+            assert board.address == address
+            assert before <= board.last_ms <= now_ms()
+            assert board.first_ms <= board.last_ms
 
     with_server(database, test)
 

@@ -183,6 +183,19 @@ def test_a_migration_is_one_line_of_the_log(path: Path, caplog: pytest.LogCaptur
     assert migrated == f"sqlite:///{path}: migrated from 0001 to {HEAD}"
 
 
+def test_a_current_database_is_not_rewritten_at_a_start(path: Path) -> None:
+    database = open_database(f"sqlite:///{path}")
+    client = add_client(database)
+    Inserter(database).insert([ping(client, number) for number in range(2000)])
+    with database.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM ping")
+    database.close()
+    open_database(f"sqlite:///{path}").close()
+    file = sqlite3.connect(path)
+    assert file.execute("PRAGMA freelist_count").fetchone()[0] > 10
+    file.close()
+
+
 def test_without_space_for_the_copy_nothing_is_migrated(path: Path) -> None:
     make_old_file(path)
     (path.parent / f"{path.name}.before-{HEAD}").mkdir()
