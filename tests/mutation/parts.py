@@ -84,11 +84,7 @@ PARTS = {
         (f"{UNIT}/test_storage_sqlite", f"{HOUSEHOLD}/test_databases"),
         ("-k", "not postgresql and (migra or newer or together or first_start or tables or copied)"),
     ),
-    "registry": Part(
-        ("storage/clients", "storage/settings", "storage/refusals"),
-        (f"{UNIT}/test_ingest_limits", f"{HOUSEHOLD}/test_databases"),
-        ("-k", "not postgresql and (client or household or refusals or limits)"),
-    ),
+    "registry": Part(("storage/clients", "storage/settings", "storage/refusals"), (f"{UNIT}/test_storage_registry",)),
     "watch": Part(("watch", "alarm_rounds", "storage/alarms", "storage/notifications"), (f"{UNIT}/test_alarm_watch",)),
 }
 """What is mutated: `ingest`, `storage`, the alarms, the time. A part has one database of mutants and one command for its tests."""
