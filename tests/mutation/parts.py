@@ -52,8 +52,6 @@ PARTS = {
     "kegboard": Part(("ingest/kegboard", "ingest/kegboard_pairing", "storage/boards"), (f"{UNIT}/test_ingest_kegboard",)),
     "history": Part(
         (
-            "storage/taps",
-            "storage/beers",
             "storage/kegs",
             "storage/pours",
             "storage/pour_rows",
@@ -63,6 +61,9 @@ PARTS = {
         ),
         (f"{HOUSEHOLD}/test_history",),
         ON_SQLITE,
+    ),
+    "library": Part(
+        ("storage/taps", "storage/beers"), (f"{HOUSEHOLD}/test_history",), ("-k", "not postgresql and (tap or beer or k_factor)")
     ),
     "thinning": Part(("storage/thinning",), (f"{HOUSEHOLD}/test_thinning",), ON_SQLITE),
     "transfer": Part(("storage/transfer", "storage/transfer_rows"), (f"{HOUSEHOLD}/test_transfer",), ON_SQLITE),

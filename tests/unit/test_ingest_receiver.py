@@ -282,9 +282,25 @@ def test_memory_is_bounded(household: Household, monkeypatch: pytest.MonkeyPatch
             set_client(connection, uuid, now_ms=0, public_key=household.pem)
 
     async def run(signers: Signers) -> None:
-        for uuid in uuids:
+        for uuid, known in zip(uuids, ([True, False, False], [True, True, False], [False, False, True]), strict=True):
             await signers.find(uuid)
-        assert [signers.known(uuid) is not None for uuid in uuids] == [False, False, True]
+            assert [signers.known(each) is not None for each in uuids] == known
+
+    in_loop(household, run)
+
+
+def test_who_asks_during_a_query_that_fails_gets_an_answer_too(household: Household) -> None:
+    path = household.database.file.path if household.database.file else Path()
+    path.rename(path.with_name("moved"))
+
+    async def run(signers: Signers) -> None:
+        first = asyncio.create_task(signers.find(CLIENT))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        second = asyncio.create_task(signers.find("nobody"))
+        async with asyncio.timeout(10):
+            results = await asyncio.gather(first, second, return_exceptions=True)
+        assert [type(result) for result in results] == [UnavailableError] * 2
 
     in_loop(household, run)
 

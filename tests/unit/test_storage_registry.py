@@ -104,6 +104,19 @@ def test_settings_of_the_household_have_bounds(database: Database) -> None:
     assert (found.day_begins_hour, found.retention_days) == (23, 36_500)
 
 
+def test_a_setting_is_what_was_set_or_nothing(database: Database) -> None:
+    with database.writing() as c:
+        assert settings.get_setting(c, "a") is None
+        settings.set_setting(c, "a", "1")
+        settings.set_setting(c, "b", "2")
+        settings.set_setting(c, "a", "3")
+        assert [settings.get_setting(c, name) for name in "ab"] == ["3", "2"]
+        settings.set_setting(c, "a", None)
+        assert [settings.get_setting(c, name) for name in "ab"] == [None, "2"]
+        fresh = settings.household(c)
+    assert (fresh.day_begins_hour, fresh.retention_days) == (0, None)
+
+
 def test_settings_are_announced_to_all(database: Database) -> None:
     everyone = [Change(frozenset(), frozenset({"setting"}))]
     for value in ("1", "2", None):
