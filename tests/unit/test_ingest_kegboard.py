@@ -309,6 +309,17 @@ def test_while_the_database_is_away_a_batch_is_not_accepted(database: Database) 
     with_board(database, test)
 
 
+def test_nothing_is_accepted_before_the_servers_clock_is_set(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(server: Server, token: str) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(time, "time_ns", lambda: 100 * 10**9)
+            assert await server.post(pour(1), token=token) == (503, {"detail": "the clock of this server is not set yet"})
+        assert rows(database, "pour") == []
+        assert (await server.post(pour(1), token=token))[0] == 200
+
+    with_board(database, test)
+
+
 # Pairing.
 
 

@@ -378,6 +378,16 @@ def test_the_peer_of_a_unix_socket_has_a_name_in_the_log(household: Household, c
     assert caplog.messages == ["ping refused from unix, client -: not a valid message: the field id is missing"]
 
 
+def test_nothing_is_accepted_before_the_servers_clock_is_set(household: Household, monkeypatch: pytest.MonkeyPatch) -> None:
+    pour = household.pour()
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "time_ns", lambda: 100 * 10**9)
+        status, headers, text = answered(household, "POST", "/rest/v2/pour", pour)
+    assert (status, headers[b"retry-after"], text) == (503, b"60", b"the clock of this server is not set yet\n")
+    assert household.rows("pour") == []
+    assert answered(household, "POST", "/rest/v2/pour", pour)[::2] == (200, b"accepted\n")
+
+
 def test_a_refusal_is_logged_with_the_address_and_not_with_the_port(household: Household, caplog: pytest.LogCaptureFixture) -> None:
     assert answered(household, "POST", "/rest/v2/ping", b"", ("192.0.2.7", 40_000))[0] == 400
     assert caplog.messages == ["ping refused from 192.0.2.7, client -: not a valid message: the field id is missing"]

@@ -63,6 +63,14 @@ def test_a_new_client_has_the_start_of_its_uuid_as_its_name_and_no_limits(databa
     assert (changed.name, changed.public_key, changed.added_ms) == ("Garage", "PEM", NOW)
 
 
+def test_limits_are_those_of_one_client(database: Database) -> None:
+    with database.writing() as c:
+        first, second = (clients.set_client(c, str(uuid.UUID(int=number)), now_ms=NOW) for number in range(2))
+        clients.set_limits(c, first.key, -1000, None)
+        found = [(client.coldest, client.warmest) for client in clients.clients_by_uuid(c, [first.uuid, second.uuid])]
+    assert sorted(found, key=str) == [(-1000, None), (None, None)]
+
+
 def test_a_removed_client_is_in_no_list(database: Database) -> None:
     uuids = [str(uuid.UUID(int=number)) for number in range(3)]
     with database.writing() as c:

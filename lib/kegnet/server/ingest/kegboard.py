@@ -25,6 +25,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
+from kegnet.core.clock import is_set
 from kegnet.core.syslog_handler import escape_name
 
 from ..context import Context
@@ -110,9 +111,13 @@ class _Boards:
                 text = "a batch of the Kegboard %s from %s is refused: its token is not the one that was handed out"
                 self._refusals.line(logging.WARNING, text, escape_name(batch.device), address)
             return 401, {"pairing": await self._pairing.answer(client, batch.device, address)}
+        now_ms = time.time_ns() // 10**6
+        if not is_set(now_ms / 1000):
+            self._context.counters.message("kegboard", "clock not set")
+            return 503, {"detail": "the clock of this server is not set yet"}
         lock = self._locks.setdefault(client.key, asyncio.Lock())
         async with lock:
-            await self._store(client, batch, time.time_ns() // 10**6)
+            await self._store(client, batch, now_ms)
         return 200, {"commands": []}
 
     async def _store(self, client: Client, batch: Batch, now_ms: int) -> None:

@@ -43,7 +43,7 @@ class Rest:
 
 
 async def _send_verdict(send: Send, verdict: Verdict) -> None:
-    headers = ((b"retry-after", b"60"),) if verdict.result is Result.LIMITED else ()
+    headers = ((b"retry-after", b"60"),) if verdict.result in (Result.LIMITED, Result.NO_CLOCK) else ()
     await send_text(send, verdict.result.status, verdict.text, headers)
 
 
