@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -120,6 +121,25 @@ def test_a_full_disk_leaves_no_half_of_a_backup(history: History, file: Path, tm
     assert done.returncode == 1
     assert f"{tmp_path}/copy: cannot be written (" in done.stderr.splitlines()[-1]
     assert files(tmp_path) == {"server"}
+
+
+def test_a_backup_on_a_disk_without_hard_links_overwrites_nothing_either(
+    history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = tmp_path / "taken"
+
+    def link(_source: Path, path: Path) -> None:
+        if path == taken:
+            taken.write_text("another program was faster")
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", link)
+    backup(history.database, tmp_path / "backup")
+    assert (tmp_path / "backup").stat().st_size > 4096
+    with pytest.raises(StorageError):
+        backup(history.database, taken)
+    assert taken.read_text() == "another program was faster"
+    assert not list(tmp_path.glob(".backup*")) + list(tmp_path.glob(".taken*"))
 
 
 def test_a_backup_is_of_one_moment_while_messages_come(history: History, tmp_path: Path) -> None:

@@ -17,7 +17,17 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from kegnet.server.storage import Database, StorageError, UnavailableError, clients, open_database, refusals, schema, settings
+from kegnet.server.storage import (
+    Database,
+    StorageError,
+    UnavailableError,
+    clients,
+    feed_postgresql,
+    open_database,
+    refusals,
+    schema,
+    settings,
+)
 from kegnet.server.storage.feed import EVERYTHING, Change, Feed, Subscription, announce
 from kegnet.server.storage.insert import Inserter
 from kegnet.server.storage.leader import Leader
@@ -649,11 +659,12 @@ def test_commits_are_durable_where_the_administrator_prefers_speed(on_postgresql
         assert rows(database, "SHOW synchronous_commit") == [(expected,)]
 
 
-def test_the_feed_connects_again_and_reports_that_it_missed_something(on_postgresql: OnPostgresql) -> None:
+@pytest.mark.parametrize("check_s", [0.1, 60])
+def test_the_feed_connects_again_and_reports_that_it_missed_something(check_s: float, on_postgresql: OnPostgresql) -> None:
     database, administer = on_postgresql
 
     async def run() -> None:
-        feed = Feed(database, check_s=0.1)
+        feed = Feed(database, check_s=check_s)
         running = asyncio.create_task(feed.run())
         async with feed.subscribe() as subscription:
             await until_it_listens(database, subscription)
@@ -663,6 +674,64 @@ def test_the_feed_connects_again_and_reports_that_it_missed_something(on_postgre
             assert await asyncio.wait_for(subscription.next(), 5) == Change(frozenset(), frozenset({"setting"}))
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+    loop.run(run())
+
+
+def test_the_feed_waits_for_a_database_that_refuses_for_long(on_postgresql: OnPostgresql, monkeypatch: pytest.MonkeyPatch) -> None:
+    database, administer = on_postgresql
+    monkeypatch.setattr(feed_postgresql, "_RETRY_S", (0.02, 0.02))
+
+    async def run() -> None:
+        feed = Feed(database, check_s=0.1)
+        running = asyncio.create_task(feed.run())
+        async with feed.subscribe() as subscription:
+            await until_it_listens(database, subscription)
+            await asyncio.to_thread(administer, "ALTER DATABASE {} ALLOW_CONNECTIONS false")
+            await asyncio.to_thread(administer, END_SESSIONS)
+            await asyncio.sleep(0.5)
+            await asyncio.to_thread(administer, "ALTER DATABASE {} ALLOW_CONNECTIONS true")
+            assert await asyncio.wait_for(subscription.next(), 15) == EVERYTHING
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    loop.run(run())
+
+
+def test_a_follower_that_loses_its_connection_does_not_lead_beside_the_leader(on_postgresql: OnPostgresql) -> None:
+    database, administer = on_postgresql
+    others = END_SESSIONS + " AND pid NOT IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 5601)"
+
+    async def run() -> None:
+        leading = most = 0
+
+        async def lead() -> None:
+            nonlocal leading, most
+            leading += 1
+            most = max(most, leading)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                leading -= 1
+
+        tasks = [asyncio.create_task(Leader(database, every_s=0.05).run(lead)) for _ in range(2)]
+        for _ in range(20):
+            await asyncio.sleep(0.1)
+            await asyncio.to_thread(administer, others)
+        assert (leading, most) == (1, 1)
+        # Nobody leads while the database is away, and one of them does afterwards.
+        await asyncio.to_thread(administer, "ALTER DATABASE {} ALLOW_CONNECTIONS false")
+        await asyncio.to_thread(administer, END_SESSIONS)
+        await asyncio.sleep(0.5)
+        assert (leading, most) == (0, 1)
+        await asyncio.to_thread(administer, "ALTER DATABASE {} ALLOW_CONNECTIONS true")
+        async with asyncio.timeout(10):
+            while leading == 0:
+                await asyncio.sleep(0.05)
+        assert most == 1
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     loop.run(run())
 

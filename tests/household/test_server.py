@@ -107,6 +107,15 @@ def test_a_client_that_shuts_its_side_down_still_gets_the_answer(server: KegnetS
         assert wire.rest() == b""
 
 
+def test_a_client_that_sends_many_requests_and_shuts_its_side_down_gets_every_answer(server: KegnetServer, signer: Signer) -> None:
+    with Wire(server.page_url) as wire:
+        for pin in range(100):
+            wire.post(POUR, "&".join(f"{name}={value.replace('+', '%2B')}" for name, value in signer.pour(pin=pin).items()))
+        wire.sock.shutdown(socket.SHUT_WR)
+        assert [wire.answer().text for _ in range(100)] == ["accepted\n"] * 100
+        assert wire.rest() == b""
+
+
 # What is refused.
 
 
@@ -298,6 +307,8 @@ GARBAGE = {
     "nonsense": b"NONSENSE\r\n\r\n",
     "two lengths": b"POST /rest/v2/pour HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
     "negative length": b"POST /rest/v2/pour HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    "length of 5,000 digits": b"POST /rest/v2/pour HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"0" * 5000 + b"1\r\n\r\n",
+    "length and chunks": b"POST /rest/v2/pour HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "no number of a chunk": b"POST /rest/v2/pour HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     "endless head": b"GET /rest HTTP/1.1\r\nHost: x\r\nx: " + b"y" * 70_000,
 }

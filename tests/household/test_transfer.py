@@ -300,10 +300,14 @@ def test_settings_that_cannot_be_are_not_imported(small_export: list[str], new_h
         ("day_begins_hour", "four", "the settings cannot be imported: invalid literal"),
         ("day_begins_hour", "24", "24: a day cannot begin at that hour"),
         ("time_zone", "Mars", "Mars: this is not a time zone"),
+        ("time_zone", "a\nb" * 9000, "a\\nba\\nb"),
+        ("day_begins_hour", "x" * 9000, "the settings cannot be imported: invalid literal"),
     ):
         line = json.dumps({"table": "setting", "name": name, "value": value})
         end = small_export[-1].replace('"setting": 1', '"setting": 2')
-        assert refusal(empty, [*small_export[:-1], line, end]).startswith(problem)
+        refused = refusal(empty, [*small_export[:-1], line, end])
+        assert refused.startswith(problem)
+        assert len(refused) < 1000
         assert empty.rows(schema.setting) == before
 
 

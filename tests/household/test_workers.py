@@ -70,6 +70,25 @@ def test_both_processes_answer_and_count_together(server: KegnetServer, key: Pat
         session.close()
 
 
+def test_a_new_k_factor_leaves_the_litres_the_same_in_both_processes(server: KegnetServer, key: Path) -> None:
+    def litres() -> set[str]:
+        found = set()
+        for _ in range(20):
+            with requests.Session() as session:
+                text = session.get(f"{server.page_url}metrics", timeout=20).text
+                found.update(re.findall(r"kegnet_poured_litres_total{[^}]*} (\S+)", text))
+        return found
+
+    assert pour(server, key, 1) == 200
+    server.set_tap(CLIENT, 4, pulses_per_litre=5600)
+    with requests.Session() as session:
+        assert "kegnet_poured_litres_total" in session.get(f"{server.page_url}metrics", timeout=20).text
+    server.set_tap(CLIENT, 4, pulses_per_litre=2800)
+    assert pour(server, key, 2) == 200
+    # 560 pulses by each k-factor.
+    assert {round(float(text), 6) for text in litres()} == {0.3}
+
+
 def test_refusals_are_counted_together(server: KegnetServer, key: Path) -> None:
     statuses = []
     for _ in range(70):

@@ -77,8 +77,13 @@ class KegnetServer:
             self.wait_until_it_listens()
 
     def wait_until_it_listens(self) -> None:
-        """Sets `base_url` and `page_url`; fails if the process ends."""
-        self.base_url = wait_for(self._listening)[0]
+        """Sets `base_url` and `page_url`; fails if the process ends. A busy machine needs half a minute."""
+        try:
+            self.base_url = wait_for(self._listening, limit_s=60)[0]
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
         self.page_url = self.base_url.removesuffix("rest/v2")
 
     def _listening(self) -> list[str]:

@@ -121,17 +121,17 @@ def test_a_meter_that_is_stopped_for_five_seconds_counts_what_happened(meters: F
 
 
 def test_a_kill_a_restart_and_an_upgrade_in_the_middle_of_pours(meters: FlowMeters, pulses: PulseCounts) -> None:
-    # So slow that a start on a busy machine ends before the kernel's queue is full.
-    long, short = meters.turn(17, [MANY], "--hertz 50"), meters.turn(22, [100] * 100, PAUSE)
+    # 10 and 8 pulses a second: a start on a busy machine ends before the kernel's queue of 1,024 is full.
+    long, short = meters.turn(17, [MANY], "--hertz 10"), meters.turn(22, [20] * 500, PAUSE)
     processes = [meters.pid()]
     for command in ("systemctl kill -s KILL kegnet-meter", "systemctl restart kegnet-meter", "/share/source/service/install"):
-        long.wait_for(long.progress() + 100)
+        long.wait_for(long.progress() + 50)
         began = time.monotonic()
         meters.guest.sh(command)
         wait_for(lambda: meters.pid() not in (0, processes[-1]), 60, 0.2)
         processes.append(meters.pid())
         print(f"{command}: {time.monotonic() - began:.1f} s")
-    made = {wheel.pin: wheel.wait_for(wheel.progress() + 100).stop() for wheel in (long, short)}
+    made = {wheel.pin: wheel.wait_for(wheel.progress() + 50).stop() for wheel in (long, short)}
     assert len(set(processes)) == 4
     check(meters, pulses, made)
 

@@ -20,6 +20,8 @@ CLIENT = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 EXPOSURE_AT_MOST = 1.2
 CONF = "/etc/kegnet-server.conf"
 README_COMMANDS = re.findall(r"^    sudo (kegnet-server .*)$", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
+_SERVERS_README = (REPOSITORY / "lib/kegnet/server/README.md").read_text().partition("## Several processes")[0]
+SERVERS_COMMANDS = re.findall(r"^    (sudo (?:kegnet-server|systemctl stop) .*)$", _SERVERS_README, re.MULTILINE)
 INSTALL = "/share/source/service/install-server"
 
 
@@ -75,6 +77,29 @@ def test_it_is_installed_and_configured_and_serves_by_the_readmes_commands(machi
     assert machine.sh(f"sha256sum {CONF}") == before
     assert is_up(page), "systemd has waited until it was ready"
     assert machine.property("StatusText", "kegnet-server") or machine.property("Type", "kegnet-server") == "notify"
+
+
+def test_every_command_of_the_servers_readme_works_as_it_is(machine: Machine, key: Path) -> None:
+    page = f"http://{listening(machine)}/"
+    fields = {"id": CLIENT, "pin": "17", "pulses": "2800", "et": "9000", "ts": str(time.time_ns() // 10**6)}
+    pour = {**fields, "sig": signature(key, ",".join(fields.values()))}
+    assert requests.post(f"{page}rest/v2/pour", data=pour).text == "accepted\n"
+    assert len(SERVERS_COMMANDS) == 12
+    for command in SERVERS_COMMANDS:
+        words = command.replace("sudo ", "")
+        print(machine.sh(f"cd /share && echo open sesame | {{ {words}; }}", check=not words.endswith("check")))
+    wait_for(lambda: is_up(page), limit_s=30)
+    (client,) = requests.get(f"{page}api/clients").json()
+    (tap,) = client["taps"]
+    assert tap["name"] == "IPA"
+    assert "Dry Stout" in requests.get(page).text
+    assert requests.post(f"{page}rest/v2/pour", data=pour).text == "accepted before\n"
+    assert "Europe/Berlin" in machine.run("kegnet-server", "settings")
+    # What it says of moving to another database, and of boards.
+    machine.run("kegnet-server", "export", "/root/kegnet-export")
+    counts = machine.sh("kegnet-server --database sqlite:////root/another.sqlite import /root/kegnet-export")
+    assert {"client: 1", "pour: 1", "ping: 1", "correction: 1", "beer: 1"} <= set(counts.splitlines())
+    machine.run("kegnet-server", "boards", "list")
 
 
 def test_a_configuration_in_the_older_form_goes_on_working(machine: Machine) -> None:

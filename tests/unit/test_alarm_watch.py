@@ -15,8 +15,9 @@ from kegnet.server.counters import Counters
 from kegnet.server.options import ServeOptions
 from kegnet.server.outage import Outage
 from kegnet.server.storage.alarms import alarms_of, begin_alarm, end_alarm, open_alarms
-from kegnet.server.storage.clients import find_client, remove_client
-from kegnet.server.storage.feed import Feed
+from kegnet.server.storage.boards import set_board_heard
+from kegnet.server.storage.clients import find_client, remove_client, set_client, set_limits
+from kegnet.server.storage.feed import Change, Feed
 from kegnet.server.storage.kegs import take_off
 from kegnet.server.storage.notifications import drop_notifications, set_delivered, waiting_notifications
 from kegnet.server.storage.records import Client
@@ -244,6 +245,162 @@ def test_the_watch_follows_the_changes_of_other_processes(fridge: Fridge) -> Non
     asyncio.run(run())
     with fridge.database.reading() as c:
         assert [alarm.ended_ms is None for alarm in alarms_of(c, fridge.client.key, 0)] == [False]
+
+
+# Whom the watch evaluates.
+
+
+OTHER = "8d1f7d3f-7b2c-4e9f-9b46-6c1e3f6a3d22"
+DOOR = "9e2a8e4a-8c3d-4f0a-8c57-7d2f4a7b4e33"
+
+
+def warm(fridge: Fridge, *clients: Client) -> None:
+    """These clients are too warm for ten minutes."""
+    for client in clients:
+        with fridge.database.writing() as c:
+            set_limits(c, client.key, None, 6000)
+        for minute in (0, 10):
+            fridge.ping(NOON + minute * MINUTE, 7000 + client.key, client=client)
+
+
+def changed(*uuids: str, kinds: str = "ping") -> Change:
+    return Change(frozenset(uuids), frozenset(kinds.split()))
+
+
+def alarms(fridge: Fridge) -> set[tuple[int, str]]:
+    with fridge.database.reading() as c:
+        return {(alarm.client, alarm.kind) for alarm in open_alarms(c)}
+
+
+@pytest.fixture
+def other(fridge: Fridge) -> Client:
+    return fridge.add_client(OTHER)
+
+
+@pytest.fixture
+def rounds(fridge: Fridge, other: Client) -> watch.Rounds:
+    """It has evaluated all clients at noon, when nothing was wrong."""
+    made = watch.Rounds(fridge.database)
+    assert made.evaluate(None, NOON, 100.0) >= 0
+    assert alarms(fridge) == set()
+    return made
+
+
+def test_a_change_evaluates_the_clients_that_it_names_and_no_other(fridge: Fridge, other: Client, rounds: watch.Rounds) -> None:
+    warm(fridge, fridge.client, other)
+    rounds.evaluate(changed(UUID, kinds="client"), NOON + 11 * MINUTE, 101.0)
+    assert alarms(fridge) == {(fridge.client.key, "too warm")}
+    rounds.evaluate(changed(UUID, OTHER), NOON + 11 * MINUTE, 102.0)
+    assert alarms(fridge) == {(fridge.client.key, "too warm"), (other.key, "too warm")}
+
+
+def test_a_change_that_names_nobody_evaluates_all(fridge: Fridge, other: Client, rounds: watch.Rounds) -> None:
+    warm(fridge, fridge.client, other)
+    rounds.evaluate(changed(), NOON + 11 * MINUTE, 101.0)
+    assert alarms(fridge) == {(fridge.client.key, "too warm"), (other.key, "too warm")}
+
+
+@pytest.mark.parametrize("change", [None, changed(UUID, kinds="alarm"), changed(kinds="board")])
+def test_without_a_change_of_theirs_clients_are_evaluated_every_ten_minutes(
+    change: Change | None, fridge: Fridge, rounds: watch.Rounds
+) -> None:
+    warm(fridge, fridge.client)
+    rounds.evaluate(change, NOON + 11 * MINUTE, 699.9)
+    assert alarms(fridge) == set()
+    rounds.evaluate(change, NOON + 11 * MINUTE, 700.0)
+    assert alarms(fridge) == {(fridge.client.key, "too warm")}
+    rounds.evaluate(change, NOON + 12 * MINUTE, 1299.9)
+
+
+@pytest.mark.parametrize("kinds", ["pour", "ping tap", "client", "setting"])
+def test_a_ping_costs_no_look_at_the_kegs_and_other_changes_do(kinds: str, fridge: Fridge, rounds: watch.Rounds) -> None:
+    fridge.keg(20_000, 100)
+    rounds.evaluate(changed(UUID), NOON + MINUTE, 101.0)
+    assert alarms(fridge) == set()
+    rounds.evaluate(changed(UUID, kinds=kinds), NOON + MINUTE, 102.0)
+    assert alarms(fridge) == {(fridge.client.key, "keg empty")}
+
+
+def test_silence_is_noticed_without_a_change_and_only_where_it_is(fridge: Fridge, other: Client, rounds: watch.Rounds) -> None:
+    fridge.ping(NOON + 20 * MINUTE, 4000, client=other)
+    rounds.evaluate(changed(OTHER), NOON + 20 * MINUTE, 101.0)
+    rounds.evaluate(None, NOON + 30 * MINUTE - 1, 102.0)
+    assert alarms(fridge) == set()
+    rounds.evaluate(None, NOON + 30 * MINUTE, 103.0)
+    assert alarms(fridge) == {(fridge.client.key, "silent")}
+    rounds.evaluate(None, NOON + 50 * MINUTE, 104.0)
+    assert alarms(fridge) == {(fridge.client.key, "silent"), (other.key, "silent")}
+
+
+def test_a_removed_client_has_no_alarm_any_more(fridge: Fridge, other: Client, rounds: watch.Rounds) -> None:
+    rounds.evaluate(None, NOON + 31 * MINUTE, 101.0)
+    assert len(alarms(fridge)) == 2
+    with fridge.database.writing() as c:
+        remove_client(c, UUID, NOON + 32 * MINUTE)
+    rounds.evaluate(changed(UUID, kinds="client"), NOON + 33 * MINUTE, 102.0)
+    assert alarms(fridge) == {(other.key, "silent")}
+
+
+def test_a_client_that_was_added_is_watched(fridge: Fridge, rounds: watch.Rounds) -> None:
+    added = fridge.add_client(DOOR, NOON + MINUTE)
+    rounds.evaluate(changed(DOOR, kinds="client"), NOON + MINUTE, 101.0)
+    rounds.evaluate(None, NOON + 31 * MINUTE, 102.0)
+    assert (added.key, "silent") in alarms(fridge)
+
+
+def test_a_notification_that_could_not_be_sent_for_an_hour_is_dropped(fridge: Fridge, rounds: watch.Rounds) -> None:
+    rounds.evaluate(None, NOON + 31 * MINUTE, 101.0)
+    rounds.evaluate(None, NOON + 91 * MINUTE, 701.0)
+    assert len(fridge.waiting()) == 2
+    rounds.evaluate(None, NOON + 91 * MINUTE + 1, 1301.0)
+    assert fridge.waiting() == []
+
+
+def test_the_pause_after_an_evaluation_grows_with_its_cost() -> None:
+    assert [watch.pause_s(cpu_s) for cpu_s in (0.0, 0.1, 0.2, 1.5, 100.0)] == [2.0, 2.0, 4.0, 30.0, 30.0]
+
+
+def test_a_board_that_reports_its_status_is_not_silent_and_others_are(fridge: Fridge) -> None:
+    with fridge.database.writing() as c:
+        board = set_client(c, OTHER, now_ms=NOON, name="Board", kind="kegboard")
+        set_board_heard(c, board, NOON + 20 * MINUTE)
+    fridge.evaluate(NOON + 31 * MINUTE)
+    assert alarms(fridge) == {(fridge.client.key, "silent")}
+    fridge.evaluate(NOON + 50 * MINUTE)
+    assert alarms(fridge) == {(fridge.client.key, "silent"), (board.key, "silent")}
+
+
+def test_a_reading_exactly_at_the_limit_is_not_beyond_it(fridge: Fridge) -> None:
+    fridge.limit(3000, 6000)
+    for minute, temperature in ((0, 7000), (5, 6000), (10, 7000), (20, 2000), (25, 3000), (30, 2000)):
+        fridge.ping(NOON + minute * MINUTE, temperature)
+        fridge.evaluate(NOON + minute * MINUTE + 1)
+    assert fridge.all() == []
+
+
+def test_a_notification_names_the_client_and_the_tap_and_when_it_was_made(fridge: Fridge) -> None:
+    fridge.keg(20_000, 100)
+    fridge.evaluate(NOON + 31 * MINUTE)
+    with fridge.database.reading() as c:
+        found = {each.alarm.kind: each for each in waiting_notifications(c, "aaaa", 9)}
+    assert {kind: (each.client_name, each.tap_name, each.ending) for kind, each in found.items()} == {
+        "silent": ("Garage", None, False),
+        "keg empty": ("Garage", "tap 0", False),
+    }
+    assert {each.made_ms for each in found.values()} == {NOON + 31 * MINUTE}
+
+
+def test_an_address_has_the_end_of_one_alarm_and_not_that_of_another(fridge: Fridge, other: Client) -> None:
+    both = frozenset({"aaaa", "bbbb"})
+    fridge.evaluate(NOON + 31 * MINUTE)
+    with fridge.database.writing() as c:
+        first, second = waiting_notifications(c, "aaaa", 9)
+        end_alarm(c, first.alarm.key, NOON + 40 * MINUTE)
+        set_delivered(c, first, "aaaa", both)
+        assert [(each.alarm.key, each.ending) for each in waiting_notifications(c, "aaaa", 9)] == [
+            (second.alarm.key, False),
+            (first.alarm.key, True),
+        ]
 
 
 def _found(fridge: Fridge) -> Client:

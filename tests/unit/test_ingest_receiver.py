@@ -282,9 +282,25 @@ def test_memory_is_bounded(household: Household, monkeypatch: pytest.MonkeyPatch
             set_client(connection, uuid, now_ms=0, public_key=household.pem)
 
     async def run(signers: Signers) -> None:
-        for uuid in uuids:
+        for uuid, known in zip(uuids, ([True, False, False], [True, True, False], [False, False, True]), strict=True):
             await signers.find(uuid)
-        assert [signers.known(uuid) is not None for uuid in uuids] == [False, False, True]
+            assert [signers.known(each) is not None for each in uuids] == known
+
+    in_loop(household, run)
+
+
+def test_who_asks_during_a_query_that_fails_gets_an_answer_too(household: Household) -> None:
+    path = household.database.file.path if household.database.file else Path()
+    path.rename(path.with_name("moved"))
+
+    async def run(signers: Signers) -> None:
+        first = asyncio.create_task(signers.find(CLIENT))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        second = asyncio.create_task(signers.find("nobody"))
+        async with asyncio.timeout(10):
+            results = await asyncio.gather(first, second, return_exceptions=True)
+        assert [type(result) for result in results] == [UnavailableError] * 2
 
     in_loop(household, run)
 
@@ -360,3 +376,29 @@ def test_a_limited_client_hears_when_to_come_back(household: Household) -> None:
 def test_the_peer_of_a_unix_socket_has_a_name_in_the_log(household: Household, caplog: pytest.LogCaptureFixture) -> None:
     assert answered(household, "POST", "/rest/v2/ping", b"", None)[0] == 400
     assert caplog.messages == ["ping refused from unix, client -: not a valid message: the field id is missing"]
+
+
+def test_nothing_is_accepted_before_the_servers_clock_is_set(household: Household, monkeypatch: pytest.MonkeyPatch) -> None:
+    pour = household.pour()
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "time_ns", lambda: 100 * 10**9)
+        status, headers, text = answered(household, "POST", "/rest/v2/pour", pour)
+    assert (status, headers[b"retry-after"], text) == (503, b"60", b"the clock of this server is not set yet\n")
+    assert household.rows("pour") == []
+    assert answered(household, "POST", "/rest/v2/pour", pour)[::2] == (200, b"accepted\n")
+
+
+def test_a_refusal_is_logged_with_the_address_and_not_with_the_port(household: Household, caplog: pytest.LogCaptureFixture) -> None:
+    assert answered(household, "POST", "/rest/v2/ping", b"", ("192.0.2.7", 40_000))[0] == 400
+    assert caplog.messages == ["ping refused from 192.0.2.7, client -: not a valid message: the field id is missing"]
+
+
+def test_the_server_can_make_it_forget_clients(household: Household) -> None:
+    async def run() -> None:
+        async with context_of(household) as context:
+            rest = Rest(context)
+            await rest.signers.find(CLIENT)
+            rest.signers.forget()
+            assert rest.signers.known(CLIENT) is None
+
+    asyncio.run(run())

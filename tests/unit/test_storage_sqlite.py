@@ -12,12 +12,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from kegnet.server.storage import Database, StorageError, UnavailableError, clients, open_database
 from kegnet.server.storage.insert import Inserter, select_known
+from kegnet.server.storage.leader import Leader
 from kegnet.server.storage.messages import VerifiedPing, VerifiedPour
 from kegnet.server.storage.migrate import HEAD, known_revisions
 from kegnet.server.storage.writer import Writer
@@ -167,6 +169,33 @@ def test_a_new_file_is_not_copied(path: Path) -> None:
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
+def test_a_migration_is_one_line_of_the_log(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "kegnet")
+    open_database(f"sqlite:///{path}").close()
+    open_database(f"sqlite:///{path}").close()
+    assert caplog.messages == [f"sqlite:///{path}: migrated from no tables to {HEAD}"]
+    path.unlink()
+    caplog.clear()
+    make_old_file(path)
+    open_database(f"sqlite:///{path}").close()
+    copied, migrated = caplog.messages
+    assert copied.endswith("before its migration")
+    assert migrated == f"sqlite:///{path}: migrated from 0001 to {HEAD}"
+
+
+def test_a_current_database_is_not_rewritten_at_a_start(path: Path) -> None:
+    database = open_database(f"sqlite:///{path}")
+    client = add_client(database)
+    Inserter(database).insert([ping(client, number) for number in range(2000)])
+    with database.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM ping")
+    database.close()
+    open_database(f"sqlite:///{path}").close()
+    file = sqlite3.connect(path)
+    assert file.execute("PRAGMA freelist_count").fetchone()[0] > 10
+    file.close()
+
+
 def test_without_space_for_the_copy_nothing_is_migrated(path: Path) -> None:
     make_old_file(path)
     (path.parent / f"{path.name}.before-{HEAD}").mkdir()
@@ -275,6 +304,77 @@ def test_readers_and_a_writer_do_not_wait_for_each_other(database: Database) -> 
     with database.reading() as connection:
         assert clients.count_clients(connection) == 1
         assert Inserter(database).insert([ping(client, 1)]) == [True]
+
+
+# The leader.
+
+
+def test_where_the_file_of_the_lock_cannot_be_made_nobody_leads(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    assert database.file is not None
+    database.file.leader.mkdir()
+
+    async def run() -> None:
+        work = asyncio.Event()
+
+        async def lead() -> None:
+            work.set()
+
+        leading = asyncio.create_task(Leader(database, every_s=0.01).run(lead))
+        while not caplog.messages:
+            await asyncio.sleep(0.01)
+        assert not work.is_set()
+        leading.cancel()
+        await asyncio.gather(leading, return_exceptions=True)
+
+    loop.run(run())
+    assert caplog.messages[0] == f"{database.file.leader}: Is a directory"
+
+
+def test_work_that_fails_or_ends_is_started_again(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        starts = 0
+
+        async def work() -> None:
+            nonlocal starts
+            starts += 1
+            if starts == 1:
+                raise ValueError("a mistake")
+
+        leading = asyncio.create_task(Leader(database, every_s=0.01).run(work))
+        while starts < 3:
+            await asyncio.sleep(0.01)
+        leading.cancel()
+        await asyncio.gather(leading, return_exceptions=True)
+
+    loop.run(run())
+    assert "the leader's work failed and starts again: a mistake" in caplog.messages
+
+
+def test_only_one_leads_and_the_next_one_after_it_has_stopped(database: Database) -> None:
+    async def run() -> None:
+        leading: list[int] = []
+
+        async def lead(number: int) -> None:
+            leading.append(number)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                leading.remove(number)
+
+        tasks = {number: asyncio.create_task(Leader(database, every_s=0.01).run(partial(lead, number))) for number in (1, 2)}
+        await asyncio.sleep(0.5)
+        assert len(leading) == 1
+        before = leading[0]
+        tasks[before].cancel()
+        await asyncio.gather(tasks[before], return_exceptions=True)
+        async with asyncio.timeout(5):
+            while leading != [3 - before]:
+                await asyncio.sleep(0.01)
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+    loop.run(run())
 
 
 # The writer.

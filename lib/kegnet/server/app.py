@@ -11,7 +11,7 @@ from kegnet.core.syslog_handler import escape_name
 
 from . import wire
 from .background import Background
-from .body import LIMIT_BYTES, BodyTooLargeError, DisconnectedError, Receive, read_body, replay
+from .body import LIMIT_BYTES, AmbiguousBodyError, BodyTooLargeError, DisconnectedError, Receive, read_body, replay
 from .context import Context
 from .health import HealthCheck
 from .ingest import kegboard
@@ -100,6 +100,8 @@ class Application:
                 await self._other(scope, replay(body, receive), send)
         except BodyTooLargeError:
             await send_text(send, 413, "the request's body is too large")
+        except AmbiguousBodyError:
+            await send_text(send, 400, "the request has both a length and chunks", ((b"connection", b"close"),))
         except DisconnectedError:
             return
         except (UnavailableError, StorageError) as error:

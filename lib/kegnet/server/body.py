@@ -15,12 +15,18 @@ class BodyTooLargeError(Exception):
     """The body is larger than the limit, or its head says so."""
 
 
+class AmbiguousBodyError(Exception):
+    """The head has both a length and chunks. A proxy in front may have taken the other one (RFC 9112 §6.1: request smuggling)."""
+
+
 class DisconnectedError(Exception):
     """The client has gone before the body was complete."""
 
 
 async def read_body(headers: list[tuple[bytes, bytes]], receive: Receive, limit_bytes: int = LIMIT_BYTES) -> bytes:
-    """The body. Raises BodyTooLargeError, DisconnectedError."""
+    """The body. Raises BodyTooLargeError, AmbiguousBodyError, DisconnectedError."""
+    if {b"content-length", b"transfer-encoding"} <= {name for name, _ in headers}:
+        raise AmbiguousBodyError
     for name, value in headers:
         # uvicorn answers what is no number by 400.
         if name == b"content-length" and int(value) > limit_bytes:

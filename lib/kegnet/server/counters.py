@@ -6,17 +6,25 @@ mapped file of its own there, and the reader adds them up. See "Multiprocess Mod
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.samples import Sample
 
 from .options import SHARED_COUNTS_IN
 
-_MESSAGES, _PULSES = "messages", "pulses"
+_MESSAGES, _PULSES, _MEASURED, _LITRES = "messages", "pulses", "measured", "litres"
+_LOCK = "measuring.lock"
+_Tap = tuple[str, int]
+"""The UUID of the client, and the pin."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +32,7 @@ class Counts:
     """A copy of the counters. The keys are (endpoint, result) and (UUID of the client, pin)."""
 
     messages: dict[tuple[str, str], int]
-    poured_pulses: dict[tuple[str, int], int]
+    poured_pulses: dict[_Tap, int]
 
 
 class Counters:
@@ -34,7 +42,10 @@ class Counters:
         registry = CollectorRegistry(auto_describe=False)
         self._messages = Counter(_MESSAGES, "Messages.", ("endpoint", "result"), registry=registry)
         self._pulses = Counter(_PULSES, "Pulses.", ("client", "pin"), registry=registry)
+        self._measured = Counter(_MEASURED, "Pulses that are in the litres.", ("client", "pin"), registry=registry)
+        self._litres = Counter(_LITRES, "Litres.", ("client", "pin"), registry=registry)
         self._registry = registry
+        self._lock = threading.Lock()
 
     def message(self, endpoint: str, result: str) -> None:
         """Counts a message; `result` is `accepted`, `repeated`, or the reason why it was refused."""
@@ -46,11 +57,39 @@ class Counters:
 
     def copy(self) -> Counts:
         """All counts of one moment."""
-        samples = [sample for metric in self._collect() for sample in metric.samples if sample.name.endswith("_total")]
-        return Counts(
-            {(s.labels["endpoint"], s.labels["result"]): int(s.value) for s in samples if s.name == f"{_MESSAGES}_total"},
-            {(s.labels["client"], int(s.labels["pin"])): int(s.value) for s in samples if s.name == f"{_PULSES}_total"},
-        )
+        samples = self._samples()
+        messages = {(s.labels["endpoint"], s.labels["result"]): int(s.value) for s in samples if s.name == f"{_MESSAGES}_total"}
+        return Counts(messages, {tap: int(pulses) for tap, pulses in _of_taps(samples, _PULSES).items()})
+
+    def litres(self, k_factors: Mapping[_Tap, int], usual: int) -> dict[_Tap, float]:
+        """The litres of each tap, the same in all processes. The pulses since the last call count by `k_factors` (or `usual`).
+
+        So a new k-factor changes only what is poured afterwards, and the counters never go back.
+        """
+        with self._measuring():
+            samples = self._samples()
+            measured = _of_taps(samples, _MEASURED)
+            for (client, pin), pulses in _of_taps(samples, _PULSES).items():
+                more = pulses - measured.get((client, pin), 0)
+                if more > 0:
+                    self._measured.labels(client, str(pin)).inc(more)
+                    self._litres.labels(client, str(pin)).inc(more / k_factors.get((client, pin), usual))
+            return _of_taps(self._samples(), _LITRES)
+
+    @contextmanager
+    def _measuring(self) -> Iterator[None]:
+        """One thread of one process at a time."""
+        directory = os.environ.get(SHARED_COUNTS_IN)
+        with self._lock:
+            if directory is None:
+                yield
+                return
+            with Path(directory, _LOCK).open("w") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                yield
+
+    def _samples(self) -> list[Sample]:
+        return [sample for metric in self._collect() for sample in metric.samples if sample.name.endswith("_total")]
 
     def _collect(self) -> Iterable[Metric]:
         directory = os.environ.get(SHARED_COUNTS_IN)
@@ -58,3 +97,7 @@ class Counters:
             return self._registry.collect()
         found: Iterable[Metric] = MultiProcessCollector(CollectorRegistry(auto_describe=False), directory).collect()  # type: ignore[no-untyped-call]
         return found
+
+
+def _of_taps(samples: Iterable[Sample], name: str) -> dict[_Tap, float]:
+    return {(s.labels["client"], int(s.labels["pin"])): s.value for s in samples if s.name == f"{name}_total"}

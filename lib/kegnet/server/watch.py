@@ -37,11 +37,11 @@ log = logging.getLogger(__name__)
 
 
 class AlarmWatch:
-    """Runs the evaluations; `run()` is its only method for others."""
+    """Runs the evaluations of `Rounds`; `run()` is its only method for others."""
 
     def __init__(self, context: Context) -> None:
         self._feed = context.feed
-        self._rounds = _Rounds(context.database)
+        self._rounds = Rounds(context.database)
 
     async def run(self) -> None:
         """Watches until it is cancelled."""
@@ -51,7 +51,7 @@ class AlarmWatch:
                 change: Change | None = _EVERYTHING
                 while True:
                     cpu_s = await self._evaluate(change)
-                    await asyncio.sleep(min(LONGEST_S, max(SHORTEST_S, cpu_s * REST)))
+                    await asyncio.sleep(pause_s(cpu_s))
                     await asyncio.wait({coming}, timeout=SILENCE_S)
                     change = None
                     if coming.done():
@@ -74,8 +74,13 @@ class AlarmWatch:
 _EVERYTHING = Change(frozenset(), _KINDS)
 
 
-class _Rounds:
-    """Decides whom to evaluate. For one thread at a time."""
+def pause_s(cpu_s: float) -> float:
+    """The pause after an evaluation that cost so much CPU time."""
+    return min(LONGEST_S, max(SHORTEST_S, cpu_s * REST))
+
+
+class Rounds:
+    """Decides whom to evaluate, and does it. For one thread at a time."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

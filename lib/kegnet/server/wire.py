@@ -18,6 +18,7 @@ SWEEP_S = 2.0
 DISCARDED_BYTES = 1024 * 1024
 """A body that was refused is read and thrown away up to this size, so that its sender sees the answer."""
 
+_BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _current: ContextVar[LimitedConnection] = ContextVar("connection")
 
 
@@ -122,7 +123,12 @@ class LimitedConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.release()
             if self._finished_sending:
-                self._transport.close()
+                # After the task of the next request, if that came with this one.
+                self._loop.call_soon(self._close_unless_answering)
+
+    def _close_unless_answering(self) -> None:
+        if self._transport is not None and not self._answering:
+            self._transport.close()
 
     # What asyncio reports.
 
@@ -149,7 +155,12 @@ class LimitedConnection(asyncio.Protocol):
                 return
         # The task that uvicorn starts for the request inherits it.
         _current.set(self)
-        self._http.data_received(data)
+        try:
+            self._http.data_received(data)
+        except ValueError:
+            # A length of more digits than Python makes a number of: h11 does not expect it.
+            self._transport.write(_BAD_REQUEST)
+            self._transport.close()
 
     def eof_received(self) -> bool:
         """A client that shuts down its side still reads the answer to a complete request."""

@@ -25,9 +25,11 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
+from kegnet.core.clock import is_set
 from kegnet.core.syslog_handler import escape_name
 
 from ..context import Context
+from ..log_limit import LimitedLog
 from ..model.times import counted_ms
 from ..storage import Database
 from ..storage.boards import (
@@ -86,6 +88,8 @@ class _Boards:
         self._context = context
         self._database = context.database
         self._pairing = Pairing(context.database)
+        self._refusals = LimitedLog(log, "%d more batches of Kegboards refused")
+        self._left_out = LimitedLog(log, "%d more events of Kegboards left out")
         self._locks: dict[int, asyncio.Lock] = {}
         self._taps: set[tuple[int, int]] = set()
         self._sensors: dict[int, str] = {}
@@ -97,16 +101,23 @@ class _Boards:
         try:
             batch = parse(body)
         except BatchError as error:
-            log.warning("a Kegboard's batch from %s is refused: %s", address, error)
+            self._refusals.line(logging.WARNING, "a Kegboard's batch from %s is refused: %s", address, error)
             self._context.counters.message("kegboard", "malformed")
             return 400, {"detail": str(error)}
         client = await asyncio.to_thread(_client, self._database, batch.device)
         if client is None or token is None or not hmac.compare_digest(client.public_key, token_hash(token)):
             self._context.counters.message("kegboard", "unauthorized")
+            if token is not None:
+                text = "a batch of the Kegboard %s from %s is refused: its token is not the one that was handed out"
+                self._refusals.line(logging.WARNING, text, escape_name(batch.device), address)
             return 401, {"pairing": await self._pairing.answer(client, batch.device, address)}
+        now_ms = time.time_ns() // 10**6
+        if not is_set(now_ms / 1000):
+            self._context.counters.message("kegboard", "clock not set")
+            return 503, {"detail": "the clock of this server is not set yet"}
         lock = self._locks.setdefault(client.key, asyncio.Lock())
         async with lock:
-            await self._store(client, batch, time.time_ns() // 10**6)
+            await self._store(client, batch, now_ms)
         return 200, {"commands": []}
 
     async def _store(self, client: Client, batch: Batch, now_ms: int) -> None:
@@ -151,7 +162,8 @@ class _Boards:
 
     def _log_losses(self, client: Client, batch: Batch) -> None:
         for reason in batch.left_out:
-            log.warning("an event of the Kegboard %s is left out: %s", escape_name(batch.device), escape_name(reason))
+            text = "an event of the Kegboard %s is left out: %s"
+            self._left_out.line(logging.WARNING, text, escape_name(batch.device), escape_name(reason))
         if batch.dropped is not None:
             before = self._dropped.setdefault(client.key, batch.dropped)
             if batch.dropped > before:

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from enum import Enum
 
+from kegnet.core.clock import is_set
 from kegnet.core.syslog_handler import escape_name
 
 from ..context import Context
@@ -32,6 +33,7 @@ class Result(Enum):
     UNKNOWN = 401, "unknown client"
     FORGED = 403, "wrong signature"
     LIMITED = 429, "too many refusals"
+    NO_CLOCK = 503, "clock not set"
 
     def __init__(self, status: int, label: str) -> None:
         self.status = status
@@ -51,6 +53,7 @@ REPEATED = Verdict(Result.REPEATED, "accepted before")
 UNKNOWN = Verdict(Result.UNKNOWN, "this client is not known")
 FORGED = Verdict(Result.FORGED, "the signature is not this client's")
 LIMITED = Verdict(Result.LIMITED, "too many refused messages from this address")
+NO_CLOCK = Verdict(Result.NO_CLOCK, "the clock of this server is not set yet")
 
 
 class Receiver:
@@ -82,7 +85,11 @@ class Receiver:
         outside = sent.out_of_range()
         if outside:
             return self._record(endpoint, Verdict(Result.INVALID, f"out of range: {', '.join(outside)}"), address, sent)
-        new = await self._writer.keep(verified(endpoint, sent, digest, signer, time.time_ns() // 10**6))
+        received_ms = time.time_ns() // 10**6
+        if not is_set(received_ms / 1000):
+            # After a boot without network, the receipt would be a time before all others.
+            return self._record(endpoint, NO_CLOCK, address, sent)
+        new = await self._writer.keep(verified(endpoint, sent, digest, signer, received_ms))
         self._outage.over()
         return self._accept(endpoint, sent, signer, new)
 

@@ -50,7 +50,8 @@ class Rest:
 
 
 async def _send_verdict(send: Send, verdict: Verdict) -> None:
-    await send_text(send, verdict.result.status, verdict.text, _RETRY if verdict.result is Result.LIMITED else ())
+    headers = _RETRY if verdict.result in (Result.LIMITED, Result.NO_CLOCK) else ()
+    await send_text(send, verdict.result.status, verdict.text, headers)
 
 
 async def send_text(send: Send, status: int, text: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:

@@ -70,7 +70,6 @@ class Metrics:
     def __init__(self, database: Database, counters: Counters) -> None:
         self._database = database
         self._counters = counters
-        self._litres = _Litres()
         self._lock = threading.Lock()
         self._described: _Described | None = None
         self._process = CollectorRegistry(auto_describe=False)
@@ -104,7 +103,7 @@ class Metrics:
         yield messages
         k_factors = {key: tap.pulses_per_litre for key, (_, tap) in taps.items()}
         poured = CounterMetricFamily("kegnet_poured_litres", "What was poured since this process started, in litres.", labels=TAP)
-        for (uuid, pin), litres in sorted(self._litres.after(counts.poured_pulses, k_factors).items()):
+        for (uuid, pin), litres in sorted(self._counters.litres(k_factors, PULSES_PER_LITRE).items()):
             if (uuid, pin) in taps:
                 name, tap = taps[uuid, pin]
                 poured.add_metric((uuid, name, str(pin), tap.name), litres)
@@ -115,25 +114,6 @@ def _text(families: Iterable[Metric]) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collected(list(families)))
     return generate_latest(registry)
-
-
-class _Litres:
-    """Litres from counts of pulses. A new k-factor changes only what is poured afterwards, so that the counters never go back."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._pulses: dict[tuple[str, int], int] = {}
-        self._litres: dict[tuple[str, int], float] = {}
-
-    def after(self, pulses: dict[tuple[str, int], int], k_factors: dict[tuple[str, int], int]) -> dict[tuple[str, int], float]:
-        """The litres by client and pin, when the counts of pulses are these."""
-        with self._lock:
-            for key, number in pulses.items():
-                more = number - self._pulses.get(key, 0)
-                if more > 0:
-                    self._pulses[key] = number
-                    self._litres[key] = self._litres.get(key, 0.0) + more / k_factors.get(key, PULSES_PER_LITRE)
-            return dict(self._litres)
 
 
 class _Collected(Collector):

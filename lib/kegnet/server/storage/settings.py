@@ -12,6 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from kegnet.core.syslog_handler import escape_name
+
 from ..model.units import POURS
 from . import schema
 from .database import Connection
@@ -120,7 +122,7 @@ def set_household(connection: Connection, **changes: Any) -> None:
 
 def _require_valid(wanted: Household) -> None:
     if not _is_time_zone(wanted.time_zone):
-        raise StorageError(f"{wanted.time_zone}: this is not a time zone", "write one such as Europe/Berlin")
+        raise StorageError(f"{escape_name(wanted.time_zone)}: this is not a time zone", "write one such as Europe/Berlin")
     if not 0 <= wanted.day_begins_hour <= 23:
         raise StorageError(f"{wanted.day_begins_hour}: a day cannot begin at that hour", "write an hour from 0 to 23")
     if wanted.retention_days is not None and not 1 <= wanted.retention_days <= 36_500:

@@ -13,6 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from kegnet.core.syslog_handler import escape_name
+
 from . import schema
 from .database import Database
 from .errors import StorageError
@@ -125,7 +127,8 @@ def _require_settings(connection: sa.engine.Connection) -> None:
     try:
         set_household(connection)
     except ValueError as error:
-        raise StorageError(f"the settings cannot be imported: {error}", "correct the lines of the table setting") from error
+        problem = f"the settings cannot be imported: {escape_name(str(error))}"
+        raise StorageError(problem, "correct the lines of the table setting") from error
 
 
 def _parsed(number: int, line: str) -> dict[str, Any]:
