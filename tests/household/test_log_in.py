@@ -166,8 +166,8 @@ def test_a_browser_without_cookies_is_told_so(server: KegnetServer) -> None:
 def test_saved_is_reported_once(visitor: Visitor) -> None:
     visitor.log_in()
     visitor.post("settings", {"day_begins_hour": "4"})
-    assert visitor.get("settings").text.count("Saved.") == 1
-    assert "Saved." not in visitor.get("settings").text
+    assert visitor.get("settings").text.count("The settings are saved.") == 1
+    assert "The settings are saved." not in visitor.get("settings").text
 
 
 def all_paths(server: KegnetServer) -> list[str]:

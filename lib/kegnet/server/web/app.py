@@ -20,7 +20,6 @@ from . import (
     beer_import,
     beer_pictures,
     beers,
-    changes,
     choices,
     client_page,
     clients,
@@ -97,9 +96,7 @@ PAGES = (
     *welcome.ROUTES,
     *clients.ROUTES,
     *add_client.ROUTES,
-    Route("/settings", settings.settings),
-    Route("/settings", changes.change_household, methods=["POST"]),
-    Route("/settings/{client:uuid}", changes.change_client, methods=["POST"]),
+    *settings.ROUTES,
 )
 
 

@@ -84,7 +84,7 @@ def _csv(request: Request, client: Client, name: str, rows: Callable[[Connection
             while piece := _text(islice(remaining, ROWS_AT_A_TIME)):
                 yield piece
 
-    return StreamingResponse(_in_threads(pieces()), media_type="text/csv", headers=headers)
+    return StreamingResponse(in_threads(pieces()), media_type="text/csv", headers=headers)
 
 
 def _text(rows: Iterable[Row]) -> str:
@@ -93,7 +93,7 @@ def _text(rows: Iterable[Row]) -> str:
     return text.getvalue()
 
 
-async def _in_threads(pieces: Iterator[str]) -> AsyncIterator[str]:
+async def in_threads(pieces: Iterator[str]) -> AsyncIterator[str]:
     """`pieces`, each made in a thread. The generator behind them is closed, with its connection, also when the reader leaves early."""
     try:
         while (piece := await in_thread(lambda: next(pieces, None))) is not None:

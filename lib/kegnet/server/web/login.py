@@ -13,11 +13,12 @@ from kegnet.core.syslog_handler import escape_name
 
 from ..storage import Connection
 from ..storage.logins import add_login, remove_login
-from ..storage.settings import household
+from ..storage.settings import get_setting, household
 from .access import Reader, RefusedError, reader_of
 from .auth import address_of
 from .database import now_ms, read, write
 from .forms import typed
+from .password import SETTING
 from .render import render, root_path
 from .sessions import ensure_session, new_session, session_id
 from .submit import NO_MISTAKE, Mistake, guard_of
@@ -35,8 +36,10 @@ async def login(request: Request) -> Response:
 
 
 async def _show(request: Request, target: str, mistake: Mistake, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    home = await read(request, household)
-    return render(request, "login.html", {"household": home, "next": target, "mistake": mistake}, status, headers)
+    def query(connection: Connection) -> dict[str, object]:
+        return {"household": household(connection), "has_password": get_setting(connection, SETTING) is not None}
+
+    return render(request, "login.html", {**await read(request, query), "next": target, "mistake": mistake}, status, headers)
 
 
 async def log_in(request: Request) -> Response:

@@ -32,7 +32,12 @@ def set_password(connection: Connection, text: str) -> None:
 
     Raises PasswordError if it is too short.
     """
-    set_setting(connection, SETTING, hashed(_usable(text)))
+    store_password(connection, hashed(_usable(text)))
+
+
+def store_password(connection: Connection, stored: str) -> None:
+    """The same with a hash, which takes too long for a transaction."""
+    set_setting(connection, SETTING, stored)
     remove_logins(connection, "administrator")
 
 
@@ -43,7 +48,12 @@ def set_readers_password(connection: Connection, text: str | None) -> None:
     """
     if text is not None and get_setting(connection, SETTING) is None:
         raise PasswordError("there is no administrator's password yet", "set that first: kegnet-server password")
-    set_setting(connection, READERS_SETTING, None if text is None else hashed(_usable(text)))
+    store_readers_password(connection, None if text is None else hashed(_usable(text)))
+
+
+def store_readers_password(connection: Connection, stored: str | None) -> None:
+    """The same with a hash, which takes too long for a transaction."""
+    set_setting(connection, READERS_SETTING, stored)
     remove_logins(connection, "reader")
 
 

@@ -1,44 +1,32 @@
-"""`/settings`: the page with the forms, and the one way in which each of them is handled. Everything here needs the password."""
+"""`/settings`: what the whole household shares, who may read, and what this server is. Everything here needs the administrator."""
 
 from __future__ import annotations
 
 import functools
-import logging
 import zoneinfo
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
 
-from kegnet.core.syslog_handler import escape_name
+from kegnet import __version__
 
-from ..model.units import Units
-from ..storage import Connection, StorageError
-from ..storage.beers import beers
-from ..storage.clients import clients, count_clients
-from ..storage.kegs import kegs_on
-from ..storage.settings import household
-from ..storage.taps import taps_of
-from . import times
-from .auth import address_of
-from .database import read, write
-from .forms import Form, typed
-from .pages import CLIENTS_A_PAGE, page_number
-from .render import render, root_path
-from .sessions import report
-from .submit import guard_of
+from ..model.units import POURS, Units
+from ..storage import Connection
+from ..storage.settings import Household, get_setting, household
+from ..storage.transfer import export_lines
+from . import password, settings_changes
+from .database import context_of, read
+from .exports import in_threads
+from .render import choices_of, render
+from .settings_changes import glass_number, glass_unit
+from .submit import NO_MISTAKE, Mistake, guard_of
+from .wall_link import wall_path
 
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A form that could not be accepted: which one (the path that it is sent to), what was typed, and what is wrong by field."""
-
-    action: str = ""
-    typed: dict[str, str] | None = None
-    errors: dict[str, str] | None = None
+VOLUMES = {"l": "litres", "pt": "US pints", "imp-pt": "imperial pints", "oz": "US fluid ounces and gallons"}
+assert VOLUMES.keys() == POURS.keys()  # noqa: S101
+DEGREES = {"C": "°C", "F": "°F"}
+HOURS = {str(hour): "midnight" if hour == 0 else "noon" if hour == 12 else f"{hour}:00" for hour in range(24)}
 
 
 @functools.lru_cache
@@ -48,52 +36,74 @@ def time_zones() -> list[str]:
 
 
 async def settings(request: Request) -> Response:
-    """The forms of one page of clients."""
+    """The page."""
     await guard_of(request).check(request)
-    return await _show(request, Mistake())
+    return await show(request, NO_MISTAKE)
 
 
-async def _show(request: Request, mistake: Mistake) -> Response:
-    number = page_number(request)
-    more = {"mistake": mistake}
-    status = 400 if mistake.errors else 200
-    return await read(request, lambda connection: render(request, "settings.html", settings_values(connection, number) | more, status))
+async def show(request: Request, mistake: Mistake) -> Response:
+    """The page, with what is wrong in one of its forms. Passwords are not sent back."""
+    kept = {name: text for name, text in mistake.typed.items() if "password" not in name}
+    mistake = Mistake(mistake.action, kept, mistake.errors)
+
+    def page(connection: Connection) -> Response:
+        home = household(connection)
+        values = _values(connection, home, choices_of(request, home).units)
+        return render(request, "settings.html", {**values, "mistake": mistake}, 400 if mistake.errors else 200)
+
+    return await read(request, page)
 
 
-def settings_values(connection: Connection, number: int) -> dict[str, object]:
-    """The values of `settings.html`."""
-    shown = clients(connection, number * CLIENTS_A_PAGE, CLIENTS_A_PAGE)
-    taps = taps_of(connection, [client.key for client in shown])
-    home = household(connection)
-    zone = times.zone_of(home.time_zone)
+def _values(connection: Connection, home: Household, units: Units) -> dict[str, object]:
     return {
-        "clients": shown,
-        "taps": {client.key: [tap for tap in taps if tap.client == client.key] for client in shown},
-        "kegs": kegs_on(connection, [tap.key for tap in taps]),
-        "beers": beers(connection),
         "household": home,
-        "clock": lambda at_ms: times.text(at_ms, zone),
+        "glass_number": glass_number(home.glass_ml, units),
+        "glass_unit": glass_unit(units),
+        "degrees": DEGREES,
+        "volumes": VOLUMES,
+        "hours": HOURS,
         "time_zones": time_zones(),
-        "number_of_clients": count_clients(connection),
-        "clients_a_page": CLIENTS_A_PAGE,
-        "page": number,
+        "is_private": get_setting(connection, password.READERS_SETTING) is not None,
+        "wall_path": wall_path(connection),
+        "least_characters": password.LEAST_CHARACTERS,
+        "version": __version__,
+        "database": "PostgreSQL" if connection.dialect.name == "postgresql" else "SQLite",
     }
 
 
-async def handle(request: Request, subject: str, anchor: str, change: Callable[[Connection, Form, Units], None]) -> Response:
-    """Answers the request of a form: checks the password, and runs `change` in one transaction.
+async def change(request: Request) -> Response:
+    """What the household shares."""
+    return await settings_changes.change_household(request, show)
 
-    `change` adds an error to the form instead of changing anything. `subject` is for the log, `anchor` is where the page is then opened.
-    """
+
+async def change_password(request: Request) -> Response:
+    """The administrator's password."""
+    return await settings_changes.change_password(request, show)
+
+
+async def change_reading(request: Request) -> Response:
+    """Whether reading needs a password, and which one."""
+    return await settings_changes.change_reading(request, show)
+
+
+async def change_wall_link(request: Request) -> Response:
+    """The wall's link."""
+    return await settings_changes.change_wall_link(request, show)
+
+
+async def export(request: Request) -> Response:
+    """Everything but passwords as JSON lines, for `kegnet-server import`."""
     await guard_of(request).check(request)
-    form, units = Form(await typed(request)), Units.of(request.cookies)
-    try:
-        await write(request, lambda connection: change(connection, form, units))
-    except StorageError as error:
-        form.errors["action"] = str(error)
-    if form.errors:
-        return await _show(request, Mistake(request.url.path, form.typed, form.errors))
-    log.info("%s changed by %s", subject, escape_name(address_of(request)))
-    report(request, "Saved.")
-    query = f"?page={page_number(request)}"
-    return RedirectResponse(f"{root_path(request)}/settings{query}" + (f"#{anchor}" if anchor else ""), 303)
+    lines = export_lines(context_of(request).database)
+    headers = {"Content-Disposition": 'attachment; filename="kegnet.jsonl"', "Cache-Control": "no-store"}
+    return StreamingResponse(in_threads(lines), media_type="application/jsonl", headers=headers)
+
+
+ROUTES = (
+    Route("/settings", settings),
+    Route("/settings", change, methods=["POST"]),
+    Route("/settings/password", change_password, methods=["POST"]),
+    Route("/settings/reading", change_reading, methods=["POST"]),
+    Route("/settings/wall", change_wall_link, methods=["POST"]),
+    Route("/settings/export", export),
+)

@@ -1,0 +1,161 @@
+"""The changes that the forms of `/settings` make."""
+
+from __future__ import annotations
+
+import dataclasses
+import zoneinfo
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..model.units import Units
+from ..storage import Connection
+from ..storage.settings import Household, household, set_household
+from .access import Reader, RefusedError
+from .database import in_thread
+from .forms import Form, typed
+from .login import begin_login
+from .password import LEAST_CHARACTERS, hashed, store_password, store_readers_password
+from .submit import Done, Mistake, Show, Undo, guard_of, submit
+from .wall_link import new_wall_token, remove_wall_token
+
+HERE = "/settings"
+GLASS_ML = (10, 5000)
+DAYS_AT_MOST = 36_500
+"""The longest time for which single temperatures are kept, but for ever."""
+
+
+async def change_household(request: Request, show: Show) -> Response:
+    """Changes what the form contains. The undo sends the values from before."""
+
+    def change(connection: Connection, form: Form, units: Units) -> Done | None:
+        before = household(connection)
+        wanted = _wanted(form, units)
+        if form.errors:
+            return None
+        set_household(connection, **wanted)
+        return Done(HERE, "The settings are saved.", Undo(HERE, _fields(before, wanted)))
+
+    return await submit(request, "the installation", change, show)
+
+
+def _wanted(form: Form, units: Units) -> dict[str, object]:
+    """The new values by name, without those that the form does not contain."""
+    wanted: dict[str, object] = {"title": form.name("title"), "day_begins_hour": form.whole("day_begins_hour", 0, 23)}
+    for name, known in (
+        ("time_zone", zoneinfo.available_timezones()),
+        ("temperature", {"C", "F"}),
+        ("volume", {"l", "pt", "imp-pt", "oz"}),
+    ):
+        wanted[name] = form.typed.get(name)
+        if form.has(name) and form.typed[name] not in known:
+            form.errors[name] = "choose one of the list, for example Europe/Berlin" if name == "time_zone" else "choose one of the list"
+    glass = form.number("glass", *(float(glass_number(ml, units)) for ml in GLASS_ML))
+    # The undo sends millilitres, for the units can be others by then.
+    wanted["glass_ml"] = form.whole("glass_ml", *GLASS_ML) if glass is None else round(glass_ml(glass, units))
+    if form.has("glass") and glass is None and "glass" not in form.errors:
+        form.errors["glass"] = "enter the size of a glass"
+    wanted = {name: value for name, value in wanted.items() if value is not None}
+    if form.has("retention_days"):
+        wanted["retention_days"] = form.whole("retention_days", 1, DAYS_AT_MOST)
+    if form.has("public_url"):
+        wanted["public_url"] = form.typed["public_url"].strip()
+        if wanted["public_url"] and not str(wanted["public_url"]).startswith(("http://", "https://")):
+            form.errors["public_url"] = "enter an address that begins with http:// or https://, or nothing"
+    return wanted
+
+
+def _fields(before: Household, wanted: dict[str, object]) -> dict[str, str]:
+    """What a form sends to set the values from before."""
+    values = {name: value for name, value in dataclasses.asdict(before).items() if name in wanted}
+    return {name: "" if value is None else str(value) for name, value in values.items()}
+
+
+def glass_unit(units: Units) -> str:
+    """The unit in which people give the size of a glass."""
+    return "ml" if units.volume == "l" else units.pour_unit
+
+
+def glass_number(millilitres: float, units: Units) -> str:
+    """The size of a glass in that unit."""
+    return f"{millilitres:g}" if units.volume == "l" else units.pour_number(millilitres)
+
+
+def glass_ml(number: float, units: Units) -> float:
+    """The reverse of `glass_number`."""
+    return number if units.volume == "l" else units.pour_ml(number)
+
+
+async def change_password(request: Request, show: Show) -> Response:
+    """Sets the administrator's password, and logs in anew: all other sessions end."""
+    await guard_of(request).check(request)
+    form = Form(await typed(request))
+    new = _new_password(form)
+    if not form.errors and not await _is_administrators(request, form):
+        form.errors.setdefault("old_password", "this is not the password")
+    if form.errors:
+        return await show(request, Mistake(request.url.path, form.typed, form.errors))
+    stored = await in_thread(lambda: hashed(new))
+
+    def change(connection: Connection, _form: Form, _units: Units) -> Done:
+        store_password(connection, stored)
+        return Done(HERE, "The password is changed. All other browsers are logged out.")
+
+    answer = await submit(request, "the administrator's password", change, show)
+    await begin_login(request, Reader.ADMINISTRATOR)
+    return answer
+
+
+async def _is_administrators(request: Request, form: Form) -> bool:
+    try:
+        return await guard_of(request).reader_with(request, form.typed.get("old_password", "")) is Reader.ADMINISTRATOR
+    except RefusedError as error:
+        form.errors["old_password"] = "this is not the password" if error.status == 401 else error.text
+        return False
+
+
+def _new_password(form: Form) -> str:
+    """The new password that is typed twice."""
+    new = form.typed.get("password", "")
+    if len(new) < LEAST_CHARACTERS:
+        form.errors["password"] = f"enter {LEAST_CHARACTERS} characters or more"
+    elif new != form.typed.get("password_again", ""):
+        form.errors["password_again"] = "enter the same password again"  # noqa: S105
+    return new
+
+
+async def change_reading(request: Request, show: Show) -> Response:
+    """`action` is `password`, and then there is a new one, or `everybody`."""
+    await guard_of(request).check(request)
+    form = Form(await typed(request))
+    action, new = form.typed.get("action"), form.typed.get("password", "")
+    if action not in ("password", "everybody"):
+        form.errors["action"] = "choose who may read"
+    elif action == "password" and len(new) < LEAST_CHARACTERS:
+        form.errors["password"] = f"enter {LEAST_CHARACTERS} characters or more"
+    if form.errors:
+        return await show(request, Mistake(request.url.path, form.typed, form.errors))
+    stored = await in_thread(lambda: hashed(new)) if action == "password" else None
+
+    def change(connection: Connection, _form: Form, _units: Units) -> Done:
+        store_readers_password(connection, stored)
+        return Done(HERE, "Reading needs the password now." if stored else "Everybody may read now.")
+
+    return await submit(request, "who may read", change, show)
+
+
+async def change_wall_link(request: Request, show: Show) -> Response:
+    """`action` is `new` or `remove`."""
+
+    def change(connection: Connection, form: Form, _units: Units) -> Done | None:
+        match form.typed.get("action"):
+            case "new":
+                new_wall_token(connection)
+                return Done(f"{HERE}#wall", "The wall has a new link. An earlier one opens nothing any more.")
+            case "remove":
+                remove_wall_token(connection)
+                return Done(f"{HERE}#wall", "The link is removed. It opens nothing any more.")
+        form.errors["action"] = "choose what to do: new or remove"
+        return None
+
+    return await submit(request, "the wall's link", change, show)
