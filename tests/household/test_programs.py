@@ -16,6 +16,7 @@ import pytest
 from kegnet.server.demo.sample_data import fill
 from kegnet.server.storage.clients import set_client, set_limits
 from kegnet.server.storage.settings import set_household, set_setting
+from kegnet.server.storage.taps import set_tap
 from support.history import client_key, ping, pour, store
 from support.kegnet_server import KegnetServer
 from support.services import PostgreSQL
@@ -91,11 +92,12 @@ def test_a_client_is_described_as_it_is_now(server: KegnetServer) -> None:
 def test_clients_come_in_pages_by_name(server: KegnetServer) -> None:
     with server.writing() as connection:
         for number in range(60):
-            set_client(connection, f"{number:08d}{ID[8:]}", now_ms=now_ms(), name=f"Keg {number:02d}")
+            client = set_client(connection, f"{number:08d}{ID[8:]}", now_ms=now_ms(), name=f"Keg {number:02d}")
+            set_tap(connection, client.key, 0, name=f"tap of {number:02d}")
     first, second = (request(f"{server.page_url}?page={page}").text for page in (0, 1))
     assert ("next clients" in first, "previous clients" in first) == (True, False)
     assert ("next clients" in second, "previous clients" in second) == (False, True)
-    assert ("Keg 48" in first, "Keg 48" in second, "Keg 59" in second) == (True, False, True), "Garage is the first of 61"
+    assert ("tap of 48" in first, "tap of 48" in second, "tap of 59" in second) == (True, False, True), "Garage is the first of 61"
     url = f"{server.page_url}api/clients"
     pages = [request(f"{url}?limit=25&offset={offset}").json() for offset in (0, 25, 50, 75)]
     assert [len(page) for page in pages] == [25, 25, 11, 0]
