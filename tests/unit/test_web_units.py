@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 import pytest
+from kegnet.server.model.choices import Choices
 from kegnet.server.model.units import Units, ago, span
+from kegnet.server.web.tap_values import Clock
 
 
 @pytest.mark.parametrize(
@@ -54,3 +58,11 @@ def test_an_age_is_a_few_words(seconds: float, text: str) -> None:
 
 def test_a_short_duration_is_not_zero_minutes() -> None:
     assert span(100) == "less than a minute"
+
+
+def test_times_of_a_tap_are_as_the_reader_has_chosen() -> None:
+    evening_ms = 1_796_074_020_000
+    clock = Clock(UTC)
+    assert (clock.time(evening_ms), clock.date(evening_ms)) == ("21:27", "30 Nov 2026")
+    chosen = Clock(UTC, Choices(clock="12", dates="iso"))
+    assert (chosen.time(evening_ms), chosen.date(evening_ms), chosen.weekday(evening_ms)) == ("9:27 PM", "2026-11-30", "Monday, 2026-11-30")

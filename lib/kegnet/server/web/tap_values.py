@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from itertools import groupby
 
+from ..model.choices import Choices
 from ..model.courses import course_of
 from ..model.days import day_start
 from ..model.heat import WEEKDAYS, Heat, busiest, heat_of, hours_of, shade
@@ -151,11 +152,15 @@ def a_day_ml(poured: PouredKeg, now_ms: int) -> float:
     return poured.drunk_ml / days_on(poured.keg, now_ms)
 
 
+AS_THE_BROWSER = Choices()
+
+
 @dataclass(frozen=True)
 class Clock:
-    """Times as text, by the household's clock."""
+    """Times as text, by the household's clock and the reader's choices."""
 
     zone: tzinfo
+    choices: Choices = AS_THE_BROWSER
 
     def iso(self, at_ms: int) -> str:
         """For `<time datetime>`."""
@@ -167,15 +172,15 @@ class Clock:
 
     def date(self, at_ms: int) -> str:
         """For example `30 Nov 2026`."""
-        return self._local(at_ms).strftime("%-d %b %Y")
+        return self._local(at_ms).strftime("%Y-%m-%d" if self.choices.dates == "iso" else "%-d %b %Y")
 
     def weekday(self, at_ms: int) -> str:
         """For example `Monday, 30 Nov`."""
-        return self._local(at_ms).strftime("%A, %-d %b")
+        return self._local(at_ms).strftime("%A, %Y-%m-%d" if self.choices.dates == "iso" else "%A, %-d %b")
 
     def time(self, at_ms: int) -> str:
-        """For example `01:24`."""
-        return self._local(at_ms).strftime("%H:%M")
+        """For example `01:24`, or `1:24 AM`."""
+        return self._local(at_ms).strftime("%-I:%M %p" if self.choices.clock == "12" else "%H:%M")
 
     def field(self, at_ms: int) -> str:
         """For a field of the type `datetime-local`."""
