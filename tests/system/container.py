@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import shutil
 import signal
@@ -26,8 +27,9 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def root_file_system(suite: str, *packages: str, name: str) -> Path:
-    """The root file system of a Debian `suite`."""
-    return built_once(f"{suite}-{name}", "build-root", suite, *packages)
+    """The root file system of a Debian `suite` with `packages`. Another list of packages is another one."""
+    digest = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:8]
+    return built_once(f"{suite}-{name}-{digest}", "build-root", suite, *packages)
 
 
 def built_once(name: str, builder: str, *words: str) -> Path:
