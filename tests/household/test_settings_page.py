@@ -1,0 +1,128 @@
+"""The pages of the settings and of the log-in: in a browser, and what each of their forms does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kegnet.server.storage.settings import household
+from selenium.webdriver.common.by import By
+from support.axe import axe_problems
+from support.browsers import LAPTOP, Browsers, log_in
+from support.kegnet_server import KegnetServer
+from support.layout import SIZES, layout_problems, resize
+from support.wait import wait_for
+from support.web_requests import PASSWORD, Visitor, request
+
+LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützenschrankbeleuchtungsanlagenwart"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[KegnetServer]:
+    with KegnetServer(tmp_path / "server") as made:
+        made.set_password(PASSWORD)
+        yield made
+
+
+@pytest.fixture
+def visitor(server: KegnetServer) -> Visitor:
+    return Visitor(server.page_url).log_in()
+
+
+def title(server: KegnetServer) -> str:
+    with server.database.reading() as connection:
+        return household(connection).title
+
+
+def test_they_fit_every_screen_and_everybody_can_use_them(server: KegnetServer, browsers: Browsers) -> None:
+    browser = browsers.start()
+    for page in ("login", "settings"):
+        if page == "settings":
+            log_in(browser, server)
+        for size in SIZES:
+            for dark in (False, True):
+                resize(browser, size, dark=dark)
+                browser.get(f"{server.page_url}{page}")
+                assert layout_problems(browser) == [], (page, size, dark)
+                if size in ((390, 844), LAPTOP):
+                    assert axe_problems(browser) == [], (page, size, dark)
+
+
+def test_a_title_is_saved_with_an_undo_and_a_wrong_value_is_explained(server: KegnetServer, browsers: Browsers) -> None:
+    browser = browsers.start()
+    log_in(browser, server)
+    browser.get(f"{server.page_url}settings")
+
+    def save(**fields: str) -> None:
+        for name, text in fields.items():
+            field = browser.find_element(By.NAME, name)
+            field.clear()
+            field.send_keys(text)
+        browser.find_element(By.CSS_SELECTOR, "form[action='/settings'] button").click()
+
+    save(title=LONG[:80], glass="half a litre")
+    assert "number" in browser.find_element(By.ID, "-settings-glass-wrong").text
+    assert browser.find_element(By.NAME, "title").get_attribute("value") == LONG[:80], "what was typed is kept"
+    assert title(server) == "KegNet"
+    save(glass="400")
+    wait_for(lambda: title(server) == LONG[:80])
+    wait_for(lambda: browser.find_element(By.ID, "flash").text.startswith("The settings are saved."))
+    browser.find_element(By.CSS_SELECTOR, "#flash button").click()
+    wait_for(lambda: title(server) == "KegNet")
+
+
+def test_a_new_password_logs_all_other_browsers_out(server: KegnetServer, visitor: Visitor) -> None:
+    other = Visitor(server.page_url).log_in()
+    for old, new, again in (
+        ("wrong", "better sesame", "better sesame"),
+        (PASSWORD, "short", "short"),
+        (PASSWORD, "better sesame", "other"),
+    ):
+        answer = visitor.post("settings/password", {"old_password": old, "password": new, "password_again": again})
+        assert answer.status == 400
+        assert new not in answer.text
+    fields = {"old_password": PASSWORD, "password": "better sesame", "password_again": "better sesame"}
+    assert visitor.post("settings/password", fields).status == 303
+    assert visitor.get("settings").status == 200
+    assert other.get("settings").status != 200
+    assert request(f"{server.page_url}settings", password=PASSWORD).status == 401
+    assert request(f"{server.page_url}settings", password="better sesame").status == 200
+
+
+def test_reading_needs_a_password_until_everybody_may_read_again(server: KegnetServer, visitor: Visitor) -> None:
+    assert visitor.post("settings/reading", {"action": "password", "password": "short"}).status == 400
+    assert visitor.post("settings/reading", {"action": "password", "password": "guests welcome"}).status == 303
+    assert request(f"{server.page_url}api/beers").status == 303
+    assert request(f"{server.page_url}api/beers", password="guests welcome").status == 200
+    visitor.get("settings")
+    assert visitor.post("settings/reading", {"action": "everybody"}).status == 303
+    assert request(f"{server.page_url}api/beers").status == 200
+
+
+def test_the_walls_link_is_made_replaced_and_removed(server: KegnetServer, visitor: Visitor) -> None:
+    visitor.post("settings/reading", {"action": "password", "password": "guests welcome"})
+
+    def link() -> str:
+        field = visitor.get("settings").text.partition('id="wall-link" readonly value="/')[2]
+        return field.partition('"')[0]
+
+    assert link() == ""
+    visitor.post("settings/wall", {"action": "new"})
+    first = link()
+    assert request(f"{server.page_url}{first}").status == 200
+    visitor.post("settings/wall", {"action": "new"})
+    second = link()
+    assert [request(f"{server.page_url}{path}").status for path in (first, second)] == [303, 200]
+    visitor.post("settings/wall", {"action": "remove"})
+    assert request(f"{server.page_url}{second}").status == 303
+
+
+def test_the_download_contains_everything_but_passwords(server: KegnetServer, visitor: Visitor) -> None:
+    server.add_client("6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11", "x", "Garage")
+    lines = [json.loads(line) for line in visitor.get("settings/export").text.splitlines()]
+    assert lines[-1]["end"]
+    assert [line["name"] for line in lines if line.get("table") == "client"] == ["Garage"]
+    assert not [line for line in lines if line.get("table") == "setting" and ("password" in line["name"] or "key" in line["name"])]
+    assert request(f"{server.page_url}settings/export").status == 303
