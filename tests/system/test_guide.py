@@ -43,7 +43,7 @@ def test_from_the_package_to_a_pour_that_arrives_by_the_readmes_commands(fresh: 
 
     paste(command("apt install ./"))
     set_up = command("kegnet-client --setup --server")
-    fresh.register(paste(re.sub(r"https://\S+", fresh.kegnet.base_url, set_up)))
+    fresh.register(paste(re.sub(r"http://\S+ --code \S+", fresh.kegnet.base_url, set_up)))
     output = paste(command("kegnet-client --check"))
     assert "\nfailure" not in output
     assert re.search(r"^ok       ping: .*4\.187 °C", output, re.MULTILINE)
@@ -110,7 +110,7 @@ def completed(line: str) -> list[str]:
 def test_the_completion_offers_the_options_of_each_mode() -> None:
     assert "--check" in completed("kegnet-client")
     assert completed("kegnet-client --check") == ["--config", "--json"]
-    assert completed("kegnet-client --setup") == ["--config", "--server"]
+    assert completed("kegnet-client --setup") == ["--config", "--server", "--code"]
     assert "--watch" in completed("kegnet-meter")
     assert completed("kegnet-meter --check") == ["--config", "--json"]
     assert completed("kegnet-meter --calibrate 17") == ["--config"]
