@@ -24,10 +24,12 @@ let loading = false;
 let again = false;
 let retryMs = FIRST_RETRY_MS;
 let loadedMs = 0;
+let meanwhile = []; // The events that came while the parts were being loaded.
 
 document.addEventListener("kegnet:change", ({ detail }) => {
-  if (detail.reload) loadLater(detail.many);
-  else show(detail);
+  if (detail.reload) { loadLater(detail.many); return; }
+  if (loading) meanwhile.push(detail);
+  show(detail);
 });
 
 function show({ clients, taps }) {
@@ -103,12 +105,14 @@ async function load() {
   loading = true;
   again = false;
   loadedMs = Date.now();
+  meanwhile = [];
   const limit = new AbortController();
   const late = setTimeout(() => limit.abort(), FETCH_LIMIT_MS);
   try {
     const answer = await fetch(`${root}${parts[0].dataset.cards}${location.search}`, { cache: "no-store", signal: limit.signal });
     if (!answer.ok) throw new Error(answer.statusText);
     exchangeAll(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    meanwhile.forEach(show); // The answer can be older than these.
     retryMs = FIRST_RETRY_MS;
     reportFailure(false);
   } catch (error) {
