@@ -1,4 +1,5 @@
 // Waits for the next pour: after an event about this tap it loads what is measured, and keeps what is typed meanwhile.
+import { fetchPage, follower } from "./follow.js";
 import { showAges } from "./format.js";
 import { isAbout } from "./tap.js";
 
@@ -9,9 +10,7 @@ async function load() {
   // An amount that was refused is not sent again.
   for (const name of ["pour", "amount"]) address.searchParams.delete(name);
   address.searchParams.set("parts", "1");
-  const answer = await fetch(address, { cache: "no-store" });
-  if (!answer.ok) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("measuring");
+  const fresh = (await fetchPage(address)).getElementById("measuring");
   // Replaced only for another pour: what is read aloud and has the focus stays.
   if (fresh && fresh.dataset.pours !== box.dataset.pours) replace(fresh);
 }
@@ -31,6 +30,8 @@ function replace(fresh) {
   else if (asks.length > known) asks[0].querySelector("input:not([type=hidden])").select();
 }
 
+const look = follower(load);
+
 document.addEventListener("kegnet:change", ({ detail }) => {
-  if (isAbout(detail, box.dataset.tapId, box.dataset.client)) load().catch(() => {});
+  if (isAbout(detail, box.dataset.tapId, box.dataset.client)) look();
 });

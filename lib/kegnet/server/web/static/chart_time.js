@@ -1,25 +1,10 @@
 // Times at the axis and in the hint of a chart, by the reader's choices and the time zone of the installation; see format.js.
-import { clock, date, moment } from "./format.js";
+import { clock, date, format, moment } from "./format.js";
 
 export { moment };
 
 const DAY = 86_400_000;
 const page = document.documentElement.dataset;
-const formats = new Map();
-
-function format(options, locale) {
-  const key = JSON.stringify([options, locale]);
-  if (!formats.has(key)) formats.set(key, made(options, locale));
-  return formats.get(key);
-}
-
-function made(options, locale) {
-  try {
-    return new Intl.DateTimeFormat(locale, { ...options, timeZone: page.zone });
-  } catch {
-    return new Intl.DateTimeFormat(locale, options);
-  }
-}
 
 export const zone = () => format({}).resolvedOptions().timeZone;
 

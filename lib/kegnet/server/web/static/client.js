@@ -212,7 +212,7 @@ function showTimes() {
 async function loadParts() {
   try {
     const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(FETCH_LIMIT) });
-    if (!answer.ok) return;
+    if (!answer.ok) throw new Error(answer.statusText);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of document.querySelectorAll("[data-live]")) {
       const other = fresh.querySelector(`[data-live="${part.dataset.live}"]`);

@@ -95,7 +95,7 @@ const hours = () => page.clock === "24" ? { hourCycle: "h23" } : page.clock === 
 const formats = new Map();
 
 // A format in the time zone of the installation. Making one costs much more than using one.
-function format(options, locale) {
+export function format(options, locale) {
   const key = JSON.stringify([options, locale]);
   if (!formats.has(key)) formats.set(key, made(options, locale));
   return formats.get(key);

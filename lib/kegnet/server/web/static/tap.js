@@ -1,16 +1,11 @@
 // Keeps the page of a tap as it is on the server: after an event about this tap it loads the parts that changed.
 import { setLevel } from "./card.js";
+import { fetchPage, follower } from "./follow.js";
 import { moment, showAges } from "./format.js";
-import "./live.js";
 
 const MINUTE = 60000;
-// One reload in this time, however much is poured.
-const PACE = 1500;
-// After an event all readers ask: not in the same moment.
-const SPREAD = 300;
 
 const page = document.querySelector("[data-tap-page]");
-let again = false, busy = false;
 
 // Absolute times in the reader's clock and dates are in their titles; ages are counted here.
 function titles(root) {
@@ -25,9 +20,7 @@ export function isAbout(detail, id, client) {
 async function load() {
   const address = new URL(location.href);
   address.searchParams.set("parts", "1");
-  const answer = await fetch(address, { cache: "no-store" });
-  if (!answer.ok) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = await fetchPage(address);
   for (const part of page.querySelectorAll("[data-part]")) {
     const other = fresh.querySelector(`[data-part=${part.dataset.part}]`);
     if (other && other.innerHTML !== part.innerHTML) replace(part, other);
@@ -51,22 +44,8 @@ function replace(part, other) {
   if (focused) part.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus();
 }
 
-async function look() {
-  again = true;
-  if (busy) return;
-  busy = true;
-  while (again) {
-    again = false;
-    await pause(Math.random() * SPREAD);
-    await load().catch(() => {}); // The next event tries again.
-    await pause(PACE);
-  }
-  busy = false;
-}
-
-const pause = (ms) => new Promise((done) => setTimeout(done, ms));
-
 if (page) {
+  const look = follower(load);
   document.addEventListener("kegnet:change", ({ detail }) => {
     if (isAbout(detail, page.dataset.tapPage, page.dataset.client)) look();
   });

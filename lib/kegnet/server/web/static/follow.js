@@ -1,0 +1,47 @@
+// Loads a part of a page again after events, however many come: one load at a time, and none is lost. One that fails is repeated, and the
+// page reports meanwhile that it is not up to date.
+import { reportFailure } from "./live.js";
+
+// One load in this time, however much is poured.
+const PACE_MS = 1500;
+// After an event all readers ask: not in the same moment.
+const SPREAD_MS = 300;
+const LIMIT_MS = 10000;
+const FIRST_RETRY_MS = 2000;
+const LAST_RETRY_MS = 60000;
+
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+// The document at an address. Throws where the server answers with an error, or does not answer in time.
+export async function fetchPage(address) {
+  const answer = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(LIMIT_MS) });
+  if (!answer.ok) throw new Error(answer.statusText);
+  return new DOMParser().parseFromString(await answer.text(), "text/html");
+}
+
+// A function to call after each event; `load` loads, and throws where it could not.
+export function follower(load) {
+  let again = false, busy = false;
+  return async () => {
+    again = true;
+    if (busy) return;
+    busy = true;
+    let retryMs = FIRST_RETRY_MS;
+    while (again) {
+      again = false;
+      await pause(Math.random() * SPREAD_MS);
+      try {
+        await load();
+        reportFailure(false);
+        retryMs = FIRST_RETRY_MS;
+        await pause(PACE_MS);
+      } catch {
+        reportFailure(true);
+        again = true;
+        await pause(retryMs * (0.5 + Math.random() / 2));
+        retryMs = Math.min(2 * retryMs, LAST_RETRY_MS);
+      }
+    }
+    busy = false;
+  };
+}
