@@ -11,10 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 from kegnet.server.storage.boards import remember_board
 from kegnet.server.storage.clients import find_client, set_limits
-from kegnet.server.storage.kegs import kegs_on
 from kegnet.server.storage.records import Client, Keg, Tap
 from kegnet.server.storage.settings import household, set_setting
-from kegnet.server.storage.taps import find_tap
 from kegnet.server.web import password, passwords
 from support.history import client_key
 from support.kegnet_server import KegnetServer
@@ -48,16 +46,11 @@ class House:
 
     @property
     def tap(self) -> Tap:
-        with self.server.database.reading() as connection:
-            tap = find_tap(connection, client_key(self.server.database, ID), 0)
-        assert tap is not None
-        return tap
+        return self.server.tap(ID)
 
     @property
     def keg(self) -> Keg | None:
-        key = self.tap.key
-        with self.server.database.reading() as connection:
-            return kegs_on(connection, [key]).get(key)
+        return self.server.keg_on(ID)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from kegnet.server.storage.beers import beers
-from kegnet.server.storage.kegs import find_keg, kegs_of, kegs_on, put_on
+from kegnet.server.storage.kegs import find_keg, kegs_of, put_on
 from kegnet.server.storage.pours import find_pour, pours_of
 from kegnet.server.storage.records import Keg, Pour, Tap
 from kegnet.server.storage.settings import set_household
@@ -77,15 +77,11 @@ class House:
 
     @property
     def tap(self) -> Tap:
-        with self.server.database.reading() as connection:
-            tap = find_tap(connection, client_key(self.server.database, ID), 0)
-        assert tap is not None
-        return tap
+        return self.server.tap(ID)
 
     @property
     def keg(self) -> Keg | None:
-        with self.server.database.reading() as connection:
-            return kegs_on(connection, [self.tap.key]).get(self.tap.key)
+        return self.server.keg_on(ID)
 
     def undo(self) -> None:
         """Sends the undo form of the report of the last change."""
@@ -516,6 +512,19 @@ def test_a_pour_is_soon_on_the_open_page_and_is_corrected_and_undone_by_a_thumb(
     sees(browser, ".large", "1.00 l")
     sees(browser, "#flash", "Undone")
     assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE" and "400" not in line["message"]] == []
+
+
+def test_a_page_that_could_not_load_a_pour_reports_it_and_tries_again(house: House, browsers: Browsers) -> None:
+    browser = browsers.start(PHONE)
+    browser.get(f"{house.server.page_url}{TAP}")
+    sees(browser, "[data-part=hero]", "19.0")
+    browser.execute_script("window.whole = fetch; window.fetch = () => { window.failed = true; return Promise.reject(new Error()); }")
+    # The first event can come before the page reads the stream.
+    wait_for(lambda: [house.pour(1000, ago_ms=0), browser.execute_script("return window.failed")][1], every_s=1)
+    wait_for(lambda: browser.find_element(By.ID, "stale").is_displayed())
+    browser.execute_script("window.fetch = window.whole")
+    wait_for(lambda: not browser.find_element(By.ID, "stale").is_displayed())
+    assert "19.0" not in browser.find_element(By.CSS_SELECTOR, "[data-part=hero]").text
 
 
 def test_a_new_keg_is_weighed_in_the_browser(house: House, browsers: Browsers) -> None:

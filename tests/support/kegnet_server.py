@@ -15,8 +15,9 @@ from types import TracebackType
 from kegnet.server.storage import Connection, Database, open_database
 from kegnet.server.storage.beers import set_beer
 from kegnet.server.storage.clients import find_client, set_client
-from kegnet.server.storage.kegs import put_on
+from kegnet.server.storage.kegs import kegs_on, put_on
 from kegnet.server.storage.records import Client, Tap
+from kegnet.server.storage.records import Keg as KegOnTap
 from kegnet.server.storage.taps import find_tap, set_meter, set_tap
 from kegnet.server.web.password import set_password
 
@@ -145,6 +146,21 @@ class KegnetServer:
             assert added is not None
             millilitres = round(1000 * litres)
             put_on(connection, tap.key, beer=added.key, on_ms=on_ms or now_ms(), volume_ml=millilitres, start_ml=millilitres)
+
+    def tap(self, client_id: str, pin: int = 0) -> Tap:
+        """A tap as it is now."""
+        with self.database.reading() as connection:
+            client = find_client(connection, client_id)
+            assert client is not None
+            tap = find_tap(connection, client.key, pin)
+        assert tap is not None
+        return tap
+
+    def keg_on(self, client_id: str, pin: int = 0) -> KegOnTap | None:
+        """The keg that is on a tap."""
+        key = self.tap(client_id, pin).key
+        with self.database.reading() as connection:
+            return kegs_on(connection, [key]).get(key)
 
     # What it has accepted.
 

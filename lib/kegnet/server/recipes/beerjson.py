@@ -7,23 +7,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from .quantities import abv_from_gravities, plain, srm
-from .recipe import RECIPES_AT_MOST, Draft, Quantity, Recipe, RecipesError
+from .recipe import RECIPES_AT_MOST, Draft, Quantity, Recipe, RecipesError, named_drafts
 
 _FIX = "export the recipes again as BeerJSON or BeerXML"
 
 
 def read(data: bytes, problems: list[str]) -> list[Recipe]:
     """The recipes of a file. Raises RecipesError."""
-    recipes = []
-    for number, fields in enumerate(_parsed(data), 1):
-        draft = Draft(f"recipe {number}", problems)
-        name = draft.text("name", fields.get("name")) if isinstance(fields, dict) else ""
-        if name:
-            draft.label = name
-            recipes.append(_recipe(draft, name, fields))
-        else:
-            problems.append(f"recipe {number} has no name and was left out")
-    return recipes
+    return [_recipe(draft, name, fields) for draft, name, fields in named_drafts(_parsed(data), "name", problems)]
 
 
 def write(recipes: Iterable[Recipe]) -> str:

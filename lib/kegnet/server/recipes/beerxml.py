@@ -13,7 +13,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import ParseError, XMLParser
 
 from .quantities import abv_from_gravities, plain, srm
-from .recipe import RECIPES_AT_MOST, Draft, Recipe, RecipesError
+from .recipe import RECIPES_AT_MOST, Draft, Recipe, RecipesError, named_drafts
 
 DEPTH_AT_MOST = 100
 """A recipe has about 6 levels."""
@@ -31,16 +31,7 @@ _CONTROLS = bytes(byte for byte in range(1, 32) if byte not in b"\t\n\r")
 
 def read(data: bytes, problems: list[str]) -> list[Recipe]:
     """The recipes of a file. Raises RecipesError."""
-    recipes = []
-    for number, fields in enumerate(_parsed(data), 1):
-        draft = Draft(f"recipe {number}", problems)
-        name = draft.text("name", fields.get("NAME"))
-        if name:
-            draft.label = name
-            recipes.append(_recipe(draft, name, fields))
-        else:
-            problems.append(f"recipe {number} has no name and was left out")
-    return recipes
+    return [_recipe(draft, name, fields) for draft, name, fields in named_drafts(_parsed(data), "NAME", problems)]
 
 
 def _recipe(draft: Draft, name: str, fields: dict[str, str]) -> Recipe:

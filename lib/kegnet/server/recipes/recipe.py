@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from kegnet.core.problem import ProblemError
 
@@ -121,3 +122,15 @@ def _number_of(value: object) -> tuple[float, str]:
 
 def _is_control(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cs")
+
+
+def named_drafts(parsed: Iterable[Any], name_field: str, problems: list[str]) -> Iterator[tuple[Draft, str, dict[str, Any]]]:
+    """A draft, the name and the fields of each recipe that has a name. `problems` gets the others."""
+    for number, fields in enumerate(parsed, 1):
+        draft = Draft(f"recipe {number}", problems)
+        name = draft.text("name", fields.get(name_field)) if isinstance(fields, dict) else ""
+        if name:
+            draft.label = name
+            yield draft, name, fields
+        else:
+            problems.append(f"recipe {number} has no name and was left out")
