@@ -341,20 +341,25 @@ def test_a_pour_that_is_rewritten_in_pieces_again_and_again_is_never_sent_torn(c
     path = keg.spool / "x.pour"
     keg.start()
     path.touch()
+    held_up = set()
     for number in range(10**6, 10**6 + 500):
         line = f"{number},{2 * number},{3 * number},{5 * number}" + source.choice(("", "\n"))
         case.made.add(str(5 * number))
         with path.open("w") as file:
-            cut = source.randrange(len(line))
+            cut, begun = source.randrange(len(line)), time.monotonic()
             file.write(line[:cut])
             file.flush()
             spin(source.choice((0, 0.001, 0.01)))
             file.write(line[cut:])
             file.truncate()
+        # A machine that holds the writer up for as long as the client waits after a close looks like a writer that has finished.
+        if time.monotonic() - begun > 0.5:
+            held_up.add(line[:cut])
     last = str(5 * number)
     wait_for(lambda: last in case.ledger.accepted)
     sent = [[int(request.fields[name]) for name in ("pin", "pulses", "et", "ts")] for request in case.server.paths("/pour")]
-    assert [numbers for numbers in sent if numbers != [numbers[0] * factor for factor in (1, 2, 3, 5)]] == [], "torn"
+    torn = [numbers for numbers in sent if numbers != [numbers[0] * factor for factor in (1, 2, 3, 5)]]
+    assert [numbers for numbers in torn if ",".join(map(str, numbers)) not in held_up] == []
     case.check_survived(kept=case.made - {last})
 
 
