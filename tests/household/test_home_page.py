@@ -190,13 +190,14 @@ def test_each_reader_has_units_and_a_theme_of_their_own(server: KegnetServer, br
     for name, text in (("temperature", "°F"), ("volume", "US fluid ounces and gallons"), ("theme", "dark")):
         Select(browser.find_element(By.NAME, name)).select_by_visible_text(text)
     browser.find_element(By.XPATH, "//button[.='Save']").click()
-    assert browser.current_url == server.page_url
+    wait_for(lambda: browser.current_url == server.page_url)
     assert "2.41 gal" in cards(browser)[0]
     assert "37 fl oz" in cards(browser)[0]
     assert "°F" in browser.find_element(By.CLASS_NAME, "badge").text
     assert browser.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(20, 16, 12)"
     browser.find_element(By.LINK_TEXT, "Units, dates and theme").click()
     browser.find_element(By.XPATH, "//button[.='Forget my choices']").click()
+    wait_for(lambda: browser.current_url == server.page_url)
     assert "9.1 l" in cards(browser)[0]
     with server.writing() as connection:
         set_household(connection, volume="pt", temperature="F")
