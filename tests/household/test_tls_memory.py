@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from kegnet.server.web.downloads import AT_MOST
 from support.http import Signer, Wire, get, post
 from support.kegnet_server import KegnetServer
 from support.pki import Certificate
@@ -26,7 +27,7 @@ POUR, PING = "/rest/v2/pour", "/rest/v2/ping"
 CONNECTIONS = 1000
 MEMORY_MB = 200
 """The unit's MemoryMax= is 256 MB."""
-SLOW_READERS = 30
+SLOW_READERS = AT_MOST
 
 
 @pytest.fixture

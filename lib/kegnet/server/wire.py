@@ -14,6 +14,9 @@ from typing import Any, cast
 
 REQUEST_S = 30.0
 """A head and body are complete after this long, counted from the connection or from the first byte after the last answer."""
+READ_S = 60.0
+"""A client that reads nothing of its answer for this long is dropped, so that what the answer uses, such as a connection to the
+database, is free again."""
 SWEEP_S = 2.0
 DISCARDED_BYTES = 1024 * 1024
 """A body that was refused is read and thrown away up to this size, so that its sender sees the answer."""
@@ -96,7 +99,7 @@ class LimitedConnection(asyncio.Protocol):
         return not self._answering and self._read_bytes == 0
 
     def overdue(self, now: float) -> bool:
-        """Whether the request should be complete by now."""
+        """Whether the request should be complete by now, or the client should have read more of the answer."""
         return self._deadline is not None and now >= self._deadline
 
     def abort(self) -> None:
@@ -170,10 +173,12 @@ class LimitedConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client reads slowly."""
+        self._deadline = self._loop.time() + READ_S
         self._http.pause_writing()
 
     def resume_writing(self) -> None:
         """The client has read."""
+        self._deadline = None
         self._http.resume_writing()
 
     def connection_lost(self, error: Exception | None) -> None:

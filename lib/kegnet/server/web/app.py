@@ -36,6 +36,7 @@ from . import (
 from .access import Access, RefusedError
 from .auth import Guard
 from .database import context_of
+from .downloads import DownloadSlots
 from .events import Broadcast, events
 from .render import error_page
 from .sessions import Sessions
@@ -64,6 +65,7 @@ def create_web(context: Context) -> FastAPI:
     app.state.guard = Guard(context)
     app.state.shared_work = SharedWork()
     app.state.broadcast = Broadcast(context)
+    app.state.downloads = DownloadSlots()
     app.include_router(api.router)
     app.include_router(tap_router)
     app.add_middleware(Access, judge=app.state.guard.judge, answer=_answer_error)

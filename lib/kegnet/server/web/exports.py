@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import tzinfo
 from itertools import islice
 
-import anyio
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from ..storage import Connection
 from ..storage.clients import find_client
@@ -21,7 +20,8 @@ from ..storage.records import Client
 from ..storage.settings import household
 from ..storage.taps import taps_of
 from . import times
-from .database import context_of, in_thread, read
+from .database import context_of, read
+from .downloads import Download
 
 ROWS_AT_A_TIME = 500
 Row = tuple[object, ...]
@@ -84,20 +84,10 @@ def _csv(request: Request, client: Client, name: str, rows: Callable[[Connection
             while piece := _text(islice(remaining, ROWS_AT_A_TIME)):
                 yield piece
 
-    return StreamingResponse(in_threads(pieces()), media_type="text/csv", headers=headers)
+    return Download(request, pieces(), "text/csv", headers)
 
 
 def _text(rows: Iterable[Row]) -> str:
     text = io.StringIO()
     csv.writer(text).writerows(rows)
     return text.getvalue()
-
-
-async def in_threads(pieces: Iterator[str]) -> AsyncIterator[str]:
-    """`pieces`, each made in a thread. The generator behind them is closed, with its connection, also when the reader leaves early."""
-    try:
-        while (piece := await in_thread(lambda: next(pieces, None))) is not None:
-            yield piece
-    finally:
-        with anyio.CancelScope(shield=True):
-            await in_thread(pieces.close)  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ import functools
 import zoneinfo
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from kegnet import __version__
@@ -17,7 +17,7 @@ from ..storage.settings import Household, get_setting, household
 from ..storage.transfer import export_lines
 from . import password, settings_changes
 from .database import context_of, read
-from .exports import in_threads
+from .downloads import Download
 from .render import choices_of, render
 from .settings_changes import glass_number, glass_unit
 from .submit import NO_MISTAKE, Mistake, guard_of
@@ -96,7 +96,7 @@ async def export(request: Request) -> Response:
     await guard_of(request).check(request)
     lines = export_lines(context_of(request).database)
     headers = {"Content-Disposition": 'attachment; filename="kegnet.jsonl"', "Cache-Control": "no-store"}
-    return StreamingResponse(in_threads(lines), media_type="application/jsonl", headers=headers)
+    return Download(request, lines, "application/jsonl", headers)
 
 
 ROUTES = (

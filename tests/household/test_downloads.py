@@ -1,0 +1,71 @@
+"""Downloads of CSV files whose readers do not read."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from kegnet.server.storage import schema
+from kegnet.server.web.downloads import AT_MOST
+from support.http import Wire
+from support.kegnet_server import KegnetServer
+from support.wait import wait_for
+from support.web_requests import request
+
+ID = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
+PINGS = 150_000
+PATH = f"csv/{ID}/temperatures.csv"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[KegnetServer]:
+    """A server with so many temperatures that the kernel's buffers do not contain them."""
+    with KegnetServer(tmp_path / "server") as made:
+        client = made.add_client(ID, "x", "Garage")
+        now_ms = time.time_ns() // 10**6
+        common = {"client": client.key, "ts_seconds": False, "temp": 4000}
+        times = range(now_ms - 600_000 * PINGS, now_ms, 600_000)
+        with made.writing() as connection:
+            rows = [{**common, "ts_ms": at, "digest": os.urandom(32), "at_ms": at, "received_ms": at} for at in times]
+            connection.execute(sa.insert(schema.ping), rows)
+        yield made
+
+
+def deaf_reader(server: KegnetServer) -> Wire:
+    """A connection that has asked for the file, and reads nothing of it."""
+    wire = Wire(server.page_url)
+    wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    wire.head("GET", f"/{PATH}")
+    return wire
+
+
+def databases(server: KegnetServer) -> int:
+    """How many connections to the database the server has open."""
+    folder = Path(f"/proc/{server.process.pid}/fd")
+    return sum(os.readlink(entry).endswith("kegnet.sqlite") for entry in folder.iterdir())
+
+
+def test_readers_who_do_not_read_hold_nothing_up(server: KegnetServer) -> None:
+    before = databases(server)
+    deaf = [deaf_reader(server) for _ in range(40)]
+    wait_for(lambda: databases(server) >= before + AT_MOST)
+    wait_for(lambda: request(f"{server.page_url}{PATH}").status == 503)
+    assert request(f"{server.page_url}{PATH}").headers["Retry-After"] == "30"
+    for path in ("healthz", "login", "", f"api/clients/{ID}"):
+        assert request(f"{server.page_url}{path}").status == 200
+    for wire in deaf:
+        wire.close()
+    wait_for(lambda: request(f"{server.page_url}{PATH}").text.count("\n") == PINGS + 1)
+
+
+def test_readers_who_do_not_read_are_dropped_after_a_minute(server: KegnetServer) -> None:
+    deaf = [deaf_reader(server) for _ in range(2 * AT_MOST)]
+    wait_for(lambda: request(f"{server.page_url}{PATH}").status == 503)
+    wait_for(lambda: request(f"{server.page_url}{PATH}").status == 200, limit_s=90, every_s=1)
+    for wire in deaf:
+        wire.close()
