@@ -1,4 +1,4 @@
-"""Downloads of CSV files whose readers do not read."""
+"""What costs much: downloads whose readers do not read, and years of temperatures."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from support.web_requests import request
 
 ID = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 PINGS = 150_000
+YEAR_MS = 365 * 86_400_000
 PATH = f"csv/{ID}/temperatures.csv"
 
 
@@ -69,3 +71,16 @@ def test_readers_who_do_not_read_are_dropped_after_a_minute(server: KegnetServer
     wait_for(lambda: request(f"{server.page_url}{PATH}").status == 200, limit_s=90, every_s=1)
     for wire in deaf:
         wire.close()
+
+
+def test_pages_do_not_wait_for_years_of_temperatures(server: KegnetServer) -> None:
+    url, year_ago_ms = f"{server.page_url}api/clients/{ID}/temperatures?points=2000&since=", time.time_ns() // 10**6 - YEAR_MS
+    with ThreadPoolExecutor(60) as threads:
+        asked = [threads.submit(request, f"{url}{year_ago_ms + number}") for number in range(60)]
+        wait_for(lambda: any(each.done() for each in asked))
+        answers = [request(f"{server.page_url}{path}").status for path in ("login", "healthz", "", "beers")]
+        assert not all(each.done() for each in asked), "the pages were answered meanwhile"
+        statuses = [each.result().status for each in asked]
+    assert answers == [200] * 4
+    assert set(statuses) == {200, 429}
+    assert request(f"{url}{year_ago_ms}").status == 200

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from kegnet import __version__
 
@@ -24,7 +24,8 @@ from ..storage.schema import PIN_AT_MOST
 from ..storage.settings import household
 from ..storage.taps import find_tap, taps_of
 from . import api_types as types
-from .database import now_ms, read
+from .database import now_ms, read, read_history
+from .pages import shared_work
 from .spans import Span, bin_length
 
 LATEST_MS = 253_402_300_799_999
@@ -87,7 +88,7 @@ async def get_temperatures(
     since: int | None = SINCE,
     until: int | None = UNTIL,
     points: int = POINTS,
-) -> JSONResponse:
+) -> Response:
     """The course of a temperature in bins that are aligned to the clock, oldest first: `over` the last time, or from `since` to `until`.
 
     The same temperatures always make the same bins: a peak does not change while time goes on.
@@ -97,7 +98,10 @@ async def get_temperatures(
     def query(connection: Connection) -> list[types.TemperatureBody]:
         return types.temperature_bodies(readings.course(connection, _known(connection, client).key, since_ms, until_ms, bin_ms))
 
-    return await _json(request, query)
+    # After an event all open charts ask for the same.
+    key = ("temperatures", client, since_ms, until_ms, bin_ms)
+    body = await shared_work(request).result(key, lambda: read_history(request, lambda c: JSONResponse(types.plain(query(c))).body))
+    return Response(body, media_type="application/json")
 
 
 @router.get("/clients/{client}/taps/{pin}/pours", response_model=list[types.PourBody], responses=NOT_FOUND)

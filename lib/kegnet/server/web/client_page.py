@@ -21,7 +21,7 @@ from ..storage.taps import taps_of
 from . import client_changes, times
 from .cards import cards_of
 from .clients import fingerprint_of
-from .database import now_ms, read
+from .database import now_ms, read, read_history
 from .pages import SAMPLE_DATA
 from .render import render
 from .spans import POINTS, Span
@@ -91,7 +91,7 @@ async def _show(request: Request, mistake: Mistake) -> Response:
         values = client_values(connection, str(request.path_params["client"]), span, now_ms())
         return render(request, "client.html", {**values, "mistake": mistake}, status)
 
-    return await read(request, page)
+    return await read_history(request, page)
 
 
 async def _show_removal(request: Request, mistake: Mistake) -> Response:

@@ -15,7 +15,7 @@ from ..storage.readings import latest_readings
 from ..storage.records import Client
 from ..storage.settings import household
 from . import charts, times
-from .database import now_ms, read
+from .database import now_ms, read, read_history
 from .pages import shared_work
 from .render import draw
 
@@ -51,5 +51,5 @@ async def course(request: Request) -> Response:
         chart = charts.chart(points, client, span, since_ms, units, times.zone_of(zone))
         return draw(request, "chart.svg", {"chart": chart, "title": f"Temperature of {client.name} over {span.title}", **GEOMETRY})
 
-    svg = await shared_work(request).result(key, lambda: read(request, picture))
+    svg = await shared_work(request).result(key, lambda: read_history(request, picture))
     return Response(svg, media_type="image/svg+xml", headers=headers)
