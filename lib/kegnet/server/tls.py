@@ -3,7 +3,7 @@
     TCP transport  <->  TlsConnection  <->  the protocol inside: LimitedConnection, then uvicorn's
 
 What the TCP transport reads is decrypted at once and passed inwards; what is written inside is encrypted at once and passed to the TCP
-transport. Nothing is buffered here but a record that is incomplete, so the flow control of the TCP transport is that of the connection. The
+transport. Only an incomplete record is buffered here, so the flow control of the TCP transport is that of the connection. The
 protocol inside gets its connection before the handshake, so the limits on connections and their time count for handshakes, too.
 """
 

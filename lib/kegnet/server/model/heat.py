@@ -14,7 +14,7 @@ Heat = Sequence[Sequence[float]]
 def heat_of(bins: Iterable[tuple[int, float]], zone: datetime.tzinfo, begins_hour: int) -> Heat:
     """The sums of pairs of Unix milliseconds and millilitres, by the wall clock of `zone`.
 
-    A day begins at `begins_hour`: what is poured before it belongs to the evening before, so the first column is that hour.
+    A day begins at `begins_hour`, which is the first column. Pours before that hour count for the day before.
     """
     sums = [[0.0] * 24 for _ in WEEKDAYS]
     for at_ms, millilitres in bins:

@@ -1,4 +1,4 @@
-"""A recipe as far as a tap list needs it, and how its fields are taken from a file."""
+"""The fields of a recipe that a tap list needs, and how they are read from a file."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Draft:
         return None
 
     def bounded(self, name: str, what: str, quantity: Quantity | None, convert: Callable[[Quantity], float | None]) -> float | None:
-        """The converted number, if it is from 0 to the most of the field `name`."""
+        """The converted number, if it is from 0 to the upper bound of the field `name`."""
         number = None if quantity is None else convert(quantity)
         if quantity is None or number is None:
             return None
@@ -125,7 +125,7 @@ def _is_control(character: str) -> bool:
 
 
 def named_drafts(parsed: Iterable[Any], name_field: str, problems: list[str]) -> Iterator[tuple[Draft, str, dict[str, Any]]]:
-    """A draft, the name and the fields of each recipe that has a name. `problems` gets the others."""
+    """A draft, the name and the fields of each recipe with a name. A recipe without one is added to `problems`."""
     for number, fields in enumerate(parsed, 1):
         draft = Draft(f"recipe {number}", problems)
         name = draft.text("name", fields.get(name_field)) if isinstance(fields, dict) else ""

@@ -1,4 +1,4 @@
-"""`/choices`: what each reader chooses for their own browser: units, clock, dates, theme. They are kept in cookies."""
+"""`/choices`: units, clock, dates and theme, which each reader chooses for their own browser. They are in cookies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def show_choices(request: Request) -> Response:
 
 
 async def change_choices(request: Request) -> Response:
-    """Stores the choices, or forgets them: then the browser has those of everybody. Needs no password."""
+    """Stores the choices, or deletes them; the defaults are then valid again. Needs no password."""
     await guard_of(request).check_form(request)
     form = await typed(request)
     root = root_path(request)

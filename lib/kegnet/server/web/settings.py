@@ -1,4 +1,4 @@
-"""`/settings`: what the whole household shares, who may read, and what this server is. Everything here needs the administrator."""
+"""`/settings`: the settings of the household, who may read, and the version of this server. All of it needs the administrator."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def settings(request: Request) -> Response:
 
 
 async def show(request: Request, mistake: Mistake) -> Response:
-    """The page, with what is wrong in one of its forms. Passwords are not sent back."""
+    """The page, with the errors of one of its forms. Passwords are not sent back."""
     kept = {name: text for name, text in mistake.typed.items() if "password" not in name}
     mistake = Mistake(mistake.action, kept, mistake.errors)
 
@@ -72,7 +72,7 @@ def _values(connection: Connection, home: Household, units: Units) -> dict[str, 
 
 
 async def change(request: Request) -> Response:
-    """What the household shares."""
+    """Changes the settings of the household."""
     return await settings_changes.change_household(request, show)
 
 
@@ -82,7 +82,7 @@ async def change_password(request: Request) -> Response:
 
 
 async def change_reading(request: Request) -> Response:
-    """Whether reading needs a password, and which one."""
+    """Changes whether reading needs a password, and which one."""
     return await settings_changes.change_reading(request, show)
 
 
