@@ -37,7 +37,7 @@ def shade(millilitres: float, most: float) -> int:
 
 
 def busiest(heat: Heat) -> tuple[int, int, float] | None:
-    """The weekday, the column and the millilitres of the largest cell. None where nothing was poured."""
+    """The weekday, the column and the millilitres of the largest cell. None if nothing was poured."""
     cells = ((weekday, column, millilitres) for weekday, row in enumerate(heat) for column, millilitres in enumerate(row))
     best = max(cells, key=lambda cell: cell[2])
     return best if best[2] > 0 else None

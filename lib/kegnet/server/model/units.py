@@ -33,6 +33,8 @@ OUNCE = Volume(US_OUNCE_ML, "fl oz", 0)
 GALLON = Volume(US_GALLON_ML, "gal", 2)
 POURS = {"l": LITRE, "pt": PINT, "imp-pt": IMPERIAL_PINT, "oz": OUNCE}
 """The units in which a reader can see pours, by the value of the cookie `volume`."""
+VOLUMES = {"l": "litres", "pt": "US pints", "imp-pt": "imperial pints", "oz": "US fluid ounces and gallons"}
+"""The names of the units of volume in forms, by the same values."""
 KEGS = {**POURS, "l": Volume(1000.0, "l", 1), "oz": GALLON}
 """The units of kegs: US gallons go with fluid ounces, and litres of a keg have one decimal."""
 

@@ -22,8 +22,8 @@ FORGET_MS = 24 * 60 * 60 * 1000
 class Waiting:
     """A client whose messages are refused. `address` is the source of its last message; `network` counts as one sender.
 
-    `local`: the address is of a private network. `wrong_key`: a client of this UUID is registered, with another key. `declined`: somebody
-    declined it; it is not listed.
+    `local`: the address is of a private network. `wrong_key`: a client of this UUID is registered, with another key. `declined`: it was
+    declined, so it is not listed.
     """
 
     uuid: str

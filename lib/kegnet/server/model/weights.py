@@ -10,11 +10,11 @@ LEAST_DENSITY, MOST_DENSITY = 0.98, 1.20
 """Cider and mead can be lighter than water; strong and sweet beers are much heavier."""
 POUND_G = 453.59237
 GRAMS = {"kg": 1000.0, "lb": POUND_G}
-"""The units in which somebody can enter a weight."""
+"""The units for entered weights."""
 
 
 class WeightError(ProblemError):
-    """The weights give no contents."""
+    """The weights are impossible."""
 
 
 def contents_ml(gross_g: float, tare_g: float, density: float = BEER_DENSITY) -> int:

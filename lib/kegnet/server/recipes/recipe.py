@@ -68,7 +68,7 @@ class Draft:
         return self._cut("notes", "\n\n".join(dict.fromkeys(filter(None, texts))), NOTES_CHARACTERS)
 
     def quantity(self, what: str, value: object) -> Quantity | None:
-        """A number with an optional unit, from a text such as `14.2 EBC` or a JSON number. None where there is none."""
+        """A number with an optional unit, from a text such as `14.2 EBC` or a JSON number. None if there is none."""
         if value is None or value == "":
             return None
         number, unit = _number_of(value)
@@ -110,7 +110,7 @@ def shown(value: object) -> str:
 
 
 def _number_of(value: object) -> tuple[float, str]:
-    """The number and its unit; NaN where it is none."""
+    """The number and its unit; NaN if it is not a number."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
             return float(value), ""

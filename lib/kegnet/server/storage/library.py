@@ -18,7 +18,7 @@ _client, _keg, _tap = schema.client.c, schema.keg.c, schema.tap.c
 
 @dataclass(frozen=True)
 class Place:
-    """A tap, as people know it. `client` is a uuid."""
+    """A tap with its names. `client` is a UUID."""
 
     client: str
     client_name: str

@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from ..model.choices import CLOCKS, DATES, THEMES, Choices
-from ..model.units import Units
+from ..model.units import VOLUMES, Units
 from ..storage.settings import household
 from .database import read
 from .forms import typed
@@ -20,7 +20,7 @@ _YEAR_S = 365 * 86_400
 async def show_choices(request: Request) -> Response:
     """The form."""
     home = await read(request, household)
-    return render(request, "choices.html", {"household": home, "clocks": CLOCKS, "dates": DATES, "themes": THEMES})
+    return render(request, "choices.html", {"household": home, "volumes": VOLUMES, "clocks": CLOCKS, "dates": DATES, "themes": THEMES})
 
 
 async def change_choices(request: Request) -> Response:

@@ -143,7 +143,7 @@ def key_of(form: Form) -> str | None:
 
 
 async def decide_board(request: Request) -> Response:
-    """Accepts or denies the board `device`, which asks to report. `action` is `accept` or `deny`."""
+    """Accepts or denies the board `device`. `action` is `accept` or `deny`."""
 
     def change(c: Connection, form: Form, _units: Units) -> Done | None:
         device, action = form.typed.get("device", ""), form.typed.get("action")

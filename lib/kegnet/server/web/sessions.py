@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 class Sessions:
-    """Gives each request but those for static files a `request.session`. The cookie is only sent when the session has changed."""
+    """Adds `request.session` to each request except those for static files. The cookie is sent only if the session has changed."""
 
     def __init__(self, app: ASGIApp, context: Context) -> None:
         self._app = app
@@ -104,7 +104,7 @@ def ensure_session(request: Request) -> None:
 
 
 def csrf_token(request: Request) -> str:
-    """A token for the forms of a page; empty where there is no session."""
+    """A token for the forms of a page; empty without a session."""
     session = session_id(request)
     return "" if session is None else str(request.state.tokens.dumps(session))
 

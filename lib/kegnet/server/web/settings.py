@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from kegnet import __version__
 
-from ..model.units import POURS, Units
+from ..model.units import VOLUMES, Units
 from ..storage import Connection
 from ..storage.settings import Household, get_setting, household
 from ..storage.transfer import export_lines
@@ -23,8 +23,6 @@ from .settings_changes import glass_number, glass_unit
 from .submit import NO_MISTAKE, Mistake, guard_of
 from .wall_link import wall_path
 
-VOLUMES = {"l": "litres", "pt": "US pints", "imp-pt": "imperial pints", "oz": "US fluid ounces and gallons"}
-assert VOLUMES.keys() == POURS.keys()  # noqa: S101
 DEGREES = {"C": "°C", "F": "°F"}
 HOURS = {str(hour): "midnight" if hour == 0 else "noon" if hour == 12 else f"{hour}:00" for hour in range(24)}
 

@@ -1,4 +1,4 @@
-"""The static files. Their path contains their version, so a browser keeps them for a year and sees an upgrade at once."""
+"""The static files. Their path contains their version, so browsers cache them for a year, and an upgrade is effective at once."""
 
 from __future__ import annotations
 

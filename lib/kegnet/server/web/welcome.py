@@ -16,7 +16,7 @@ from starlette.routing import Route
 from kegnet.core.syslog_handler import escape_name
 
 from ..limits import is_private
-from ..model.units import KEGS, POURS
+from ..model.units import VOLUMES
 from ..storage import Connection
 from ..storage.first_keg import remember_first_keg
 from ..storage.settings import add_setting, get_setting, household, set_household
@@ -37,8 +37,6 @@ KEG_SIZES = {
     "19500": "19.5 l (sixth barrel)", "20000": "20 l", "30000": "30 l", "50000": "50 l", "58700": "58.7 l (half barrel)",
 }  # fmt: skip
 """The usual sizes of kegs, in millilitres. The page of a tap accepts any size."""
-VOLUMES = {"l": "litres", "oz": "US fluid ounces", "pt": "US pints", "imp-pt": "imperial pints"}
-assert VOLUMES.keys() == POURS.keys() == KEGS.keys()  # noqa: S101
 
 _FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip", "via", "cf-connecting-ip")
 """Headers that proxies add to a request."""
