@@ -11,7 +11,6 @@ import itertools
 EBC_PER_SRM = 1.97
 MOST_SRM = 200.0
 """An upper bound: the darkest stouts have 80."""
-UNITS = ("SRM", "EBC", "Lovibond")
 
 _SHADES = (
     (0.0, (253, 244, 190)),
@@ -40,7 +39,7 @@ def css_colour(srm: float | None) -> str:
 
 
 def srm_of(value: float, unit: str) -> float:
-    """A colour in `unit`, one of `UNITS`, as SRM with two decimals, never below 0."""
+    """A colour in `unit` (SRM, EBC or Lovibond) as SRM with two decimals, never below 0."""
     match unit:
         case "EBC":
             srm = value / EBC_PER_SRM
