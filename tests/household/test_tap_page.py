@@ -507,7 +507,7 @@ def test_a_pour_is_soon_on_the_open_page_and_is_corrected_and_undone_by_a_thumb(
     field.send_keys("0.4")
     press(browser, "button[value=volume]")
     sees(browser, ".large", "0.40 l")
-    sees(browser, ".corrected", "Counted were 1.00 l.")
+    sees(browser, ".corrected", "The flow meter counted 1.00 l.")
     press(browser, "#flash button")
     sees(browser, ".large", "1.00 l")
     sees(browser, "#flash", "Undone")
