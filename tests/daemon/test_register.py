@@ -55,7 +55,7 @@ def test_from_nothing_to_a_ping_that_is_accepted_by_one_command(fresh: Keg, serv
     assert done.returncode == 0, done.stderr
     public = openssl("rsa", "-in", fresh.key, "-pubout").decode()
     assert fingerprint(public) in done.stdout
-    assert f"The server {server.base_url} knows this client now.\n" in done.stdout
+    assert f"This client is registered at the server {server.base_url}.\n" in done.stdout
     assert f"    sudo kegnet-client --config {fresh.config} --check\n" in done.stdout
     with fresh.config.open("a") as file:
         file.write("w1Devices = ../w1\n")

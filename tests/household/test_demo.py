@@ -116,7 +116,7 @@ def test_it_shows_six_taps_a_month_and_an_outage_to_the_whole_house_and_can_be_c
     demo.wait_for(rf"The page is at http://127\.0\.0\.1:{port}/ .*{PASSWORD}")
     assert time.monotonic() - began < 60, "a PC needs about 5 s"
     address = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=True).stdout.split()[0]
-    demo.wait_for(rf"For other computers and phones: http://{re.escape(address)}:{port}/")
+    demo.wait_for(rf"For other devices in your network: http://{re.escape(address)}:{port}/")
     [client] = demo.get("api/clients")
     taps = client["taps"]
     assert len(taps) == 6

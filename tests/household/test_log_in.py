@@ -255,7 +255,7 @@ def test_a_name_that_another_site_can_have_changes_and_reads_nothing_private(ser
         request(f"{server.page_url}login", form={"password": PASSWORD}, headers=evil),
     ):
         assert answer.status == 421
-        assert "evil.example is its own name; add it to names in /etc/kegnet-server.conf" in answer.text
+        assert "evil.example is not a known name of this server; add it to names in /etc/kegnet-server.conf" in answer.text
     for host in ("kegs.local", "kegs", "192.168.1.7:8080"):
         assert request(f"{server.page_url}settings", form={"day_begins_hour": "4"}, headers={"Host": host}, password=PASSWORD).status == 303
     with server.writing() as connection:

@@ -161,13 +161,13 @@ def test_each_correction_of_a_pour_has_an_undo_of_its_own(house: House) -> None:
     for fields in ({"action": "spill"}, {"action": "volume", "volume": "0.4"}, {"action": "delete"}):
         house.post(f"/pours/{key}", **fields)
     page = house.get(f"/pours/{key}")
-    for text in ("Its volume was set. Counted were 0.50 l.", "It was spilled", "It was deleted"):
+    for text in ("Its volume was set. The flow meter counted 0.50 l.", "It was spilled", "It was deleted"):
         assert text in page
     keys = re.findall('name="correction" value="([0-9]+)"', house.visitor.get(f"{TAP}/pours/{key}").text)
     assert len(keys) == 3
     for correction in keys:
         assert house.post(f"/pours/{key}", action="undo", correction=correction).status == 303
-    assert "Nobody has corrected it." in house.get(f"/pours/{key}")
+    assert "It has no corrections." in house.get(f"/pours/{key}")
     again = house.post(f"/pours/{key}", action="undo", correction=keys[0])
     assert (again.status, "undone already" in again.text) == (400, True)
 
@@ -342,7 +342,7 @@ def test_a_keg_that_was_put_on_earlier_has_the_pours_since_then(house: House) ->
         ({"beer": "999", "new_beer": ""}, "choose a beer"),
         ({"action": "explode"}, "choose what to do"),
         ({"action": "back", "keg": "999"}, "there is no such keg"),
-        ({"action": "undo", "keg": "999"}, "another keg is on by now"),
+        ({"action": "undo", "keg": "999"}, "another keg is on now"),
     ],
 )
 def test_a_wrong_value_names_its_field_and_keeps_what_was_typed(unchanged_house: House, fields: dict[str, str], wrong: str) -> None:
@@ -460,7 +460,7 @@ def test_the_level_is_in_the_api_after_each_pour(house: House) -> None:
     assert request(f"{url}?keg=99").status == 404
     assert request(f"{house.server.page_url}api/clients/{ID}/taps/9/level").status == 404
     described = request(f"{house.server.page_url}api/openapi.json").json()["paths"]["/api/clients/{client}/taps/{pin}/level"]["get"]
-    assert described["description"].startswith("What was left in a keg after each pour")
+    assert described["description"].startswith("The level of a keg after each pour")
 
 
 def test_hours_and_weekdays_are_those_of_the_household(house: House) -> None:
@@ -507,7 +507,7 @@ def test_a_pour_is_soon_on_the_open_page_and_is_corrected_and_undone_by_a_thumb(
     field.send_keys("0.4")
     press(browser, "button[value=volume]")
     sees(browser, ".large", "0.40 l")
-    sees(browser, ".corrected", "Counted were 1.00 l.")
+    sees(browser, ".corrected", "The flow meter counted 1.00 l.")
     press(browser, "#flash button")
     sees(browser, ".large", "1.00 l")
     sees(browser, "#flash", "Undone")

@@ -122,11 +122,11 @@ def test_from_an_empty_server_to_the_first_pour_without_a_terminal_on_the_server
     assert browser.find_elements(By.CSS_SELECTOR, "#step-2[data-done]") == []
     pi.launch()
     wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, "#step-2[data-done]"))
-    wait_for(lambda: "The first message has come: 4.2 °C." in text(browser))
+    wait_for(lambda: "The first message was received: 4.2 °C." in text(browser))
 
     pi.pour(f"17,2800,8213,{now_ms()}\n")
     wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, "#step-3[data-done]"))
-    assert "The first pour has come: 0.50 l at pin 17." in text(browser)
+    assert "The first pour was received: 0.50 l at pin 17." in text(browser)
 
     browser.find_element(By.CSS_SELECTOR, "#step-4 button[name=tap]").click()
     wait_for(lambda: browser.current_url == server.page_url)
@@ -158,7 +158,7 @@ def test_a_client_that_waits_is_accepted_by_its_key_and_its_pours_come_by_themse
     form.find_element(By.NAME, "public_key").send_keys("AAAA")
     form.find_element(By.NAME, "name").send_keys("Garage")
     form.find_element(By.CSS_SELECTOR, "button[value=accept]").click()
-    wait_for(lambda: "It is no RSA public key in PEM form" in text(browser))
+    wait_for(lambda: "It is not an RSA public key in PEM form" in text(browser))
     field = browser.find_element(By.CSS_SELECTOR, "[name=public_key][aria-invalid]")
     assert field.get_attribute("value") == "AAAA", "what was typed is still there"
     assert browser.find_element(By.CSS_SELECTOR, "form[action='/clients/waiting'] [name=name]").get_attribute("value") == "Garage"
@@ -178,7 +178,7 @@ def test_the_first_keg_goes_on_a_tap_of_a_client_that_came_without_a_code(server
         remember_first_keg(c, "Two Sunsets IPA", 19_000)
     server.set_password(PASSWORD)
     visitor = Visitor(server.page_url).log_in()
-    assert "A tap is known after its first pour." in visitor.get("clients/add").text
+    assert "A tap is listed after its first pour." in visitor.get("clients/add").text
     server.add_client(ID, "x", "Garage")
     garage = client_key(server.database, ID)
     store(server.database, pour(garage, now_ms() - 60_000, 5600, 17), pour(garage, now_ms() - 50_000, 5600, 4))
@@ -298,7 +298,7 @@ def test_a_code_is_shown_by_the_browser_that_asked_for_it(server: KegnetServer) 
     assert len(set(shown)) == 1
     page = other.get("clients/add").text
     assert shown[0] not in page
-    assert "A code is open that another browser shows" in page
+    assert "Another browser shows a code that is valid until" in page
     assert request(f"{server.page_url}clients/add").status == 303, "nobody else sees any of it"
     assert request(f"{server.page_url}clients/code", form={}).status == 403
 
@@ -309,7 +309,7 @@ def test_clients_are_added_by_hand_declined_and_shown_again(server: KegnetServer
     assert "No client yet" in visitor.get("clients").text
     assert visitor.post("clients/new", {"uuid": "x", "public_key": public}).status == 400
     short = openssl("rsa", "-in", "/dev/stdin", "-pubout", given=openssl("genrsa", "1024")).decode()
-    assert "It has 1024 bits, and 2048 are the least that is safe." in visitor.post("clients/new", {"uuid": ID, "public_key": short}).text
+    assert "It has 1024 bits; at least 2048 are needed." in visitor.post("clients/new", {"uuid": ID, "public_key": short}).text
     indented = "\r\n".join(f"  {line} " for line in public.splitlines())
     assert visitor.post("clients/new", {"uuid": f" {ID.upper()} ", "public_key": indented, "name": "Garage"}).status == 303
     with server.database.reading() as c:

@@ -249,7 +249,7 @@ def test_only_the_boards_own_token_is_accepted(database: Database, caplog: pytes
         assert len(rows(database, "pour")) == 1
 
     with_board(database, test)
-    text = "a batch of the Kegboard kegboard-1 from 192.0.2.9 is refused: its token is not the one that was handed out"
+    text = "a batch of the Kegboard kegboard-1 from 192.0.2.9 is refused: its token is wrong"
     assert caplog.messages.count(text) == 4
 
 

@@ -68,7 +68,7 @@ def test_a_signature_without_its_padding_or_in_the_url_alphabet_is_wrong(verifie
     ("command", "reason"),
     [
         (("genrsa", "1024"), "1024 bits"),
-        (("genpkey", "-algorithm", "ED25519"), "no RSA key"),
+        (("genpkey", "-algorithm", "ED25519"), "not an RSA key"),
     ],
 )
 def test_a_key_that_is_not_safe_or_not_rsa_is_refused(tmp_path: Path, command: tuple[str, ...], reason: str) -> None:
@@ -88,5 +88,5 @@ def test_a_private_key_is_refused_by_its_name(key: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "hello", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "ключ"])
 def test_a_text_that_is_no_key_is_refused(text: str) -> None:
-    with pytest.raises(PublicKeyError, match="no RSA public key in PEM form"):
+    with pytest.raises(PublicKeyError, match="not an RSA public key in PEM form"):
         public_key(text)

@@ -111,7 +111,7 @@ def test_a_wrong_value_is_named_and_the_rest_is_read() -> None:
     assert found.recipes == (Recipe("A"),)
     assert found.problems == (
         "A: ABV 500 is not from 0 to 100",
-        "A: original gravity 8 cannot be",
+        "A: original gravity 8 is impossible",
         "A: IBU “many” is not a number",
         "A: colour -3 is not from 0 to 200",
     )

@@ -70,5 +70,5 @@ def test_the_fingerprint_is_the_beginning_of_the_sha_256_of_the_key(key: Path) -
 
 @pytest.mark.parametrize("text", ["", "hello", "-----END PUBLIC KEY-----\n-----BEGIN PUBLIC KEY-----", "x" * 64])
 def test_what_is_no_key_has_no_fingerprint(text: str) -> None:
-    with pytest.raises(ValueError, match="no public key"):
+    with pytest.raises(ValueError, match="not a public key"):
         fingerprint(text)

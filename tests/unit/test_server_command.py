@@ -314,9 +314,9 @@ def test_mistakes_get_one_line_with_a_fix(server: Server, key: Path) -> None:
     openssl("rsa", "-in", folder / "small.key", "-pubout", "-out", folder / "small.pem")
     for words, problem in (
         (("clients", "add", CLIENT, folder / "missing.pem"), "cannot be read (No such file or directory)"),
-        (("clients", "add", CLIENT, folder / "none.pem"), "it is no RSA public key in PEM form"),
+        (("clients", "add", CLIENT, folder / "none.pem"), "it is not an RSA public key in PEM form"),
         (("clients", "add", CLIENT, folder / "small.pem"), "it has 1024 bits"),
-        (("clients", "add", CLIENT, key), "it is a private key, which stays with its client"),
+        (("clients", "add", CLIENT, key), "it is a private key, which stays on its host"),
         (("pours", "undo", "7"), "7: no pour has this number"),
     ):
         output = server(*words)

@@ -1,4 +1,4 @@
-"""How recipes become beers of the library: each is added, or updates the beer of the same name and brewery. So nothing is there twice."""
+"""Imports recipes into the library. A recipe updates the beer of the same name and brewery, or is added. So no beer is in it twice."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Choice(Enum):
 
 @dataclass(frozen=True)
 class Planned:
-    """A recipe with the beer that it would update, None where it is new, and what would change of that: fields with their new values.
+    """A recipe, the beer that it would update (None: it is new), and the fields that would change, with their new values.
 
-    `repeated`: the file has this beer already, further up.
+    `repeated`: an earlier recipe of the file is the same beer.
     """
 
     recipe: Recipe
@@ -37,7 +37,7 @@ class Planned:
 
     @property
     def choice(self) -> Choice:
-        """What is proposed."""
+        """The proposed choice."""
         if self.repeated or (self.beer is not None and not self.changes):
             return Choice.SKIP
         return Choice.ADD if self.beer is None else Choice.UPDATE
@@ -45,7 +45,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Imported:
-    """What was done. `added` has the keys of the new beers."""
+    """The result of an import. `added` contains the keys of the new beers."""
 
     added: tuple[int, ...]
     updated: int
@@ -57,7 +57,7 @@ class Imported:
 
 
 def plan(connection: Connection, recipes: Sequence[Recipe]) -> list[Planned]:
-    """What would happen to each recipe."""
+    """The proposal for each recipe."""
     known = beers(connection)
     planned: list[Planned] = []
     seen: set[tuple[str, str]] = set()
@@ -69,7 +69,7 @@ def plan(connection: Connection, recipes: Sequence[Recipe]) -> list[Planned]:
 
 
 def carry_out(connection: Connection, chosen: Iterable[tuple[Planned, Choice]]) -> Imported:
-    """Adds and updates beers in this transaction. To update without a beer is to add."""
+    """Adds and updates beers in this transaction. An update without a beer adds one."""
     added: list[int] = []
     updated = skipped = 0
     for planned, choice in chosen:
@@ -88,7 +88,7 @@ def carry_out(connection: Connection, chosen: Iterable[tuple[Planned, Choice]]) 
 
 
 def _same(known: Iterable[Beer], recipe: Recipe) -> Beer | None:
-    """The beer of the same name and brewery; else one of that name, where either has no brewery."""
+    """The beer of the same name and brewery, else one of the same name if it or the recipe has no brewery."""
     name, brewery = _identity(recipe.name, recipe.brewery)
     named = [beer for beer in known if beer.name.casefold() == name]
     exact = (beer for beer in named if beer.brewery.casefold() == brewery)
@@ -101,6 +101,6 @@ def _identity(name: str, brewery: str) -> tuple[str, str]:
 
 
 def _changes(beer: Beer, recipe: Recipe) -> dict[str, object]:
-    """The fields that the recipe has and the beer has not, or has differently. What the recipe lacks stays, and a brewery that is known."""
+    """The fields of the recipe that differ from the beer. An empty field changes nothing, and a known brewery is kept."""
     wanted = {name: getattr(recipe, name) for name in (*TEXTS, *NUMBERS) if name != "brewery" or not beer.brewery}
     return {name: value for name, value in wanted.items() if value not in ("", None) and value != getattr(beer, name)}

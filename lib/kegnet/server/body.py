@@ -16,7 +16,7 @@ class BodyTooLargeError(Exception):
 
 
 class AmbiguousBodyError(Exception):
-    """The head has both a length and chunks. A proxy in front may have taken the other one (RFC 9112 §6.1: request smuggling)."""
+    """The head has both a length and chunks. A proxy may have used the other one (RFC 9112 §6.1: request smuggling)."""
 
 
 class DisconnectedError(Exception):

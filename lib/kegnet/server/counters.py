@@ -1,7 +1,7 @@
-"""Counts since the start of the server, for Prometheus. Where several processes share the address, they share the counts.
+"""Counts since the start of the server, for Prometheus. Processes that share the address also share the counts.
 
-prometheus_client does the sharing: with PROMETHEUS_MULTIPROC_DIR in the environment before its import, each process counts in a
-mapped file of its own there, and the reader adds them up. See "Multiprocess Mode" in its documentation.
+prometheus_client shares them if PROMETHEUS_MULTIPROC_DIR is in the environment before its import: each process counts in its own
+mapped file in that directory, and the reader adds them up. See "Multiprocess Mode" in its documentation.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Counters:
         registry = CollectorRegistry(auto_describe=False)
         self._messages = Counter(_MESSAGES, "Messages.", ("endpoint", "result"), registry=registry)
         self._pulses = Counter(_PULSES, "Pulses.", ("client", "pin"), registry=registry)
-        self._measured = Counter(_MEASURED, "Pulses that are in the litres.", ("client", "pin"), registry=registry)
+        self._measured = Counter(_MEASURED, "Pulses that are counted in the litres.", ("client", "pin"), registry=registry)
         self._litres = Counter(_LITRES, "Litres.", ("client", "pin"), registry=registry)
         self._registry = registry
         self._lock = threading.Lock()

@@ -33,7 +33,7 @@ def network(address: str) -> str:
 
 
 def is_private(address: str) -> bool:
-    """Whether it is an address of this computer or of a private network."""
+    """Whether it is an address of this host or of a private network."""
     try:
         return ipaddress.ip_address(address.partition("%")[0]).is_private
     except ValueError:

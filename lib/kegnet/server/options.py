@@ -16,8 +16,7 @@ class ServeOptions:
     `listen` is HOST:PORT, [IPV6]:PORT or unix:/path; port 0 takes a free one. With `certificate` and `key` (PEM files) it is HTTPS.
     `proxies` are the addresses of the reverse proxies that are trusted, `unix` for the peers of a UNIX socket. `mqtt` is a broker's URL,
     `notify` are URLs of apprise, `database` is SQLAlchemy's URL, `url` is the address that people use, `names` are further names of
-    the server. `workers` is the number of
-    processes that share the address.
+    the server. `workers` is the number of processes that share the address.
     """
 
     listen: str

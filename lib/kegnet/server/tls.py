@@ -2,8 +2,8 @@
 
     TCP transport  <->  TlsConnection  <->  the protocol inside: LimitedConnection, then uvicorn's
 
-What the TCP transport reads is decrypted at once and passed inwards; what is written inside is encrypted at once and passed to the TCP
-transport. Nothing is buffered here but a record that is incomplete, so the flow control of the TCP transport is that of the connection. The
+Data from the TCP transport is decrypted at once and passed to the protocol inside; data from that is encrypted at once and passed to the
+TCP transport. Only an incomplete record is buffered here, so the flow control of the TCP transport is that of the connection. The
 protocol inside gets its connection before the handshake, so the limits on connections and their time count for handshakes, too.
 """
 

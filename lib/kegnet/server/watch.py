@@ -75,12 +75,12 @@ _EVERYTHING = Change(frozenset(), _KINDS)
 
 
 def pause_s(cpu_s: float) -> float:
-    """The pause after an evaluation that cost so much CPU time."""
+    """The pause after an evaluation that used `cpu_s` of CPU time."""
     return min(LONGEST_S, max(SHORTEST_S, cpu_s * REST))
 
 
 class Rounds:
-    """Decides whom to evaluate, and does it. For one thread at a time."""
+    """Chooses the clients to evaluate, and evaluates them. For one thread at a time."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -161,7 +161,7 @@ class LimitedConnection(asyncio.Protocol):
         try:
             self._http.data_received(data)
         except ValueError:
-            # A length of more digits than Python makes a number of: h11 does not expect it.
+            # A length with more digits than int() accepts; h11 does not catch the error.
             self._transport.write(_BAD_REQUEST)
             self._transport.close()
 

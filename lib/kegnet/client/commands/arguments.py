@@ -13,10 +13,10 @@ from ..config import DEFAULT_PATH
 PROGRAM = "kegnet-client"
 
 HELP = """\
-From a new machine to the first ping:
+From a new host to the first ping:
   sudo kegnet-client --setup            makes a key, a UUID and client.conf, and prints what the server needs
   sudo kegnet-client --setup --server URL --code 1234-5678
-                                        also registers this client, with the code that the server's page shows
+                                        also registers this client, with the code that a page of the server shows
   sudo kegnet-client --check            examines everything, and prints a fix for each problem
   sudo systemctl start kegnet-client    starts it; systemctl status kegnet-client shows its state in one line
 
@@ -46,7 +46,9 @@ def parse() -> argparse.Namespace:
     modes.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     parser.add_argument("--config", metavar="FILE", type=Path, default=DEFAULT_PATH, help="the configuration (%(default)s)")
     parser.add_argument("--server", metavar="URL", help="with --setup: serviceBaseURL; without it, --setup asks")
-    parser.add_argument("--code", metavar="CODE", type=_code, help="with --setup: registers this client with the code of the server's page")
+    parser.add_argument(
+        "--code", metavar="CODE", type=_code, help="with --setup: registers this client with the code that a page of the server shows"
+    )
     parser.add_argument("--json", action="store_true", help="with --check: prints JSON")
     parsed = parser.parse_args()
     if parsed.server is not None and not parsed.setup:
@@ -60,10 +62,10 @@ def parse() -> argparse.Namespace:
 
 
 def _code(text: str) -> str:
-    """The digits of a code, which people type with or without its hyphen."""
+    """The digits of a code, which is typed with or without a hyphen."""
     digits = text.replace("-", "").replace(" ", "")
     if not re.fullmatch("[0-9]{8}", digits):
-        raise argparse.ArgumentTypeError(f"{text}: this is no code; it has 8 digits, as in 1234-5678")
+        raise argparse.ArgumentTypeError(f"{text}: this is not a code; a code has 8 digits, as in 1234-5678")
     return digits
 
 

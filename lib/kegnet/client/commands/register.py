@@ -1,4 +1,4 @@
-"""--setup --code: registers this client at a kegnet-server, with the one-time code that the server's page shows.
+"""--setup --code: registers this client at a kegnet-server, with the one-time code that a page of the server shows.
 
 `POST {serviceBaseURL}/register` is an extension of kegnet-server; its `/api/openapi.json` describes it.
 """
@@ -24,8 +24,8 @@ from .setup import load_key, start_command
 NOT_REGISTERED = 1
 """The exit status if the server did not register this client."""
 _RESULT = """\
-The server {server} knows this client now.
-The fingerprint of its key, which the server's page shows, too: {fingerprint}
+This client is registered at the server {server}.
+Fingerprint of its key, which the server also shows: {fingerprint}
 Check the client and start it:
 
     {check}
@@ -51,7 +51,7 @@ def register(conf: Config, code: str) -> int:
 
 
 def _form(uuid: str, key: SigningKey, code: str, ts: int) -> str:
-    """The signed form. The server calls the client by the name of this computer, until somebody gives it another one."""
+    """The signed form. The first name of the client is the host name."""
     signature = key.sign(f"register,{uuid},{code},{ts}".encode("ascii"))
     name = socket.gethostname()[:_NAME_CHARACTERS]
     return urlencode({"id": uuid, "public_key": key.public_key_pem(), "code": code, "ts": ts, "name": name, "sig": signature})
@@ -77,7 +77,7 @@ def _failure(conf: Config, result: Result) -> str:
 
 
 def _page(conf: Config) -> str:
-    """Where the page of the server is that makes a code."""
+    """The address of the page that makes a code, as text."""
     if not re.search("/rest/v[0-9]+$", urlsplit(conf.base_url).path):
         return "on the server's page"
     return "at " + re.sub("/rest/v[0-9]+$", "/clients/add", conf.base_url)

@@ -33,8 +33,8 @@ Its public key, with the fingerprint {fingerprint}:
 
 {public_key}
 Give both to the administrator of the server {server}
-The private key stays on this machine, in {private_key}. Nobody else needs it.
-When the server knows both, check the client and start it:
+The private key stays on this host, in {private_key}. Nobody else needs it.
+When the server has both, check the client and start it:
 
     {check}
     {start}
@@ -44,8 +44,8 @@ When the server knows both, check the client and start it:
 def set_up(path: Path, server: str | None) -> Config:
     """Fills in what is missing in the configuration at `path`, and makes the key that it names. Returns the configuration.
 
-    `server` is the serviceBaseURL; None asks for it on the terminal if the file has none. Raises ConfigError. Files that
-    were made before stay, and another run continues from there.
+    `server` is the serviceBaseURL; None: a prompt on the terminal asks for it if the file has none. Files of an
+    earlier run are kept and used. Raises ConfigError.
     """
     path = path.absolute()
     missing = _missing(path, server)

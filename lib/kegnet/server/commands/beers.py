@@ -38,7 +38,7 @@ def add_to(verbs: Any) -> None:
     arguments.add_command(group, "list", list_beers, "prints the beers")
     take = arguments.add_command(group, "import", import_beers, "adds the recipes of a BeerXML or BeerJSON file")
     take.add_argument("file", metavar="FILE", help="the file; -: standard input")
-    take.add_argument("--skip-known", action="store_true", help="leave beers as they are that are in the library already")
+    take.add_argument("--skip-known", action="store_true", help="do not change beers that are already in the library")
     remove = arguments.add_command(group, "remove", remove_beer, "removes a beer; kegs of the past keep its name")
     remove.add_argument("key", metavar="NUMBER", type=arguments.number(1, 2**31 - 1))
 

@@ -1,4 +1,4 @@
-"""kegnet-server settings: what the whole household shares, and who may read."""
+"""kegnet-server settings: the settings of the household, and who may read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def add_to(verbs: Any) -> None:
     parser.add_argument(
         "--glass", dest="glass_ml", metavar="ML", type=arguments.number(10, 5000), help="the size of a glass in millilitres"
     )
-    parser.add_argument("--temperature", choices=("C", "F"), help="the degrees for readers who chose none")
+    parser.add_argument("--temperature", choices=("C", "F"), help="the unit of temperature for readers who chose none")
     parser.add_argument("--volume", choices=tuple(POURS), help="the unit of volume for readers who chose none")
     parser.add_argument("--time-zone", metavar="ZONE", type=_zone, help="such as Europe/Berlin, for days and weeks")
     parser.add_argument(
@@ -37,7 +37,9 @@ def add_to(verbs: Any) -> None:
         "--keep-temperatures", dest="retention_days", metavar="DAYS", type=_days, default=...,
         help="days after which single temperatures become hourly ones, or all to keep them",
     )  # fmt: skip
-    parser.add_argument("--reading", choices=("everybody", "password"), help="who may read; with password, it asks for that of the readers")
+    parser.add_argument(
+        "--reading", choices=("everybody", "password"), help="who may read; with password, a prompt asks for the readers' password"
+    )
     parser.add_argument("--wall-link", choices=("new", "none"), help="a link that opens only /tv where reading needs a password")
 
 

@@ -1,4 +1,4 @@
-"""What commands ask for at the terminal."""
+"""Prompts at the terminal."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ import sys
 
 
 def ask_secret(prompt: str) -> str:
-    """A text that is typed without being shown; else a line of standard input."""
+    """A text that is typed at the terminal without echo, or a line of standard input."""
     return getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")

@@ -5,6 +5,6 @@ from .simulated import FlowMeter, crc8, w1_slave
 PINS = (5, 6, 13, 19, 21, 26)
 """The flow meters of the demo."""
 PASSWORD = "demo-beer"  # noqa: S105
-"""With which one may change things in the demo. It protects nothing."""
+"""The password for changes in the demo. It protects nothing."""
 
 __all__ = ["PASSWORD", "PINS", "FlowMeter", "crc8", "w1_slave"]

@@ -1,6 +1,6 @@
-"""Runs the demo until Ctrl-C, in a temporary folder. Its name as a module: kegnet.server.demo.
+"""Runs the demo until Ctrl-C, in a temporary folder: python3 -m kegnet.server.demo.
 
-Its page and its client use plain HTTP, so that no browser warns. That is right for sample data only.
+Its page and its client use plain HTTP, so that no browser warns. That is acceptable for sample data only.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .simulated import PULSES_PER_LITRE, FlowMeter, Fridge, Guest
 
 PING_INTERVAL_S = 4
 PORT = 8080
-"""Of the page where other computers open it. On this computer alone, it is any that is free."""
+"""The port of the page for other hosts. On this host alone, any free port is used."""
 
 _LIB = Path(__file__).resolve().parents[3]
 
@@ -33,7 +33,7 @@ _LIB = Path(__file__).resolve().parents[3]
 def main(words: Sequence[str] | None = None) -> int:
     """Runs the demo until Ctrl-C; the exit status."""
     parser = argparse.ArgumentParser("start-kegnet-client --demo", description="Runs the demo until Ctrl-C. It changes nothing.")
-    parser.add_argument("--listen", default="127.0.0.1:0", metavar="ADDRESS[:PORT]", help="0.0.0.0: other computers and phones, too")
+    parser.add_argument("--listen", default="127.0.0.1:0", metavar="ADDRESS[:PORT]", help="0.0.0.0: also for other devices in your network")
     listen = with_port(parser.parse_args(words).listen)
     # SIGINT, too: a shell starts programs in the background with SIGINT ignored.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -52,13 +52,13 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def with_port(listen: str) -> str:
-    """An address to listen at, with the usual port if it has none."""
+    """The address to listen at, with the default port if it has none."""
     has_port = listen.rpartition(":")[1] and not listen.endswith("]")
     return listen if has_port else f"{listen}:{PORT}"
 
 
 def addresses(listening: str) -> list[str]:
-    """The URLs of the page, the first one for this computer, from the URL at which the server listens."""
+    """The URLs of the page, from the one at which the server listens. The first one is for this host."""
     host, _, port = listening.removeprefix("http://").partition("/")[0].rpartition(":")
     if host not in ("0.0.0.0", "[::]"):  # noqa: S104
         return [f"http://{host}:{port}/"]
@@ -67,7 +67,7 @@ def addresses(listening: str) -> list[str]:
 
 
 def _run(folder: Path, listen: str, processes: list[Process]) -> int:
-    print("A fridge, six taps, the meter, the client and a KegNet of its own. Ctrl-C ends it.", flush=True)
+    print("The demo has a fridge, six taps, the meter, the client and a server. Ctrl-C ends it.", flush=True)
     client_id = str(uuid.uuid4())
     database = _make_database(folder, client_id)
     server = Process("server", _LIB / "server.py", "--database", database, "serve", "--listen", listen)
@@ -78,7 +78,7 @@ def _run(folder: Path, listen: str, processes: list[Process]) -> int:
     page, *others = addresses(listening.split()[-1])
     print(f"The page is at {page} (to try changes, log in with the password {PASSWORD}).", flush=True)
     for other in others:
-        print(f"For other computers and phones: {other}", flush=True)
+        print(f"For other devices in your network: {other}", flush=True)
     _open(page)
     taps = [FlowMeter(pin) for pin in PINS]
     meter = _start_meter(folder, taps)
@@ -112,7 +112,7 @@ def _start_meter(folder: Path, taps: Sequence[FlowMeter]) -> Process:
 
 
 def _make_database(folder: Path, client_id: str) -> str:
-    """The URL of a database with the client, whose keys are made in `folder`, six taps and a month of sample data."""
+    """Makes a database with a client, six taps and a month of sample data. The keys are made in `folder`. Returns its URL."""
     # SQLAlchemy takes a second to import on a small machine, and tests use the simulated parts without it.
     from .sample_data import fill
 

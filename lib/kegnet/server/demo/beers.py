@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SampleBeer:
-    """A beer, the size of its kegs, and how full the present one is: 0 to 1. `thirst` is how often it is chosen, compared with others."""
+    """A beer, the size of its kegs, and the level of the present keg, 0 to 1. `thirst` is how often it is chosen, relative to others."""
 
     name: str
     brewery: str

@@ -1,4 +1,4 @@
-"""A month of sample data: a fridge that was open once and silent once, and guests in the evenings, more of them at weekends."""
+"""A month of sample data: one open fridge door, one outage, and pours in the evenings, more of them at weekends."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ PING_MS = 5 * MINUTE_MS
 GUESTS = {0: 8, 1: 8, 2: 10, 3: 16, 4: 34, 5: 40, 6: 16}
 """How many glasses on an evening, by day of the week; Monday is 0."""
 OUTAGE_MS = (12 * DAY_MS, 10 * DAY_MS + 9 * HOUR_MS)
-"""From and until how long before now nothing came."""
+"""The outage: from and until how long before now."""
 OPEN_MS = (5 * DAY_MS, 5 * DAY_MS - 100 * MINUTE_MS)
-"""From and until how long before now the fridge was open."""
+"""The open fridge: from and until how long before now."""
 _OPENS = 17 * HOUR_MS
 
 
@@ -72,7 +72,7 @@ def _is_silent(at_ms: int, now_ms: int) -> bool:
 
 
 def _pings(client: int, now_ms: int, chance: random.Random) -> Iterator[VerifiedMessage]:
-    """The compressor runs for about half an hour every hour and a half; it is a little warmer in the afternoon."""
+    """The compressor runs for about 30 of 90 minutes; afternoons are a little warmer."""
     for at_ms in range(now_ms - DAYS * DAY_MS, now_ms, PING_MS):
         if _is_silent(at_ms, now_ms):
             continue
@@ -87,7 +87,7 @@ def _pings(client: int, now_ms: int, chance: random.Random) -> Iterator[Verified
 
 
 def _glasses(now_ms: int, chance: random.Random) -> Iterator[tuple[int, float]]:
-    """When glasses were poured, and how many litres: in the evening by the clock of this computer, most around nine."""
+    """When glasses were poured, and how many litres: in the evening by the local clock, most around nine."""
     for ago in range(DAYS, -1, -1):
         day = time.localtime((now_ms - ago * DAY_MS) / 1000)
         midnight_ms = round(time.mktime((day.tm_year, day.tm_mon, day.tm_mday, 0, 0, 0, 0, 0, -1)) * 1000)
@@ -98,7 +98,7 @@ def _glasses(now_ms: int, chance: random.Random) -> Iterator[tuple[int, float]]:
 
 
 def _kegs(beer: SampleBeer, pours: Sequence[tuple[int, float]], now_ms: int) -> list[SampleKeg]:
-    """The kegs of which these pours (time and millilitres, oldest first) came, so that the present one is as full as it should be."""
+    """The kegs of these pours (time and millilitres, oldest first). The present keg ends at the level of `beer`."""
     first_ms = now_ms - DAYS * DAY_MS
     kegs: list[SampleKeg] = []
     to_pour, poured, next_ms = (1 - beer.level) * beer.keg_ml, 0.0, now_ms

@@ -57,7 +57,7 @@ def _add_tap(connection: Connection, client: int, pin: int, kegs: Sequence[Sampl
 
 
 def _add_alarms(connection: Connection, client: int, sample: Month) -> None:
-    """Those that are over. The server itself begins those that last."""
+    """The alarms that have ended. The server begins the others itself."""
     for kind, began_ms, ended_ms in sample.alarms:
         alarm = begin_alarm(connection, client, None, kind, began_ms)
         end_alarm(connection, alarm.key, ended_ms, notify=False)

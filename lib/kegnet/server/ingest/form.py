@@ -1,4 +1,4 @@
-"""A message of the KegNet REST API as it came: the form's fields, checked for their shape, and the text that was signed.
+"""A message of the KegNet REST API as received: the form's fields, checked for their shape, and the text that was signed.
 
 Nothing here is verified: the signature and the ranges of the numbers are checked afterwards.
 """
@@ -73,7 +73,7 @@ def parse(endpoint: str, body: bytes) -> SentMessage:
 
 
 def fields_of(body: bytes) -> dict[str, str]:
-    """As `urllib.parse.parse_qsl` reads them, in a third of its time: in a burst that is a twentieth of all. Raises FormError."""
+    """The fields as `urllib.parse.parse_qsl` reads them, in a third of its time. It matters in a burst. Raises FormError."""
     try:
         pairs = [pair for pair in body.decode("ascii").split("&") if pair]
         if len(pairs) > _FIELDS_AT_MOST:

@@ -108,7 +108,7 @@ class _Boards:
         if client is None or token is None or not hmac.compare_digest(client.public_key, token_hash(token)):
             self._context.counters.message("kegboard", "unauthorized")
             if token is not None:
-                text = "a batch of the Kegboard %s from %s is refused: its token is not the one that was handed out"
+                text = "a batch of the Kegboard %s from %s is refused: its token is wrong"
                 self._refusals.line(logging.WARNING, text, escape_name(batch.device), address)
             return 401, {"pairing": await self._pairing.answer(client, batch.device, address)}
         now_ms = time.time_ns() // 10**6

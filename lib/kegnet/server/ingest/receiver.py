@@ -87,7 +87,7 @@ class Receiver:
             return self._record(endpoint, Verdict(Result.INVALID, f"out of range: {', '.join(outside)}"), address, sent)
         received_ms = time.time_ns() // 10**6
         if not is_set(received_ms / 1000):
-            # After a boot without network, the receipt would be a time before all others.
+            # After a boot without network, the time of receipt would be earlier than that of all earlier messages.
             return self._record(endpoint, NO_CLOCK, address, sent)
         new = await self._writer.keep(verified(endpoint, sent, digest, signer, received_ms))
         self._outage.over()

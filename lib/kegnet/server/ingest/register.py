@@ -1,7 +1,7 @@
-"""`POST /rest/v2/register`: a client registers itself with the one-time code that the page shows. An extension of this server.
+"""`POST /rest/v2/register`: a client registers itself with the one-time code that a page shows. An extension of this server.
 
-The form has the fields `id`, `public_key` (PEM), `code`, `ts`, `sig`, and perhaps `name`. `sig` is the signature, with the private key of
-`public_key`, of the ASCII text `register,id,code,ts`; it shows that the sender has that key.
+The form has the fields `id`, `public_key` (PEM), `code`, `ts`, `sig`, and optionally `name`. `sig` is the signature of the ASCII text
+`register,id,code,ts` with the private key of `public_key`. It proves that the sender has that key.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from ..storage.codes import digest_of, last_code, try_code
 from .form import RANGES, FormError, fields_of, uuid_of
 
 PATHS = ("/rest/v1/register", "/rest/v2/register")
-"""That of version 1 is for clients that are configured for it; `ts` is in milliseconds there, too."""
+"""The path of version 1 is for clients that use that version; `ts` is in milliseconds in both."""
 REFUSALS_A_MINUTE = 20
-"""For an address (IPv6: its /64). A code is void after 5 wrong tries, wherever they come from."""
+"""Per address (IPv6: its /64). A code is void after 5 wrong tries from any addresses."""
 NAME_CHARACTERS = 80
 KEY_BITS_AT_MOST = 8192
 _TS = re.compile("[0-9]{1,15}")
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Registration:
-    """A request of the right shape. `digits` are those of the code; the key and the signature are not verified yet."""
+    """A request with valid fields. `digits` are those of the code. The key and the signature are not verified yet."""
 
     client_id: str
     uuid: str
@@ -67,7 +67,7 @@ class Registrar:
             return 429, "too many refused registrations from this address; wait a minute"
         try:
             wanted = parse(body)
-            # One at a time: the hash is slow, and many tries at once must not take all threads.
+            # One at a time: the hash is slow, and many tries must not use all threads.
             async with self._one_at_a_time:
                 status, text = await asyncio.to_thread(register, self._database, wanted, time.time_ns() // 10**6)
         except FormError as error:
@@ -81,14 +81,14 @@ class Registrar:
 
 
 def register(database: Database, wanted: Registration, now_ms: int) -> tuple[int, str]:
-    """Registers the client, if its code is right. The status and the text of the answer. Raises FormError, UnavailableError.
+    """Registers the client if its code is right. Returns the status and the text of the answer. Raises FormError, UnavailableError.
 
-    A client that is registered with this key already needs no code: a request that is repeated is accepted again.
+    A client that is already registered with this key needs no code, so a repeated request is accepted again.
     """
     with database.reading() as c:
         known, code = find_client(c, wanted.uuid), last_code(c)
     state = CodeState.NONE if code is None else code.state(now_ms)
-    # Without a code that is open, nobody learns more, and it costs neither a hash nor a transaction.
+    # Without an open code, the answer is the same for all, and needs neither a hash nor a transaction.
     if known is None and state is not CodeState.OPEN:
         return 401, state.value
     key = proven_key(wanted)
@@ -126,13 +126,13 @@ def parse(body: bytes) -> Registration:
 
 
 def proven_key(wanted: Registration) -> str:
-    """The public key in the spelling of `plain_pem`; the sender has its private key. Raises FormError."""
+    """The public key in the form of `plain_pem`, after a check that the sender has the private key. Raises FormError."""
     try:
         key, pem = public_key(wanted.public_key), plain_pem(wanted.public_key)
     except PublicKeyError as error:
         raise FormError(f"the field public_key cannot be used: {error}") from error
     if key.key_size > KEY_BITS_AT_MOST:
-        raise FormError(f"the field public_key has {key.key_size} bits, and {KEY_BITS_AT_MOST} are the most that is accepted")
+        raise FormError(f"the field public_key has {key.key_size} bits; at most {KEY_BITS_AT_MOST} are accepted")
     text = signed_text(wanted.client_id, wanted.digits, wanted.ts)
     if not verifies(key, sha256(text).digest(), wanted.signature):
         raise FormError("the signature is not that of public_key over register,id,code,ts")
@@ -140,7 +140,7 @@ def proven_key(wanted: Registration) -> str:
 
 
 def _name(text: str) -> str | None:
-    """A name of at most 80 characters, with its blanks tidied; None if it is empty. Raises FormError."""
+    """A name of at most 80 characters, with single blanks; None if it is empty. Raises FormError."""
     tidy = " ".join(text.split())
     if len(tidy) > NAME_CHARACTERS or any(unicodedata.category(character) in ("Cc", "Cs") for character in tidy):
         raise FormError(f"the field name has more than {NAME_CHARACTERS} characters, or control characters")

@@ -29,7 +29,7 @@ class Rest:
 
     @property
     def signers(self) -> Signers:
-        """The clients that are remembered, to be forgotten when they change."""
+        """The cached clients, to be dropped when they change."""
         return self._receiver.signers
 
     async def answer(self, scope: Scope, body: bytes, send: Send) -> None:

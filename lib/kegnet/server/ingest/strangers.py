@@ -1,6 +1,6 @@
-"""Clients whose messages are refused because the server does not know them, or knows another key: they are listed on the page.
+"""Lists clients on the page `/clients` whose messages are refused because they or their keys are not registered.
 
-A flood of invented ids costs a few transactions a minute. Each network has a share of them, so that it keeps no other network out.
+A flood of invented ids costs only a few transactions a minute. Each network has its own share of them.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from ..storage import Database, StorageError, UnavailableError
 from ..storage.waiting import remember_waiting
 
 WINDOW_S = 30.0
-"""How often the row of a waiting client is written: once in a window."""
+"""The row of a waiting client is written at most once in this time."""
 ROWS_AT_MOST = 20
 ROWS_OF_A_NETWORK = 2
 REMOTE_ROWS_AT_MOST = 10
-"""Upper bounds on the rows that are written in a window: by this process, for one network, for addresses that are not private."""
+"""Upper bounds on rows per window: of this process, of one network, of addresses that are not private."""
 _ADDRESS_CHARACTERS = 60
 
 log = logging.getLogger(__name__)
 
 
 class Strangers:
-    """Lists who was refused. For the event loop's thread; the answer to a message does not wait for it."""
+    """Lists refused clients, without a delay for the answer. For the event loop's thread."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

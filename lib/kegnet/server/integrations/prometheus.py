@@ -77,7 +77,7 @@ class Metrics:
 
     def text(self) -> bytes:
         """All metrics, in Prometheus's text format. Raises UnavailableError."""
-        # One thread at a time: requests that come meanwhile get the same answer.
+        # One thread at a time: concurrent requests get the same answer.
         with self._lock:
             if self._described is None or time.monotonic() >= self._described.until:
                 self._described = self._describe()

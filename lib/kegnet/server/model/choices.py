@@ -1,4 +1,4 @@
-"""What each reader chooses for their own browser: units, clock, dates, theme. Pure."""
+"""The choices of a reader for their own browser: units, clock, dates, theme. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Choices:
 
     @classmethod
     def of(cls, chosen: Mapping[str, str], usual: Units) -> Choices:
-        """The choices that a request's parameters or cookies name. What is unknown or absent is `auto`, or one of the `usual` units."""
+        """The choices in a request's parameters or cookies. An unknown or absent one is `auto`, or the one of the `usual` units."""
 
         def one_of(name: str, known: Mapping[str, str]) -> str:
             value = chosen.get(name, "auto")
@@ -34,6 +34,6 @@ class Choices:
         return cls(Units.of(chosen, usual), one_of("clock", CLOCKS), one_of("dates", DATES), one_of("theme", THEMES))
 
     def cookies(self) -> dict[str, str]:
-        """The values of the cookies, by their names: the reverse of `of`."""
+        """The values of the cookies by name: the inverse of `of`."""
         units = {"temperature": self.units.temperature, "volume": self.units.volume}
         return {**units, "clock": self.clock, "dates": self.dates, "theme": self.theme}

@@ -10,8 +10,7 @@ import itertools
 
 EBC_PER_SRM = 1.97
 MOST_SRM = 200.0
-"""More than any beer has: the darkest stouts have 80."""
-UNITS = ("SRM", "EBC", "Lovibond")
+"""An upper bound: the darkest stouts have 80."""
 
 _SHADES = (
     (0.0, (253, 244, 190)),
@@ -26,11 +25,11 @@ _SHADES = (
     (40.0, (42, 17, 10)),
     (60.0, (27, 12, 8)),
 )
-"""Red, green and blue by SRM, as a full glass looks; in between they are interpolated."""
+"""Red, green and blue by SRM, of a full glass. Colours between them are interpolated."""
 
 
 def css_colour(srm: float | None) -> str:
-    """The colour for CSS and SVG, for example `#d98f2b`. Without a known SRM that of a golden beer."""
+    """The colour for CSS and SVG, for example `#d98f2b`. For an unknown SRM, that of a golden beer."""
     wanted = 5.0 if srm is None else min(max(srm, _SHADES[0][0]), _SHADES[-1][0])
     for (least, low), (most, high) in itertools.pairwise(_SHADES):
         if wanted <= most:
@@ -40,7 +39,7 @@ def css_colour(srm: float | None) -> str:
 
 
 def srm_of(value: float, unit: str) -> float:
-    """A colour in `unit`, one of `UNITS`, as SRM with two decimals, never below 0."""
+    """A colour in `unit` (SRM, EBC or Lovibond) as SRM with two decimals, never below 0."""
     match unit:
         case "EBC":
             srm = value / EBC_PER_SRM

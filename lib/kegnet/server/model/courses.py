@@ -9,9 +9,9 @@ from .levels import left_ml
 
 
 def course_of(start_ml: float, poured: Sequence[tuple[int, float]], most: int) -> list[tuple[int, float]]:
-    """What is left at each time of `poured`: pairs of when and the millilitres that left the keg, oldest first.
+    """The level after each of `poured`, which are pairs of a time and the millilitres that were poured, oldest first.
 
-    At most `most` pairs: if there are more, only the last of several is in the result, and the level at each is still right.
+    The result has at most `most` pairs. With more pours, it contains only the last one of several; each level stays exact.
     """
     total = itertools.accumulate(out for _, out in poured)
     levels = [(at_ms, left_ml(start_ml, out)) for (at_ms, _), out in zip(poured, total, strict=True)]

@@ -1,4 +1,4 @@
-"""Until when a keg lasts, in the words of a card. Pure: no I/O, no clock. static/format.js computes the same."""
+"""Until when a keg lasts, as text for a card. Pure: no I/O, no clock. static/format.js computes the same."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import datetime
 
 _DAY_MS = 24 * 3600 * 1000
 _EVENING, _NOON, _MORNING = 17, 12, 5
-"""The hours of the wall clock: from the evening to the next morning it is tonight."""
+"""Hours of the local clock. "Tonight" is from the evening to the next morning."""
 
 
 def until(lasts_ms: int, now_ms: int, zone: datetime.tzinfo) -> str:
     """When a keg that lasts for `lasts_ms` is empty, for example `until tonight`, `until Saturday`, `11 days`, `3 weeks`.
 
-    The weekday is that of the clock in `zone`; up to six days ahead no two are the same.
+    The weekday is that of the clock in `zone`. It is unique for up to six days ahead.
     """
     end = _local(now_ms + min(lasts_ms, 3650 * _DAY_MS), zone)
     days = (end.date() - _local(now_ms, zone).date()).days
@@ -26,7 +26,7 @@ def until(lasts_ms: int, now_ms: int, zone: datetime.tzinfo) -> str:
 
 
 def _long(days: int) -> str:
-    """A number of days from a week on, rounded down: better a keg that lasts longer than one that is empty too soon."""
+    """A number of at least 7 days as text, rounded down, so that a keg lasts at least as long as it is forecast."""
     if days < 21:
         return f"{days} days"
     if days < 84:

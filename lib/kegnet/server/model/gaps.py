@@ -1,4 +1,4 @@
-"""Where the temperatures of a client have a gap: it sent nothing for longer than a few of its intervals. Pure; times in milliseconds."""
+"""Finds gaps in the temperatures of a client: pauses longer than a few of its intervals. Pure; times in milliseconds."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Stretch(Protocol):
 
 
 def gaps_before(stretches: Sequence[Stretch]) -> list[bool]:
-    """For each of `stretches`, oldest first, whether a gap is before it. Before the first one there is none.
+    """Whether there is a gap before each of `stretches`, oldest first. The first one has none.
 
-    The usual interval is the median over all of them, so that it does not matter how long the stretches are.
+    The usual interval is the median of all stretches, so it does not depend on their length.
     """
     if len(stretches) < 2:
         return [False for _ in stretches]

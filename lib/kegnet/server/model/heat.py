@@ -14,7 +14,7 @@ Heat = Sequence[Sequence[float]]
 def heat_of(bins: Iterable[tuple[int, float]], zone: datetime.tzinfo, begins_hour: int) -> Heat:
     """The sums of pairs of Unix milliseconds and millilitres, by the wall clock of `zone`.
 
-    A day begins at `begins_hour`: what is poured before it belongs to the evening before, so the first column is that hour.
+    A day begins at `begins_hour`, which is the first column. Pours before that hour count for the day before.
     """
     sums = [[0.0] * 24 for _ in WEEKDAYS]
     for at_ms, millilitres in bins:
@@ -37,7 +37,7 @@ def shade(millilitres: float, most: float) -> int:
 
 
 def busiest(heat: Heat) -> tuple[int, int, float] | None:
-    """The weekday, the column and the millilitres of the largest cell. None where nothing was poured."""
+    """The weekday, the column and the millilitres of the largest cell. None if nothing was poured."""
     cells = ((weekday, column, millilitres) for weekday, row in enumerate(heat) for column, millilitres in enumerate(row))
     best = max(cells, key=lambda cell: cell[2])
     return best if best[2] > 0 else None

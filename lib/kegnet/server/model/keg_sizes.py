@@ -14,5 +14,5 @@ _BY_UNIT = {"oz": _US_ML, "pt": _US_ML, "imp-pt": _BRITISH_ML}
 
 
 def usual_sizes_ml(unit: str) -> tuple[int, ...]:
-    """The sizes that a reader with that unit of volume knows, see `model.units.POURS`."""
+    """The usual sizes where that unit of volume is used, see `model.units.POURS`."""
     return _BY_UNIT.get(unit, METRIC_ML)

@@ -29,7 +29,7 @@ def lasts_ms(left: float, out_ml: float, since_ms: int, now_ms: int) -> int | No
 
 
 def keg_state(on: bool, left: float | None, full: float | None) -> str:
-    """The state of a tap's keg for the pages: `none` without a keg, else `empty`, `low` or `ok`. What is unknown is `ok`.
+    """The state of a tap's keg for the pages: `none` without a keg, else `empty`, `low` or `ok`. An unknown level is `ok`.
 
     `full` is its size in millilitres. The limits are those of the alarms, without their hysteresis.
     """

@@ -1,4 +1,4 @@
-"""What kind of picture a file is, and how large: from its first bytes, whatever its name or type says. Pure.
+"""The type and the size of a picture, from the first bytes of the file, not from its name or declared type. Pure.
 
 PNG: W3C PNG §11.2.2 (IHDR). JPEG: ITU-T T.81 annex B (frame headers). WebP: RFC 9649 §2.4 to 2.7.
 """
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 LARGEST_BYTES = 300_000
 LARGEST_PIXELS = 2000
-"""Of a side."""
+"""The upper bound of a side."""
 _PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR"
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""JPEG markers of frame headers: C4, C8 and CC are something else in that range."""
+"""JPEG markers of frame headers. C4, C8 and CC in that range are not."""
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 """JPEG markers without a length."""
 
@@ -27,12 +27,12 @@ class Kind:
 
     @property
     def is_sane(self) -> bool:
-        """Whether a browser can show it without trouble."""
+        """Whether a browser can show it: no side is 0 or too large."""
         return 1 <= self.width <= LARGEST_PIXELS and 1 <= self.height <= LARGEST_PIXELS
 
 
 def kind_of(data: bytes) -> Kind | None:
-    """PNG, JPEG or WebP; None: it is none of these, or its head is damaged."""
+    """PNG, JPEG or WebP. None: another format, or a damaged head."""
     if data.startswith(_PNG) and len(data) >= 24:
         return Kind("image/png", _big(data[16:20]), _big(data[20:24]))
     if data.startswith(b"\xff\xd8\xff"):
@@ -43,7 +43,7 @@ def kind_of(data: bytes) -> Kind | None:
 
 
 def _jpeg(data: bytes) -> Kind | None:
-    """The first frame header: segments of a marker, a length and content, up to it."""
+    """Reads the first frame header. It follows segments of a marker, a length and content."""
     at = 2
     while at + 9 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]

@@ -1,4 +1,4 @@
-"""The one-time code by which a client registers itself: how it is written, and when it can be used."""
+"""The one-time code by which a client registers itself: its form, and when it can be used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DIGITS = 8
 
 
 class CodeState(Enum):
-    """What becomes of a try. The text is for whoever tries."""
+    """The result of a try. The text is sent to the client."""
 
     OPEN = "the code is right"
     WRONG = "the code is wrong"
@@ -37,16 +37,16 @@ class Code:
         return self.made_ms + VALID_MS
 
     def state(self, now_ms: int) -> CodeState:
-        """Whether it can be used; OPEN if the right digits are given."""
+        """Whether it can be used. OPEN: with the right digits."""
         if self.used_by:
             return CodeState.USED
         if self.wrong >= WRONG_TRIES_AT_MOST:
             return CodeState.VOID
-        # A clock that was set back makes no code valid for longer.
+        # A clock that was set back must not make a code valid for longer.
         return CodeState.OPEN if self.made_ms <= now_ms < self.until_ms else CodeState.EXPIRED
 
     def tried(self, digest: str, uuid: str, now_ms: int) -> tuple[Code, CodeState]:
-        """The code after a try with digits of that digest for the client `uuid`, and what becomes of the try."""
+        """The code after a try with digits of that digest for the client `uuid`, and the result of the try."""
         state = self.state(now_ms)
         if state is not CodeState.OPEN:
             return self, state
@@ -57,7 +57,7 @@ class Code:
 
 
 def digits_of(text: str) -> str | None:
-    """The digits of a code as people type it, `1234-5678`, with or without the hyphen. None: it is no code."""
+    """The digits of a code as people type it, `1234-5678`, with or without the hyphen. None: it is not a code."""
     digits = text.strip().replace("-", "").replace(" ", "")
     return digits if len(digits) == DIGITS and digits.isascii() and digits.isdigit() else None
 
@@ -68,8 +68,8 @@ def shown(digits: str) -> str:
 
 
 def signed_text(client_id: str, digits: str, ts: str) -> bytes:
-    """What a client signs to show that it has the private key: `register,id,code,ts`, the code without its hyphen.
+    """The text that a client signs to prove that it has the private key: `register,id,code,ts`, the code without its hyphen.
 
-    No ping and no pour has such a text, so that the signature is good for nothing else.
+    No ping and no pour has such a text, so the signature is valid for nothing else.
     """
     return f"register,{client_id},{digits},{ts}".encode("ascii")

@@ -12,7 +12,7 @@ SLOTS = 48
 SLOT_MS = 30 * 60 * 1000
 """The line has a point for each half hour of a day."""
 _LEAST_RANGE = 2000
-"""A temperature that is constant but for noise is a flat line: the height is two degrees at least, in thousandths."""
+"""The least height, in thousandths of a degree, so that noise of a constant temperature is a flat line."""
 _GAP = 2
 """A pause of more than this many of the client's usual intervals is a gap."""
 
@@ -25,7 +25,7 @@ def slot_of(at_ms: int) -> int:
 def sparkline(values: Mapping[int, int], last: int) -> str:
     """SVG path data, `WIDTH` by `HEIGHT`, of temperatures by slot; `last` is the slot at the right edge. Empty without any.
 
-    Nothing is drawn where the client sent nothing. A value between two gaps is a dot, by a round cap of the line.
+    Gaps are empty. A value between two gaps is a dot: the round cap of a line without length.
     """
     slots = sorted(slot for slot in values if last - SLOTS < slot <= last)
     if not slots:

@@ -33,8 +33,10 @@ OUNCE = Volume(US_OUNCE_ML, "fl oz", 0)
 GALLON = Volume(US_GALLON_ML, "gal", 2)
 POURS = {"l": LITRE, "pt": PINT, "imp-pt": IMPERIAL_PINT, "oz": OUNCE}
 """The units in which a reader can see pours, by the value of the cookie `volume`."""
+VOLUMES = {"l": "litres", "pt": "US pints", "imp-pt": "imperial pints", "oz": "US fluid ounces and gallons"}
+"""The names of the units of volume in forms, by the same values."""
 KEGS = {**POURS, "l": Volume(1000.0, "l", 1), "oz": GALLON}
-"""The units of kegs: who counts pours in fluid ounces counts kegs in US gallons, and litres of a keg have one decimal."""
+"""The units of kegs: US gallons go with fluid ounces, and litres of a keg have one decimal."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Units:
 
     @classmethod
     def of(cls, chosen: Mapping[str, str], usual: Units | None = None) -> Units:
-        """The units that a request's parameters or cookies name. Those that are unknown or absent are the `usual` ones."""
+        """The units in a request's parameters or cookies. An unknown or absent one is that of `usual`."""
         temperature, volume, usual = chosen.get("temperature", ""), chosen.get("volume", ""), usual or cls()
         return cls(temperature if temperature in ("C", "F") else usual.temperature, volume if volume in POURS else usual.volume)
 
@@ -94,7 +96,7 @@ class Units:
         return _trimmed(millilitres / POURS[self.volume].size_ml)
 
     def pour_ml(self, number: float) -> float:
-        """The reverse of `pour_number`, in millilitres."""
+        """The inverse of `pour_number`, in millilitres."""
         return number * POURS[self.volume].size_ml
 
     def keg_ml(self, number: float) -> int:

@@ -1,7 +1,7 @@
-"""Which of the clients that send and are not known are listed: a bounded number, fair to each network.
+"""Decides which unregistered clients are listed: a bounded number, with a share for each network.
 
-Everybody can send with invented ids. The places of the list are shared between networks, so that a flood from one network displaces
-only itself, and addresses of the internet displace no client of the local network.
+Everybody can send invented ids. Networks share the places of the list, so a flood from one network displaces only its own clients.
+Addresses of the internet displace no client of the local network.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from dataclasses import dataclass
 WAITING_AT_MOST = 20
 DECLINED_AT_MOST = 20
 SILENT_MS = 60 * 60 * 1000
-"""A client that is not authorised asks once in 10 minutes at least. After this long, another one may take its place."""
+"""A client that is not authorised sends at least once in 10 minutes. After this long without a message, it can be displaced."""
 FORGET_MS = 24 * 60 * 60 * 1000
 """After this long without a message it is not listed any more."""
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """A client that sends and is not accepted. `address` is where its last message came from; `network` counts as one sender.
+    """A client whose messages are refused. `address` is the source of its last message; `network` counts as one sender.
 
-    `local`: the address is of a private network. `wrong_key`: a client of this UUID is registered, with another key. `declined`: somebody
-    declined it; it is not listed.
+    `local`: the address is of a private network. `wrong_key`: a client of this UUID is registered, with another key. `declined`: it was
+    declined, so it is not listed.
     """
 
     uuid: str
@@ -37,14 +37,15 @@ class Waiting:
 
 
 def forgotten(known: Sequence[Waiting], now_ms: int) -> list[Waiting]:
-    """Those that have been silent for so long that they are removed. Declined ones stay: else they would be listed again."""
+    """The clients to remove after a long silence. Declined ones are kept, because they would be listed again."""
     return [each for each in known if not each.declined and now_ms - each.last_ms > FORGET_MS]
 
 
 def displaced(listed: Sequence[Waiting], newcomer: Waiting, now_ms: int) -> Waiting | None:
-    """Who of `listed`, which is full, gives its place to `newcomer`. None: nobody, and the newcomer is not listed.
+    """The client of `listed`, which is full, that `newcomer` replaces. None: the newcomer is not listed.
 
-    First who has been silent for an hour. Then who came last of the network with the most places, if it has more than the newcomer's would.
+    First one that was silent for an hour. Else, for a local newcomer, a remote one. Else the newest one of the network with the most
+    places, if the newcomer's network would have fewer.
     """
     silent = min(listed, key=lambda each: each.last_ms)
     if now_ms - silent.last_ms > SILENT_MS:
@@ -61,7 +62,7 @@ def displaced(listed: Sequence[Waiting], newcomer: Waiting, now_ms: int) -> Wait
 
 
 def _last_of_the_largest(rivals: Sequence[Waiting]) -> tuple[Waiting, int]:
-    """Who came last of the network with the most places, and how many places that network has."""
+    """The newest client of the network with the most places, and the number of those places."""
     places = Counter(each.network for each in rivals)
     last = max(rivals, key=lambda each: (places[each.network], each.first_ms, each.uuid))
     return last, places[last.network]

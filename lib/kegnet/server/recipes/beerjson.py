@@ -18,7 +18,7 @@ def read(data: bytes, problems: list[str]) -> list[Recipe]:
 
 
 def write(recipes: Iterable[Recipe]) -> str:
-    """A BeerJSON document that `read` understands: what a tap list knows of a beer, so without the ingredients that the format requires."""
+    """A BeerJSON document for `read`. It has no ingredients, although the format requires them: a tap list does not know them."""
     return json.dumps({"beerjson": {"version": 1.0, "recipes": [_fields(recipe) for recipe in recipes]}}, ensure_ascii=False)
 
 
@@ -76,7 +76,7 @@ def _member(value: Any, name: str) -> Any:
 
 
 def _ibu(value: Any) -> Any:
-    """`ibu_estimate` has the method beside the value, and may have only the method."""
+    """`ibu_estimate` has the method and optionally the value."""
     return value.get("value") if isinstance(value, dict) and ("method" in value or isinstance(value.get("value"), dict)) else value
 
 

@@ -1,7 +1,7 @@
 """BeerXML 1.0 (beerxml.com/beerxml.htm): one `<RECIPE>` per recipe, values as text.
 
-Alcohol, colour and bitterness are in its Appendix A, for display, with a unit behind the number: `5.2 %`, `14.2 EBC`, `79.8 IBUs`.
-EST_ABV comes before ABV: BeerSmith computes ABV from default gravities until somebody has measured.
+Its Appendix A, for display, has alcohol, colour and bitterness, each a number with a unit: `5.2 %`, `14.2 EBC`, `79.8 IBUs`.
+EST_ABV has priority over ABV: BeerSmith computes ABV from default gravities until they are measured.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DEPTH_AT_MOST = 100
 _FIX = "export the recipes again as BeerXML"
 _DECLARED = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 _MISDECLARED = {None, "utf-8", "utf8", "iso-8859-1", "latin1", "windows-1252", "us-ascii"}
-"""Programs declare one of these and write another: what is valid UTF-8 is UTF-8, the rest is Windows-1252, which contains ISO-8859-1."""
+"""Programs declare one of these and write another. Valid UTF-8 is read as UTF-8, else Windows-1252, which contains ISO-8859-1."""
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _WANTED = frozenset(
     {"NAME", "BREWER", "STYLE/NAME", "EST_ABV", "ABV", "IBU", "EST_COLOR", "COLOR", "TASTE_NOTES", "NOTES", "EST_OG", "EST_FG", "OG", "FG"}
@@ -68,7 +68,7 @@ def _parsed(data: bytes) -> list[dict[str, str]]:
 
 
 def _encoding(data: bytes) -> str | None:
-    """The encoding of the text where it may not be the declared one; None: as it is declared."""
+    """The encoding to use instead of the declared one; None: the declared one."""
     if data.startswith(_WIDE):
         return None
     declared = _DECLARED.match(data.removeprefix(codecs.BOM_UTF8).lstrip()[:200])
@@ -82,7 +82,7 @@ def _encoding(data: bytes) -> str | None:
 
 
 class _Target:
-    """Gets the parser's events, and collects the texts of the `_WANTED` elements of each `RECIPE`."""
+    """Collects the texts of the `_WANTED` elements of each `RECIPE` from the parser's events."""
 
     def __init__(self) -> None:
         self.recipes: list[dict[str, str]] = []

@@ -12,12 +12,12 @@ _MOST_PLATO = 65
 
 
 def plain(quantity: Quantity) -> float:
-    """A number that has one unit only."""
+    """A number whose unit is always the same."""
     return quantity.number
 
 
 def srm(quantity: Quantity) -> float | None:
-    """A colour in SRM, from SRM (also where there is no unit), EBC or Lovibond. 0 is what programs write that do not know it."""
+    """A colour in SRM, from SRM (also where there is no unit), EBC or Lovibond. None for 0, which programs write for an unknown colour."""
     if quantity.number == 0:
         return None
     unit = quantity.unit.casefold()
@@ -27,7 +27,7 @@ def srm(quantity: Quantity) -> float | None:
 
 
 def abv_from_gravities(draft: Draft, *pairs: tuple[object, object]) -> float | None:
-    """Alcohol by volume from the first pair of an original and a final gravity that are both there."""
+    """Alcohol by volume from the first pair of gravities (original, final) that is complete."""
     for original, final in pairs:
         gravities = [_gravity(draft, what, value) for what, value in (("original gravity", original), ("final gravity", final))]
         if gravities[0] is not None and gravities[1] is not None:
@@ -44,5 +44,5 @@ def _gravity(draft: Draft, what: str, value: object) -> float | None:
     gravity = gravity_of_plato(quantity.number) if is_plato and 0 <= quantity.number <= _MOST_PLATO else quantity.number
     if _GRAVITIES[0] <= gravity <= _GRAVITIES[1]:
         return gravity
-    draft.problems.append(f"{draft.label}: {what} {quantity.number:g} cannot be")
+    draft.problems.append(f"{draft.label}: {what} {quantity.number:g} is impossible")
     return None

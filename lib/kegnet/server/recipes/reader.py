@@ -12,7 +12,7 @@ _WIDE = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
 def read_recipes(data: bytes) -> Found:
-    """The recipes of a BeerXML or BeerJSON file. Raises RecipesError: it is neither, or not one that can be read."""
+    """The recipes of a BeerXML or BeerJSON file. Raises RecipesError if it is neither, or cannot be read."""
     problems: list[str] = []
     match _beginning(data):
         case "<":

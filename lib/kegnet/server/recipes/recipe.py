@@ -1,4 +1,4 @@
-"""A recipe as far as a tap list needs it, and how its fields are taken from a file."""
+"""The fields of a recipe that a tap list needs, and how they are read from a file."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Draft:
         return self._cut("notes", "\n\n".join(dict.fromkeys(filter(None, texts))), NOTES_CHARACTERS)
 
     def quantity(self, what: str, value: object) -> Quantity | None:
-        """A number with an optional unit, from a text such as `14.2 EBC` or a JSON number. None where there is none."""
+        """A number with an optional unit, from a text such as `14.2 EBC` or a JSON number. None if there is none."""
         if value is None or value == "":
             return None
         number, unit = _number_of(value)
@@ -78,7 +78,7 @@ class Draft:
         return None
 
     def bounded(self, name: str, what: str, quantity: Quantity | None, convert: Callable[[Quantity], float | None]) -> float | None:
-        """The converted number, if it is from 0 to the most of the field `name`."""
+        """The converted number, if it is from 0 to the upper bound of the field `name`."""
         number = None if quantity is None else convert(quantity)
         if quantity is None or number is None:
             return None
@@ -110,7 +110,7 @@ def shown(value: object) -> str:
 
 
 def _number_of(value: object) -> tuple[float, str]:
-    """The number and its unit; NaN where it is none."""
+    """The number and its unit; NaN if it is not a number."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
             return float(value), ""
@@ -125,7 +125,7 @@ def _is_control(character: str) -> bool:
 
 
 def named_drafts(parsed: Iterable[Any], name_field: str, problems: list[str]) -> Iterator[tuple[Draft, str, dict[str, Any]]]:
-    """A draft, the name and the fields of each recipe that has a name. `problems` gets the others."""
+    """A draft, the name and the fields of each recipe with a name. A recipe without one is added to `problems`."""
     for number, fields in enumerate(parsed, 1):
         draft = Draft(f"recipe {number}", problems)
         name = draft.text("name", fields.get(name_field)) if isinstance(fields, dict) else ""

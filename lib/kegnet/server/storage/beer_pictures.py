@@ -13,7 +13,7 @@ _picture = schema.picture.c
 
 @dataclass(frozen=True)
 class Picture:
-    """The picture of a beer. `made_ms` is when it was stored: its version."""
+    """The picture of a beer. `made_ms`, the time when it was stored, is its version."""
 
     media_type: str
     made_ms: int
@@ -27,12 +27,12 @@ def find_picture(connection: sa.engine.Connection, beer_key: int) -> Picture | N
 
 
 def set_picture(connection: sa.engine.Connection, beer_key: int, picture: Picture) -> None:
-    """Stores the picture of a beer in the place of the one before."""
+    """Stores the picture of a beer, and replaces the previous one."""
     remove_picture(connection, beer_key)
     values = {"media_type": picture.media_type, "made_ms": picture.made_ms, "data": picture.data}
     connection.execute(sa.insert(schema.picture).values(beer=beer_key, **values))
 
 
 def remove_picture(connection: sa.engine.Connection, beer_key: int) -> bool:
-    """Removes the picture of a beer. Whether there was one."""
+    """Removes the picture of a beer. Returns whether there was one."""
     return bool(connection.execute(sa.delete(schema.picture).where(_picture.beer == beer_key)).rowcount)

@@ -39,7 +39,7 @@ def set_beer(connection: sa.engine.Connection, key: int | None, **fields: object
 
 
 def find_any_beer(connection: sa.engine.Connection, key: int) -> tuple[Beer, bool] | None:
-    """The beer with that key, and whether it was removed."""
+    """The beer with that key, and whether it was removed from the library."""
     row = connection.execute(sa.select(*BEER_COLUMNS, _beer.removed_ms.is_not(None)).where(_beer.key == key)).first()
     return None if row is None else (Beer(*row[:-1]), bool(row[-1]))
 
@@ -51,6 +51,6 @@ def remove_beer(connection: sa.engine.Connection, key: int, now_ms: int) -> bool
 
 
 def restore_beer(connection: sa.engine.Connection, key: int) -> bool:
-    """Puts a beer that was removed back into the library. Whether there was one."""
+    """Puts a removed beer back into the library. Returns whether there was one."""
     done = connection.execute(sa.update(schema.beer).where(_beer.key == key, _beer.removed_ms.is_not(None)).values(removed_ms=None))
     return bool(done.rowcount)

@@ -1,4 +1,4 @@
-"""What was poured at a tap over time, in bins that are aligned to the clock."""
+"""The amounts that were poured at a tap, in bins of time that are aligned to the clock."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _tap = schema.tap.c
 
 @dataclass(frozen=True)
 class Bin:
-    """What left the keg from `at_ms` on, and what of it was drunk."""
+    """The amount that left the keg in the bin that begins at `at_ms`, and the drunk part of it."""
 
     at_ms: int
     out_ml: float
@@ -56,6 +56,6 @@ def _uncorrected(connection: sa.engine.Connection, pieces: list[Piece], bin_ms: 
     taps = piece.join(schema.tap, _tap.key == piece.c.tap)
     source, found = per_row(connection, taps, schema.pour, sa.and_(*within(piece), ~is_corrected()))
     at_ms = found.at_ms - found.at_ms % bin_ms
-    # As floating point: a sum of integers can be too large for SQLite, which is an error.
+    # As floating point: SQLite reports an error if a sum of integers is too large.
     query = sa.select(piece.c.number, at_ms, sa.func.sum(sa.cast(found.pulses, sa.Float))).select_from(source)
     return [(number, at_ms, pulses) for number, at_ms, pulses in connection.execute(query.group_by(piece.c.number, at_ms))]

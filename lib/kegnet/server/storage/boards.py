@@ -1,7 +1,7 @@
-"""Boards that report by the Kegboard Event Protocol: which ask to be accepted, and what an accepted one needs.
+"""Boards that report by the Kegboard Event Protocol: those that ask to be accepted, and the data of accepted ones.
 
-What asks is stored, not kept in memory, so that the page and the command of any process and host show it. It is bounded:
-a sender of events of invented boards displaces other boards that wait, and nothing else.
+Boards that ask are stored, not kept in memory, so that the pages and commands of all processes and hosts show them. Their number is
+bounded: a sender of invented boards displaces only other boards that ask.
 """
 
 from __future__ import annotations

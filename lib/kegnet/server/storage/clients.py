@@ -73,7 +73,7 @@ def set_limits(connection: Connection, client_key: int, coldest: int | None, war
 
 
 def restore_client(connection: Connection, uuid: str) -> bool:
-    """Registers a client again that was removed. False: no such client was."""
+    """Registers a removed client again. False: no client of this UUID was removed."""
     uuid = uuid.lower()
     done = connection.execute(sa.update(_client).where(~_registered, _client.c.uuid == uuid).values(removed_ms=None))
     if done.rowcount:

@@ -1,4 +1,4 @@
-"""The first keg of a new installation: entered before any tap is known, and put on one of them later."""
+"""The first keg of a new installation: it is entered before any tap exists, and put on a tap later."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _NAME = "first keg"
 
 @dataclass(frozen=True)
 class FirstKeg:
-    """What was entered; `volume_ml` is None where nobody has entered the size."""
+    """The entered beer and size; `volume_ml` is None without a size."""
 
     beer: Beer
     volume_ml: int | None
 
 
 def remember_first_keg(c: Connection, beer_name: str, volume_ml: int | None) -> None:
-    """Adds the beer to the library, and remembers that a keg of it waits for a tap."""
+    """Adds the beer to the library, and stores its keg, which has no tap yet."""
     beer = set_beer(c, None, name=beer_name)
     assert beer is not None, "it was added"  # noqa: S101
     put_setting(c, _NAME, json.dumps([beer.key, volume_ml]))
 
 
 def first_keg(c: Connection) -> FirstKeg | None:
-    """The keg that waits for a tap; None also if its beer was removed, or put on by the page of a tap meanwhile."""
+    """The keg without a tap. None also if its beer was removed, or was put on at the page of a tap."""
     value = get_setting(c, _NAME)
     if value is None:
         return None
@@ -45,12 +45,12 @@ def first_keg(c: Connection) -> FirstKeg | None:
 
 
 def forget_first_keg(c: Connection) -> None:
-    """No keg waits any more."""
+    """Removes the keg without a tap."""
     put_setting(c, _NAME, None)
 
 
 def put_first_keg_on(c: Connection, client: Client, tap: Tap, now_ms: int) -> bool:
-    """Puts the keg that waits on a tap, since the first pour there. False: none waits, or the tap has a keg."""
+    """Puts the keg on a tap, from the first pour there on. False: there is none, or the tap has a keg."""
     waits = first_keg(c)
     if waits is None or kegs_on(c, [tap.key]):
         return False

@@ -104,7 +104,7 @@ class Inserter:
 
 
 def _add_taps(connection: Connection, taps: Collection[tuple[int, int]]) -> int:
-    """Adds those that are not in the table; how many."""
+    """Adds the taps that are not in the table. Returns how many."""
     rows = [(client, pin, f"tap {pin}", False) for client, pin in sorted(taps)]
     return sum(_execute(connection, "tap", rows[start : start + _ROWS]) for start in range(0, len(rows), _ROWS))
 

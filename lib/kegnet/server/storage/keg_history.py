@@ -1,4 +1,4 @@
-"""The kegs of a tap with what was poured of each."""
+"""The kegs of a tap, with the poured amount of each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .records import Keg
 
 @dataclass(frozen=True)
 class PouredKeg:
-    """A keg, what left it, and what of it was drunk."""
+    """A keg, the amount that left it, and the drunk part of it."""
 
     keg: Keg
     out_ml: float

@@ -78,7 +78,7 @@ def take_off(connection: sa.engine.Connection, keg_key: int, off_ms: int) -> Non
 
 
 def put_back(connection: sa.engine.Connection, keg_key: int) -> None:
-    """Undoes that a keg was taken off. Raises StorageError where another keg was put on since."""
+    """Undoes the removal of a keg from its tap. Raises StorageError if another keg was put on since."""
     keg = find_keg(connection, keg_key)
     if keg is None or keg.off_ms is None:
         return

@@ -1,4 +1,4 @@
-"""The library of beers as a page shows it: how many kegs of each there were, and where it is on tap."""
+"""The library of beers for the pages: the number of kegs of each beer, and the taps where it is on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _client, _keg, _tap = schema.client.c, schema.keg.c, schema.tap.c
 
 @dataclass(frozen=True)
 class Place:
-    """A tap, as people know it. `client` is a uuid."""
+    """A tap with its names. `client` is a UUID."""
 
     client: str
     client_name: str
@@ -47,7 +47,7 @@ class PastKeg:
 
 
 def library(connection: sa.engine.Connection) -> list[LibraryBeer]:
-    """All beers that were not removed, by name as people sort it."""
+    """All beers that were not removed, by name, without regard to case."""
     numbers = sa.select(_keg.beer, sa.func.count()).where(_keg.beer.is_not(None), _keg.undone_ms.is_(None)).group_by(_keg.beer)
     kegs: dict[int, int] = {row[0]: row[1] for row in connection.execute(numbers)}
     places = _places_on(connection, _keg.beer.is_not(None))
@@ -77,7 +77,7 @@ _PLACE = (_client.uuid, _client.name, _tap.pin, _tap.name)
 
 
 def _places_on(connection: sa.engine.Connection, where: Any) -> dict[int, list[Place]]:
-    """Where beers are on tap, by the key of the beer: on taps that are shown, of clients that were not removed."""
+    """The taps of beers that are on, by the key of the beer: without hidden taps and removed clients."""
     shown = (_keg.off_ms.is_(None), _tap.hidden.is_(False), _client.removed_ms.is_(None))
     query = _kegs(_keg.beer, *_PLACE).where(where, *shown).order_by(_client.name, _tap.pin)
     found: dict[int, list[Place]] = {}

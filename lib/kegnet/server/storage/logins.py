@@ -1,4 +1,4 @@
-"""Who is logged in. The database has only a hash of a session's id: who reads it cannot log in by it."""
+"""The log-ins. The database contains only a hash of a session's id, so a copy of it is of no use for a log-in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from . import schema
 from .database import Connection
 
 LASTS_MS = 30 * 24 * 3600 * 1000
-"""A log-in ends so long after it began."""
+"""The duration of a log-in."""
 _login = schema.login
 
 
@@ -20,7 +20,7 @@ def add_login(connection: Connection, session: str, role: str, now_ms: int) -> N
 
 
 def role_of(connection: Connection, session: str, now_ms: int) -> str | None:
-    """What the session is logged in as; None if it is not, or no longer."""
+    """The role of the session; None if it is not logged in, or not any more."""
     where = (_login.c.digest == _digest(session)) & (_login.c.began_ms > now_ms - LASTS_MS)
     role = connection.execute(sa.select(_login.c.role).where(where)).scalar()
     return None if role is None else str(role)
@@ -37,7 +37,7 @@ def remove_logins(connection: Connection, role: str) -> None:
 
 
 def forget_logins(connection: Connection, now_ms: int) -> None:
-    """Removes those that have ended by themselves."""
+    """Removes log-ins that have expired."""
     connection.execute(sa.delete(_login).where(_login.c.began_ms <= now_ms - LASTS_MS))
 
 

@@ -1,4 +1,4 @@
-"""Pours with what they were before their corrections."""
+"""Pours with their corrections and their values before them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _correction, _pour, _tap = schema.correction.c, schema.pour.c, schema.tap.c
 
 @dataclass(frozen=True)
 class PourDetails:
-    """A pour, the key of the tap whose flow meter counted it, the volume of its pulses, and the corrections that count, oldest first."""
+    """A pour, the key of the tap whose flow meter counted it, the volume of its pulses, and its active corrections, oldest first."""
 
     pour: Pour
     meter: int

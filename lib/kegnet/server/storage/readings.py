@@ -52,9 +52,9 @@ def course(connection: sa.engine.Connection, client_key: int, since_ms: int, unt
 
 
 def samples(connection: sa.engine.Connection, client_keys: Sequence[int], slot_ms: int, slots: range) -> dict[int, dict[int, int]]:
-    """The last temperature of each client in each of `slots` that has one: by client, by slot. A slot is `slot_ms` long.
+    """The last temperature of each client in each of `slots`, by client and by slot. A slot is `slot_ms` long; empty ones are left out.
 
-    A slot costs one look into an index, however often a client sends.
+    A slot costs one index lookup, however often a client sends.
     """
     rows = [(key, slot * slot_ms, (slot + 1) * slot_ms) for key in dict.fromkeys(client_keys) for slot in slots]
     wanted = table_of(connection, "wanted", ["client", "from_ms", "until_ms"], rows).c

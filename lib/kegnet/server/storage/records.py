@@ -36,7 +36,7 @@ class Tap:
 
 @dataclass(frozen=True)
 class Beer:
-    """A beer of the library. `srm` is its colour. `picture_ms` is when its picture was stored; None where it has none."""
+    """A beer of the library. `srm` is its colour. `picture_ms` is when its picture was stored; None if it has none."""
 
     key: int
     name: str

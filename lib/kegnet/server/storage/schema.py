@@ -108,7 +108,7 @@ picture = sa.Table(
 )
 """The picture of a beer. `media_type` is `image/png`, `image/jpeg` or `image/webp`.
 
-`data` is last: SQLite reads all of it to find a column behind it.
+`data` is the last column, because SQLite would read all of it to find a column after it.
 """
 
 tap = sa.Table(
@@ -242,4 +242,4 @@ login = sa.Table(
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("began_ms", sa.BigInteger, nullable=False),
 )
-"""Who is logged in: the SHA-256 of the session's id, and what it may, `administrator` or `reader`. Not exported."""
+"""The log-ins: the SHA-256 of the session's id, and its role, `administrator` or `reader`. Not exported."""

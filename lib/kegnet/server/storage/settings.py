@@ -26,11 +26,11 @@ _INSTALLATION = "installation"
 
 @dataclass(frozen=True)
 class Household:
-    """What a whole installation shares. `time_zone` is a name of the IANA database, a day begins at `day_begins_hour`, 0 to 23.
+    """The settings of an installation. `time_zone` is a name of the IANA database, a day begins at `day_begins_hour`, 0 to 23.
 
     Temperatures older than `retention_days` are thinned out (None: never). `installation` is a random id that never changes.
-    `title` is above every page. A glass has `glass_ml`. `temperature` and `volume` are the units of readers who chose none, see
-    `model.units`. `public_url` is the address for phones, in the QR code of the wall page; empty: that of the wall page.
+    `title` is above every page. A glass has `glass_ml`. `temperature` and `volume` are the units for readers who chose none, see
+    `model.units`. `public_url` is the address in the QR code of the wall; empty: the address by which the wall was opened.
     """
 
     time_zone: str
@@ -45,7 +45,7 @@ class Household:
 
 
 NO_HOUSEHOLD = Household("UTC", 0, None, "")
-"""What pages show while nobody can read the settings."""
+"""The values for pages while the settings cannot be read."""
 
 
 def get_setting(connection: Connection, name: str) -> str | None:
@@ -55,7 +55,7 @@ def get_setting(connection: Connection, name: str) -> str | None:
 
 
 def get_settings(connection: Connection, names: Collection[str]) -> dict[str, str]:
-    """Those of the settings that are set."""
+    """The named settings that are set, by name."""
     rows = connection.execute(sa.select(_setting.c.name, _setting.c.value).where(_setting.c.name.in_(names)))
     return {row.name: row.value for row in rows}
 
@@ -67,17 +67,17 @@ def set_setting(connection: Connection, name: str, value: str | None) -> None:
 
 
 def put_setting(connection: Connection, name: str, value: str | None) -> None:
-    """Sets it without a report, for what is no setting of the household: pages need not load again."""
+    """Sets or removes a setting that no page shows, so no change is published."""
     if value is None:
         connection.execute(sa.delete(_setting).where(_setting.c.name == name))
     else:
-        # Of two at the same time, the last one counts, and none fails.
+        # Of two concurrent calls, the last one counts, and none fails.
         added = _insert(connection).values(name=name, value=value)
         connection.execute(added.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
 
 
 def add_setting(connection: Connection, name: str, value: str) -> bool:
-    """Sets it if it is not set. Of two at the same time, one succeeds. False: it was set already."""
+    """Sets a setting if it is not set. Of two concurrent calls, one succeeds. False: it was already set."""
     added = connection.execute(_insert(connection).values(name=name, value=value).on_conflict_do_nothing(index_elements=["name"]))
     if added.rowcount:
         announce(connection, Change(frozenset(), frozenset({"setting"})))
@@ -89,7 +89,7 @@ def _insert(connection: Connection) -> Any:
 
 
 def made_once(connection: Connection, name: str, value: str) -> str:
-    """The text that is set under `name`; `value` is set if there is none. Of several processes at once all get the same."""
+    """The setting `name`, after it was set to `value` if there was none. Concurrent processes get the same text."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     connection.execute(insert(_setting).values(name=name, value=value).on_conflict_do_nothing(index_elements=["name"]))
     return get_setting(connection, name) or value
@@ -114,7 +114,7 @@ def household(connection: Connection) -> Household:
 
 
 def set_household(connection: Connection, **changes: Any) -> None:
-    """Changes what is named, but not `installation`. Raises StorageError: the value is none of these."""
+    """Changes the named settings, but not `installation`. Raises StorageError if a value is invalid."""
     _require_valid(replace(household(connection), **changes))
     for name, value in changes.items():
         set_setting(connection, name, None if value is None else str(value))
@@ -128,7 +128,7 @@ def _require_valid(wanted: Household) -> None:
     if wanted.retention_days is not None and not 1 <= wanted.retention_days <= 36_500:
         raise StorageError(f"{wanted.retention_days}: this is not a number of days", "write 1 to 36500, or nothing to keep everything")
     if not 10 <= wanted.glass_ml <= 5000:
-        raise StorageError(f"{wanted.glass_ml} ml: this is no glass", "write 10 to 5000 millilitres")
+        raise StorageError(f"{wanted.glass_ml} ml: this is not the size of a glass", "write 10 to 5000 millilitres")
     if wanted.public_url and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", wanted.public_url):
         raise StorageError(f"{wanted.public_url}: this is not an address of a web page", "write one such as https://kegs.example.org")
     if wanted.temperature not in ("C", "F") or wanted.volume not in POURS:

@@ -67,7 +67,7 @@ def set_meter(connection: sa.engine.Connection, tap_key: int, from_ms: int, puls
 
 
 def unset_meter(connection: sa.engine.Connection, tap_key: int, from_ms: int) -> bool:
-    """Removes the k-factor that counts from that time on: the one before it counts again. Whether there was one."""
+    """Removes the k-factor that is valid from that time on; the previous one is valid again. Returns whether there was one."""
     where = sa.and_(_meter.tap == tap_key, _meter.from_ms == from_ms)
     return bool(connection.execute(sa.delete(schema.meter).where(where)).rowcount)
 

@@ -1,6 +1,6 @@
-"""Clients that send and are not accepted: the server does not know their UUID, or knows it with another key.
+"""Waiting clients, whose messages are refused: their UUID is not registered, or with another key.
 
-They are stored as settings, so that the page of any process and host shows them. `model.waiting` bounds how many there are.
+They are stored as settings, so that the pages of all processes and hosts show them. `model.waiting` bounds how many there are.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ _PREFIX = "waiting "
 
 
 def waiting_clients(c: Connection, now_ms: int) -> list[Waiting]:
-    """The clients that wait to be accepted; the longest waiting first."""
+    """The waiting clients; the one that waits longest first."""
     listed = [each for each in _all(c) if not each.declined and now_ms - each.last_ms <= FORGET_MS]
     return sorted(listed, key=lambda each: (each.first_ms, each.uuid))
 
 
 def declined_clients(c: Connection) -> list[Waiting]:
-    """The clients that were declined; the last one first."""
+    """The declined clients, the newest first."""
     return sorted((each for each in _all(c) if each.declined), key=lambda each: each.last_ms, reverse=True)
 
 
 def find_waiting(c: Connection, uuid: str) -> Waiting | None:
-    """The client of that UUID, if it waits or was declined."""
+    """The waiting or declined client of that UUID."""
     value = get_setting(c, _name(uuid))
     return None if value is None else Waiting(**json.loads(value))
 
 
 def remember_waiting(c: Connection, newcomer: Waiting) -> bool:
-    """Stores that a client sends and is not accepted. Whether it is listed now and was not before."""
+    """Stores a waiting client. Returns whether it is newly listed."""
     before = find_waiting(c, newcomer.uuid)
     if before is not None and before.declined:
         return False
@@ -58,7 +58,7 @@ def remember_waiting(c: Connection, newcomer: Waiting) -> bool:
 
 
 def decline_waiting(c: Connection, uuid: str, now_ms: int) -> bool:
-    """Hides a client that waits. False: none of that UUID waits."""
+    """Declines a waiting client, which hides it. False: no client of that UUID waits."""
     found = find_waiting(c, uuid)
     if found is None:
         return False
@@ -69,7 +69,7 @@ def decline_waiting(c: Connection, uuid: str, now_ms: int) -> bool:
 
 
 def forget_waiting(c: Connection, uuid: str) -> None:
-    """Removes it from those that wait or were declined. If it sends again and is not accepted, it is listed again."""
+    """Removes a waiting or declined client. Its next refused message lists it again."""
     put_setting(c, _name(uuid), None)
 
 
@@ -83,5 +83,5 @@ def _put(c: Connection, each: Waiting) -> None:
 
 
 def _name(uuid: str) -> str:
-    """A name of 40 characters, which is what the table takes."""
+    """The name of its setting: at most 40 characters, the size of the column."""
     return _PREFIX + uuid.lower().replace("-", "")[:32]

@@ -1,4 +1,4 @@
-"""Who makes a request, and whether it may be answered at all. Found for each request before its page runs, so no page can forget it."""
+"""Finds who sends a request, and whether it may be answered. This is done before a page runs, so no page can omit it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .sessions import STATIC
 SAFE = ("GET", "HEAD", "OPTIONS")
 """Methods that change nothing, see RFC 9110 §9.2.1."""
 OPEN = ("/login", "/logout", "/welcome", "/manifest.webmanifest")
-"""Pages that also those may load who may not read: they contain nothing of the installation but its title."""
+"""Pages for everybody, also where reading needs a password. Of the installation, they contain only the title."""
 WALL = re.compile(r"/tv(/.*)?|/events|/beers/[0-9]+/picture")
-"""What the wall's link opens."""
+"""The paths that the wall's link opens."""
 
 
 class Reader(Enum):
-    """What the sender of a request may: change things, read, or only what everybody may."""
+    """The rights of the sender of a request: to change things, to read, or only those of everybody."""
 
     ADMINISTRATOR = "administrator"
     READER = "reader"
@@ -30,7 +30,7 @@ class Reader(Enum):
 
 
 class RefusedError(Exception):
-    """The request may not do this. `status` and `headers` are the response's, the text is for the user."""
+    """The request is refused. `status` and `headers` are those of the response, the text is for the user."""
 
     def __init__(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(text)
@@ -40,9 +40,9 @@ class RefusedError(Exception):
 
 
 class Access:
-    """Sets `request.state.reader`, and refuses what the sender may not read.
+    """Sets `request.state.reader`, and refuses a request that the sender may not make.
 
-    `judge` raises an error for that, and `answer` turns it into a response.
+    `judge` raises an error for that, and `answer` makes a response of it.
     """
 
     def __init__(
@@ -65,18 +65,18 @@ class Access:
 
 
 def reader_of(request: Request) -> Reader:
-    """Who makes the request, as far as it is known before a password is checked."""
+    """Who sends the request, as far as it is known before a password is checked."""
     reader: Reader = getattr(request.state, "reader", Reader.NOBODY)
     return reader
 
 
 def opens_wall(request: Request, token: str | None) -> bool:
-    """Whether the request has the token of the wall's link, and is for what that opens."""
+    """Whether the request has the token of the wall's link, and its path is one that the link opens."""
     given = request.query_params.get("token", "")
     is_token = token is not None and secrets.compare_digest(given.encode(), token.encode())
     return is_token and request.method in SAFE and WALL.fullmatch(request.scope["path"]) is not None
 
 
 def token_query(request: Request) -> str:
-    """The query by which the pages of the wall load what they need; empty where they need none."""
+    """The query with the token for what the wall loads; empty without a token."""
     return str(getattr(request.state, "token_query", ""))

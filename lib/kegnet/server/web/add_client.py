@@ -1,4 +1,4 @@
-"""`/clients/add`: the one-time code, the command to type on the Pi, and what has come from there so far."""
+"""`/clients/add`: the one-time code, the command to type on the Pi, and what was received from the Pi so far."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .render import render, root_path
 from .submit import NO_MISTAKE, Done, Mistake, guard_of, submit
 
 COOKIE = "kegnet_code"
-"""The database has only the hash of the code. The browser that asked for it shows it as long as it is open."""
+"""The cookie with the code, for the browser that requested it: the database contains only its hash."""
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 _TAP = re.compile("(?P<client>[0-9a-fA-F-]{36})/(?P<pin>[0-9]{1,4})")
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -39,7 +39,7 @@ _LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 @dataclass(frozen=True)
 class ShownCode:
-    """A code that can be used until `until_ms`; `digits` is None where another browser has asked for it."""
+    """A code that can be used until `until_ms`; `digits` is None if another browser requested it."""
 
     digits: str | None
     until_ms: int
@@ -84,7 +84,7 @@ def _state(c: Connection, code: Code | None, now: int) -> ClientState | None:
 
 
 def _free_taps(c: Connection, came: ClientState | None, now: int) -> list[tuple[Client, TapState]]:
-    """The taps without a keg: of the client that came, or of all if none came by a code."""
+    """The taps without a keg: of the client that used the code, or of all clients if none did."""
     states = [came] if came is not None else overview(c, clients(c, 0, CLIENTS_A_PAGE), now)
     return [(state.client, tap) for state in states for tap in state.taps if tap.keg is None]
 
@@ -104,7 +104,7 @@ async def make_code(request: Request) -> Response:
 
     def change(c: Connection, _form: Form, _units: Units) -> Done:
         made.append(code_cookie(c))
-        return Done("/clients/add", "This code is new. One that was shown before cannot be used any more.")
+        return Done("/clients/add", "This code is new. Earlier codes cannot be used any more.")
 
     answer = await submit(request, "the registration code", change, _show)
     if made and answer.status_code == 303:
@@ -113,19 +113,19 @@ async def make_code(request: Request) -> Response:
 
 
 def code_cookie(c: Connection) -> str:
-    """Makes a code; the value of the cookie for it."""
+    """Makes a code. Returns the value of its cookie."""
     now = now_ms()
     return f"{new_code(c, now)}.{now}"
 
 
 def set_code_cookie(request: Request, answer: Response, value: str) -> None:
-    """Lets the browser that asked for a code show it."""
+    """Sets the cookie with which the browser shows the code."""
     secure = request.url.scheme == "https"
     answer.set_cookie(COOKIE, value, VALID_MS // 1000, path=root_path(request) or "/", secure=secure, httponly=True, samesite="strict")
 
 
 async def put_keg_on(request: Request) -> Response:
-    """Puts the first keg on a tap: `tap` is the UUID of its client, a slash and its pin. `action` = `later` forgets that it waits."""
+    """Puts the first keg on a tap: `tap` is the UUID of its client, a slash and its pin. `action` = `later` discards the keg."""
 
     def change(c: Connection, form: Form, _units: Units) -> Done | None:
         if form.typed.get("action") == "later":
@@ -143,7 +143,7 @@ async def put_keg_on(request: Request) -> Response:
 
 
 def client_url(request: Request, options: ServeOptions) -> str:
-    """The serviceBaseURL for a new client: by the address that people use, or the one by which this page was reached."""
+    """The serviceBaseURL for a new client: with the configured address, or the one by which this page was opened."""
     if options.url:
         return f"{options.url.rstrip('/')}/rest/v2"
     host, port = _host(request)
@@ -153,7 +153,7 @@ def client_url(request: Request, options: ServeOptions) -> str:
 
 
 def _host(request: Request) -> tuple[str, str]:
-    """The host and the `:port` of the request's Host, if they are what a shell can have; else those of the socket."""
+    """The host and the `:port` of the request's Host if they are safe in a shell command; else those of the socket."""
     host, colon, port = request.headers.get("host", "").rpartition(":")
     if not colon or not (port.isascii() and port.isdigit()):
         host, port = request.headers.get("host", ""), ""
@@ -164,7 +164,7 @@ def _host(request: Request) -> tuple[str, str]:
 
 
 def own_address() -> str | None:
-    """An address of this computer in its network; None without a network. It sends nothing: connect(2) of UDP only chooses a route."""
+    """An address of this host in its network; None without a network. Nothing is sent: connect(2) of UDP only chooses a route."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:
             sock.connect(("192.0.2.1", 9))

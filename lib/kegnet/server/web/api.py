@@ -47,7 +47,7 @@ OFFSET = Query(0, ge=0, le=10**9, description="How many clients to leave out, in
 LIMIT_OF_POURS = Query(100, ge=1, le=POURS_AT_MOST)
 SINCE = Query(None, ge=0, le=LATEST_MS, description="The earliest time, in Unix milliseconds.")
 UNTIL = Query(None, ge=0, le=LATEST_MS, description="The end, which is not included, in Unix milliseconds.")
-POINTS = Query(POINTS_AT_MOST, ge=1, le=POINTS_AT_MOST, description="With `since` or `until`: as many bins at most, and one at each end.")
+POINTS = Query(POINTS_AT_MOST, ge=1, le=POINTS_AT_MOST, description="With `since` or `until`: at most so many bins, plus one at each end.")
 BEFORE = Query(None, ge=1, le=2**31 - 1, description="The id of the last pour of the page before: the next page.")
 PIN = Path(ge=0, le=PIN_AT_MOST, description="The number of a flow meter.")
 
@@ -89,9 +89,9 @@ async def get_temperatures(
     until: int | None = UNTIL,
     points: int = POINTS,
 ) -> Response:
-    """The course of a temperature in bins that are aligned to the clock, oldest first: `over` the last time, or from `since` to `until`.
+    """The course of a temperature in bins that are aligned to the clock, oldest first: for `over` up to now, or from `since` to `until`.
 
-    The same temperatures always make the same bins: a peak does not change while time goes on.
+    The same temperatures always give the same bins, so a peak does not change with time.
     """
     since_ms, until_ms, bin_ms = _bins(over, since, until, points)
 

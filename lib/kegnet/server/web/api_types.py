@@ -35,7 +35,7 @@ class HouseholdBody:
 
 @dataclass(frozen=True)
 class BeerBody:
-    """A beer. `srm` is its colour, and `colour` that as CSS has it. `picture` is the path of its picture; it changes with the picture."""
+    """A beer. `srm` is its colour, and `colour` the same for CSS. `picture` is the path of its picture; it changes with the picture."""
 
     id: int
     name: str

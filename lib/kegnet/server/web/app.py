@@ -127,7 +127,7 @@ async def _unavailable(request: Request, error: Exception) -> Response:
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
-    """For errors of the guard, which runs before the handlers of errors. Raises what has no handler."""
+    """Answers errors of the guard, which runs before the error handlers. Raises an error that has no handler."""
     if isinstance(error, RefusedError):
         return await _refused(request, error)
     if isinstance(error, UnavailableError):
@@ -141,7 +141,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _disconnected(_request: Request, _error: Exception) -> Response:
-    """Nobody reads this answer: the sender of an upload has gone."""
+    """Nobody reads this answer, because the sender of an upload has disconnected."""
     return Response(status_code=400)
 
 

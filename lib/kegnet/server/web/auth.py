@@ -27,12 +27,12 @@ from .sessions import FIELD, HEADER, is_token, session_id
 
 HASHES = {Reader.ADMINISTRATOR: password.SETTING, Reader.READER: password.READERS_SETTING}
 PROGRAMS = ("/api/", "/csv/")
-"""What programs load, which send no password before they are asked for it."""
+"""Paths for programs, which send a password only after the answer 401."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What the settings allow, and who the sender of a request is by its session. `hashes` are those of the passwords that are set."""
+    """The rights of a request by the settings and its session. `hashes` are those of the passwords that are set."""
 
     hashes: Mapping[Reader, str]
     wall_token: str | None
@@ -40,14 +40,14 @@ class Rules:
 
 
 class Guard:
-    """Judges each request, and checks those for which it takes the administrator."""
+    """Checks each request, and those for the administrator in more detail."""
 
     def __init__(self, context: Context) -> None:
         self._hosts = Hosts(context.options)
         self._passwords = Passwords(context)
 
     async def judge(self, request: Request) -> None:
-        """Finds who makes the request. Raises RefusedError for what the sender may not even read, and for a change under a foreign name."""
+        """Finds who sends the request. Raises RefusedError if the sender may not read it, and for a change under a foreign name."""
         rules = await self._rules(request)
         request.state.reader = rules.reader
         path, is_private = request.scope["path"], Reader.READER in rules.hashes
@@ -62,9 +62,9 @@ class Guard:
             request.state.reader = await self.reader_with(request, given)
 
     async def check(self, request: Request) -> None:
-        """Raises RefusedError, unless the administrator makes the request: by a session, or with the password in it (HTTP Basic).
+        """Raises RefusedError, unless the administrator sends the request: by a session, or with the password in it (HTTP Basic).
 
-        A page is answered by a redirect to the log-in, which leads back.
+        For a page, the answer is a redirect to the log-in, which redirects back.
         """
         self._require_own_name(request)
         await self.check_form(request)
@@ -76,7 +76,7 @@ class Guard:
             raise _log_in_first(request)
 
     async def check_form(self, request: Request) -> None:
-        """Raises RefusedError for a change that no page of this server asks for: from another site, or without the token of its session."""
+        """Raises RefusedError for a change that no page of this server sent: from another site, or without the token of its session."""
         if request.method in SAFE:
             return
         if not same_site(request):
@@ -87,13 +87,13 @@ class Guard:
                 raise RefusedError(403, "this form is of an earlier session; open its page again, and send it from there")
 
     async def reader_with(self, request: Request, given: str) -> Reader:
-        """Who has that password. Raises RefusedError if nobody has."""
+        """Whose password `given` is. Raises RefusedError if it is nobody's."""
         return await self._passwords.reader_with(await self._require_password(request), given, address_of(request))
 
     def _require_own_name(self, request: Request) -> None:
         if not self._hosts.allow(request):
             name = request.headers["host"][:100]
-            text = f"this server does not know that {name} is its own name; add it to names in /etc/kegnet-server.conf, or use HTTPS"
+            text = f"{name} is not a known name of this server; add it to names in /etc/kegnet-server.conf, or use HTTPS"
             raise RefusedError(421, text)
 
     async def _rules(self, request: Request) -> Rules:
@@ -115,12 +115,12 @@ class Guard:
 
 
 def _log_in_first(request: Request) -> RefusedError:
-    """For a page the way to the log-in. What a script of a page loads, and what a program sends, are refused."""
+    """The error for a request that needs a log-in: a redirect for pages, a refusal for scripts and programs."""
     if request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", "text/html"):
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         root = str(request.scope.get("root_path", "")).rstrip("/")
         return RefusedError(303, "log in first", {"Location": f"{root}/login?next={quote(here, safe='/')}"})
-    # A browser would ask for the password in a window of its own.
+    # With 401, a browser would show its own dialog for the password.
     is_program = request.method in ("GET", "HEAD") and "cookie" not in request.headers and request.url.path.startswith(PROGRAMS)
     return RefusedError(401 if is_program else 403, "log in first, or send the password", AUTHENTICATE if is_program else {})
 

@@ -1,4 +1,4 @@
-"""The form of a beer: its fields as texts, and what somebody typed into them as values."""
+"""The form of a beer: its fields as texts, and the entered texts as values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNDO_CHARACTERS = 2000
 """An undo is kept in a cookie."""
 _TEXTS = ("name", "brewery", "style", "notes")
 _NUMBERS = {"abv": "abv_percent", "ibu": "ibu", "colour": "srm"}
-"""The fields of numbers, and what they are of a beer."""
+"""The fields with numbers, and the attributes of a beer that they set."""
 
 
 def fields_of(beer: Beer) -> dict[str, str]:
@@ -24,7 +24,7 @@ def fields_of(beer: Beer) -> dict[str, str]:
 
 
 def values_of(form: Form) -> dict[str, object]:
-    """What the request sets of a beer: a field that is absent sets nothing, one that is empty removes. Errors are in the form."""
+    """The attributes that the request sets. An absent field sets nothing, an empty one removes. Errors are in the form."""
     values: dict[str, object] = {
         "name": form.name("name"),
         "brewery": form.name("brewery", may_be_empty=True),
@@ -39,14 +39,14 @@ def values_of(form: Form) -> dict[str, object]:
 
 
 def undo_of(before: Beer, after: Beer) -> Mapping[str, str] | None:
-    """The fields that take a change back; None: there is nothing to take back, or too much for a cookie."""
+    """The fields that undo a change. None: nothing changed, or they are too long for a cookie."""
     old, new = fields_of(before), fields_of(after)
     changed = {field: text for field, text in old.items() if text != new[field]}
     return changed if changed and sum(map(len, changed.values())) <= UNDO_CHARACTERS else None
 
 
 def _colour(form: Form) -> float | None:
-    """A colour in SRM. Its unit is behind the number, else in the field `colour_unit`."""
+    """A colour in SRM. Its unit is after the number, else in the field `colour_unit`."""
     text, unit = form.typed["colour"].strip(), form.typed.get("colour_unit", "SRM")
     for known in ("EBC", "SRM"):
         if text.upper().endswith(known):

@@ -1,6 +1,6 @@
-"""`/beers/import`: recipes from a file or from pasted text; first a preview, in which each one is chosen, then the library.
+"""`/beers/import`: recipes from a file or from pasted text; first a preview with a choice for each recipe, then the import.
 
-Nothing is kept between the two: the preview contains what was found as BeerJSON, and sends it back with the choices.
+The server stores nothing between the two steps: the preview contains the recipes as BeerJSON, and sends them with the choices.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .submit import NO_MISTAKE, Done, Mistake, Undo, guard_of, submit
 from .uploads import RECIPES_AT_MOST_BYTES
 
 UNDO_AT_MOST = 200
-"""New beers that an undo removes again: their keys are kept in a cookie."""
+"""Upper bound on new beers for an undo: their keys are in a cookie."""
 _FORM = "application/x-www-form-urlencoded"
 _LABELS = {"brewery": "brewery", "style": "style", "notes": "notes", "abv_percent": "ABV", "ibu": "IBU", "srm": "SRM"}
 
@@ -34,7 +34,7 @@ async def show(request: Request) -> Response:
 
 
 async def preview(request: Request) -> Response:
-    """What is in a file (the body), or in the text that was pasted (the field `text`)."""
+    """Shows the recipes of a file (the body), or of pasted text (the field `text`)."""
     await guard_of(request).check(request)
     pasted = request.headers.get("content-type", "").startswith(_FORM)
     text = (await typed(request)).get("text", "") if pasted else ""
@@ -47,7 +47,7 @@ async def preview(request: Request) -> Response:
 
 
 async def add(request: Request) -> Response:
-    """Adds and updates what was chosen in the preview."""
+    """Adds and updates the beers by the choices in the preview."""
 
     def change(connection: Connection, form: Form, _units: Units) -> Done | None:
         try:
@@ -75,13 +75,13 @@ async def undo(request: Request) -> Response:
 
 
 def _choice(form: Form, number: int) -> Choice:
-    """What was chosen for a recipe; nothing is done to one without a choice."""
+    """The choice for a recipe; without one it is skipped."""
     chosen = form.typed.get(f"choice-{number}", "")
     return Choice(chosen) if chosen in [choice.value for choice in Choice] else Choice.SKIP
 
 
 def _undo(done: Imported) -> Undo | None:
-    """Only what was added is undone: a form with all values from before would be too long."""
+    """Undoes only additions: a form with all previous values would be too long."""
     if not done.added or done.updated or len(done.added) > UNDO_AT_MOST:
         return None
     return Undo("/beers/import/undo", {"keys": " ".join(map(str, done.added))})

@@ -1,4 +1,4 @@
-"""The picture of a beer: shown with its version in the address, stored by a script that has made it small.
+"""The picture of a beer: its address contains its version. A script makes it small and sends it.
 
 It is sent as the whole body of a PUT. A form would need a parser of multipart bodies, and would send photos of many megabytes.
 """
@@ -22,12 +22,12 @@ from .sessions import report
 from .submit import Done, Mistake, guard_of, submit
 
 POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
-"""Opened on its own, the picture can do nothing."""
+"""A picture that is opened alone can run nothing."""
 MEDIA_TYPES = ("image/png", "image/jpeg", "image/webp")
 
 
 async def show(request: Request) -> Response:
-    """The picture; 304 if the reader has it already. The address with its version never changes its content."""
+    """The picture; 304 if the browser has it already. The content at an address with a version never changes."""
     picture = await read(request, lambda connection: find_picture(connection, beer_of(request, connection)[0].key))
     if picture is None or picture.media_type not in MEDIA_TYPES:
         raise HTTPException(404, "this beer has no picture")
@@ -47,7 +47,9 @@ async def store(request: Request) -> Response:
     if kind is None:
         raise HTTPException(415, "the file is not a picture: choose PNG, JPEG or WebP")
     if not kind.is_sane:
-        raise HTTPException(422, f"the picture has {kind.width} × {kind.height} pixels; {LARGEST_PIXELS} × {LARGEST_PIXELS} are the most")
+        raise HTTPException(
+            422, f"the picture has {kind.width} × {kind.height} pixels; at most {LARGEST_PIXELS} × {LARGEST_PIXELS} are accepted"
+        )
     picture = Picture(kind.media_type, now_ms(), data)
 
     def change(connection: Connection) -> int:

@@ -25,7 +25,7 @@ from .render import render
 from .submit import NO_MISTAKE, Done, Mistake, Undo, guard_of, submit
 
 KEGS_AT_MOST = 50
-"""Kegs that the page of a beer shows, the newest ones."""
+"""The page of a beer shows so many of its newest kegs."""
 _SHADES = " ".join(css_colour(srm) for srm in range(61))
 """The colours by SRM for the script of the form."""
 _NEW = Beer(0, "", "", "", None, None, None, "")
@@ -73,7 +73,7 @@ async def add(request: Request) -> Response:
 
 
 async def change_beer(request: Request) -> Response:
-    """Changes what the form contains of a beer."""
+    """Changes the attributes of a beer that the form contains."""
 
     def change(connection: Connection, form: Form, _units: Units) -> Done | None:
         before, _ = beer_of(request, connection)
@@ -137,7 +137,7 @@ async def _show_new(request: Request, mistake: Mistake) -> Response:
 
 
 def _form_values(connection: Connection, beer: Beer, mistake: Mistake) -> dict[str, object]:
-    """The values of `beer_form.html`: breweries and styles that are in the library need not be typed again."""
+    """The values of `beer_fields.html`, with the breweries and styles of the library as suggestions."""
     known = [each.beer for each in library(connection)]
     return {
         "fields": fields_of(beer),
@@ -149,7 +149,7 @@ def _form_values(connection: Connection, beer: Beer, mistake: Mistake) -> dict[s
 
 
 def common(connection: Connection) -> dict[str, object]:
-    """What each page of the library needs of the database."""
+    """The values from the database for each page of the library."""
     home = household(connection)
     zone = times.zone_of(home.time_zone)
     return {
@@ -170,12 +170,12 @@ def beer_of(request: Request, connection: Connection) -> tuple[Beer, bool]:
 
 
 def _searched(each: LibraryBeer) -> str:
-    """The text in which the search looks."""
+    """The text that is searched."""
     return f"{each.beer.name} {each.beer.brewery} {each.beer.style}".casefold()
 
 
 def announce_change(connection: Connection) -> None:
-    """Open pages load what they show of beers again."""
+    """Publishes a change of beers, so that open pages reload them."""
     announce(connection, Change(frozenset(), frozenset({"setting"})))
 
 

@@ -1,4 +1,4 @@
-"""What a card shows of a tap: values, and texts that depend on the reader's units. `templates/card.html` draws it."""
+"""The card of a tap: values, and texts that depend on the reader's units. Its template is `templates/card.html`."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Card:
 
     @property
     def full_ml(self) -> int | None:
-        """What the keg holds, else what it held when it was put on."""
+        """The size of the keg, else the volume in it when it was put on."""
         keg = self.state_of_tap.keg
         return None if keg is None else keg.volume_ml or keg.start_ml
 
@@ -75,7 +75,7 @@ class Card:
         return self.state_of_tap.last[0] if self.state_of_tap.last else None
 
     def left_text(self, units: Units) -> str:
-        """What is left in the keg."""
+        """The volume that is left in the keg."""
         left = self.state_of_tap.left_ml
         if self.state == "none":
             return "No keg"
@@ -84,12 +84,12 @@ class Card:
         return "Empty" if self.state == "empty" else units.keg(left)
 
     def glasses_text(self, glass_ml: int) -> str:
-        """How many glasses are left; empty where there is nothing to say."""
+        """How many glasses are left; empty if that is unknown."""
         number = None if self.state in ("none", "empty") else glasses(self.state_of_tap.left_ml, glass_ml)
         return "" if number is None else counted(number, "glass")
 
     def until_text(self) -> str:
-        """Until when that lasts; empty where nothing was poured lately."""
+        """Until when the keg lasts; empty if nothing was poured lately."""
         lasts = self.state_of_tap.lasts_ms
         return "" if lasts is None or self.state in ("none", "empty") else until(lasts, self.now_ms, self.zone)
 

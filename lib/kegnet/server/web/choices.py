@@ -1,4 +1,4 @@
-"""`/choices`: what each reader chooses for their own browser: units, clock, dates, theme. They are kept in cookies."""
+"""`/choices`: units, clock, dates and theme, which each reader chooses for their own browser. They are in cookies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from ..model.choices import CLOCKS, DATES, THEMES, Choices
-from ..model.units import Units
+from ..model.units import VOLUMES, Units
 from ..storage.settings import household
 from .database import read
 from .forms import typed
@@ -20,11 +20,11 @@ _YEAR_S = 365 * 86_400
 async def show_choices(request: Request) -> Response:
     """The form."""
     home = await read(request, household)
-    return render(request, "choices.html", {"household": home, "clocks": CLOCKS, "dates": DATES, "themes": THEMES})
+    return render(request, "choices.html", {"household": home, "volumes": VOLUMES, "clocks": CLOCKS, "dates": DATES, "themes": THEMES})
 
 
 async def change_choices(request: Request) -> Response:
-    """Stores the choices, or forgets them: then the browser has those of everybody. Needs no password."""
+    """Stores the choices, or deletes them; the defaults are then valid again. Needs no password."""
     await guard_of(request).check_form(request)
     form = await typed(request)
     root = root_path(request)

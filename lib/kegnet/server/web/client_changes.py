@@ -39,7 +39,7 @@ async def change_name(request: Request, show: Show) -> Response:
 
 
 async def change_limits(request: Request, show: Show) -> Response:
-    """Changes the alarm limits. One that the request does not contain stays."""
+    """Changes the alarm limits that the request contains."""
     uuid = uuid_of(request)
 
     def change(connection: Connection, form: Form, units: Units) -> Done | None:
@@ -57,7 +57,7 @@ async def change_limits(request: Request, show: Show) -> Response:
 
 
 async def remove(request: Request, show: Show) -> Response:
-    """Removes the client; its history stays."""
+    """Removes the client; its history is kept."""
     uuid = uuid_of(request)
 
     def change(connection: Connection, _form: Form, _units: Units) -> Done | None:
@@ -69,7 +69,7 @@ async def remove(request: Request, show: Show) -> Response:
 
 
 async def add_again(request: Request, show: Show) -> Response:
-    """Registers a client again that was removed."""
+    """Registers a removed client again."""
     uuid = uuid_of(request)
 
     def change(connection: Connection, _form: Form, _units: Units) -> Done | None:
@@ -93,7 +93,7 @@ def _limit(form: Form, field: str, now: int | None, units: Units) -> int | None:
 
 
 def _typed(limit: int | None, units: Units) -> str:
-    """A limit as somebody would type it: exact to a thousandth of a degree."""
+    """A limit as text for the form: exact to a thousandth of a degree."""
     return "" if limit is None else f"{units.degrees(limit):.3f}"
 
 

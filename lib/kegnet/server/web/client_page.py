@@ -1,4 +1,4 @@
-"""`/clients/{client}`: the temperature of a client as a chart, its alarms, its taps, and what can be set."""
+"""`/clients/{client}`: the temperature of a client as a chart, its alarms, its taps and its settings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OF_TEMPERATURE = (AlarmKind.TOO_WARM.value, AlarmKind.TOO_COLD.value)
 
 @dataclass(frozen=True)
 class Figures:
-    """The temperatures of a stretch of time: the bins of the least and of the most, the mean, and the alarms for `alarm_ms` in all."""
+    """The figures of a stretch of time: the bins of the least and of the most, the mean, the number of alarms and their sum `alarm_ms`."""
 
     least: Course
     most: Course
@@ -64,12 +64,12 @@ async def remove(request: Request) -> Response:
 
 
 async def add_again(request: Request) -> Response:
-    """Takes the removal back."""
+    """Undoes the removal."""
     return await client_changes.add_again(request, _show_removal)
 
 
 async def removal(request: Request) -> Response:
-    """Asks whether to remove the client."""
+    """The page with the question whether to remove the client."""
     return await _show_removal(request, NO_MISTAKE)
 
 

@@ -1,4 +1,4 @@
-"""`/clients`: the clients, those that ask to be accepted, and how to add one. Everything here is for the administrator."""
+"""`/clients`: the clients, those that ask to be accepted, and how to add one. All of it needs the administrator."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def fingerprint_of(client: Client) -> str:
 
 
 async def decide_client(request: Request) -> Response:
-    """Accepts, declines or forgets the client `uuid`, which sends and is not accepted."""
+    """Accepts, declines or forgets the waiting client `uuid`."""
 
     def change(c: Connection, form: Form, _units: Units) -> Done | None:
         found = find_waiting(c, form.typed.get("uuid", ""))
@@ -86,9 +86,9 @@ async def decide_client(request: Request) -> Response:
                 return Done("/clients", "Declined. It is not shown any more.")
             case "forget" if found is not None:
                 forget_waiting(c, found.uuid)
-                return Done("/clients", "It is shown again when it sends the next time.")
+                return Done("/clients", "It is listed again after its next message.")
             case "accept" | "decline" | "forget":
-                form.errors["action"] = "this client does not wait any more"
+                form.errors["action"] = "this client is not waiting any more"
             case _:
                 form.errors["action"] = "choose what to do: accept or decline"
         return None
@@ -116,10 +116,10 @@ async def add_by_hand(request: Request) -> Response:
 
 
 def added(c: Connection, uuid: str, key: str, name: str | None) -> Done:
-    """Registers a client; what waits there comes in when it asks again, within a minute."""
+    """Registers a client. It tries again within a minute, and then sends its queue."""
     client = set_client(c, uuid, now_ms=now_ms(), public_key=key, name=name)
     return Done(
-        "/clients", f"{client.name} is accepted; the fingerprint of its key is {fingerprint(key)}. What waits there comes within a minute."
+        "/clients", f"{client.name} is accepted; the fingerprint of its key is {fingerprint(key)}. It sends its queue within a minute."
     )
 
 
@@ -133,7 +133,7 @@ def uuid_of(form: Form) -> str | None:
 
 
 def key_of(form: Form) -> str | None:
-    """The field `public_key`: an RSA key of 2048 bits at least, in the one spelling that is stored."""
+    """The field `public_key`: an RSA key of 2048 bits at least, in the form that is stored."""
     text = form.typed.get("public_key", "").strip()
     try:
         return plain_pem("\n".join(line.strip() for line in text.splitlines()) + "\n")
@@ -143,17 +143,17 @@ def key_of(form: Form) -> str | None:
 
 
 async def decide_board(request: Request) -> Response:
-    """Accepts or denies the board `device`, which asks to report. `action` is `accept` or `deny`."""
+    """Accepts or denies the board `device`. `action` is `accept` or `deny`."""
 
     def change(c: Connection, form: Form, _units: Units) -> Done | None:
         device, action = form.typed.get("device", ""), form.typed.get("action")
         if find_board(c, device) is None:
-            form.errors["action"] = "no such board asks"
+            form.errors["action"] = "this board is not waiting any more"
         elif action == "accept":
-            return Done("/clients", f"{accept_board(c, device, now_ms()).name} is accepted. It gets its token when it asks next.")
+            return Done("/clients", f"{accept_board(c, device, now_ms()).name} is accepted. It gets its token with its next request.")
         elif action == "deny":
             deny_board(c, device)
-            return Done("/clients", "Denied. It asks again after its next start.")
+            return Done("/clients", "Denied. It is listed again after its next start.")
         else:
             form.errors["action"] = "choose what to do: accept or deny"
         return None

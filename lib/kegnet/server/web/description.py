@@ -58,7 +58,7 @@ _REGISTER: dict[str, Any] = {
     "id": _ID,
     "public_key": {"type": "string", "description": "The client's public key: RSA, at least 2048 bits, SubjectPublicKeyInfo in PEM form."},
     "code": {"type": "string", "pattern": "^[0-9]{4}-?[0-9]{4}$", "description": "The code, with or without its hyphen."},
-    "name": {"type": "string", "maxLength": 80, "description": "What the pages call the client; without it, the start of its id."},
+    "name": {"type": "string", "maxLength": 80, "description": "The name of the client; without it, the start of its id."},
     "ts": _integer(0, _LATEST_MS, "Unix time in milliseconds."),
     "sig": {
         "type": "string",
@@ -93,10 +93,10 @@ def pour(version: Version) -> None:
     "/v2/register", responses=_REGISTER_RESPONSES, openapi_extra=_form(**_REGISTER, required=["id", "public_key", "code", "ts", "sig"])
 )
 def register() -> None:
-    """A client registers itself, by the one-time code that the page shows. An extension of this server.
+    """A client registers itself with the one-time code that a page shows. An extension of this server.
 
-    The code has 8 digits, is valid for 10 minutes, can be used once, and is void after 5 wrong tries. A client that is registered with
-    this key already is accepted whatever the code is.
+    The code has 8 digits, is valid for 10 minutes, can be used once, and is void after 5 wrong tries. A client that is already
+    registered with this key is accepted with any code.
     """
 
 

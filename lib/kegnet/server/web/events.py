@@ -1,6 +1,6 @@
 """`GET /events`: server-sent events with the values that changed.
 
-The first event is `hello`: `now_ms`, the server's clock, and `version`, that of the pages. `heartbeat` comes after 5 seconds without
+The first event is `hello`: `now_ms`, the server's clock, and `version`, that of the pages. `heartbeat` is sent after 5 seconds without
 another event. An event without a name is an `Update`. All readers share one subscription, one query and one encoding of each event.
 """
 
@@ -24,17 +24,17 @@ from .static_files import PAGE_VERSION
 from .updates import Update, read_update
 
 HEARTBEAT_S = 5.0
-"""A heartbeat is sent after so long without an event: routers forget silent connections, and a page reports after 15 s that it is old."""
+"""A heartbeat is sent after this pause: routers drop silent connections, and a page reports after 15 s that its values are old."""
 PACE_S = 0.25
 """The least time between two events. What changes meanwhile is merged into one."""
 MANY_PACE_S = 2.0
-"""The least time after an event for too many clients: in a burst of thousands each event is that."""
+"""The least pause after an event about too many clients to list. In a burst of thousands, all events are of this kind."""
 REST = 4
-"""A pause is `REST` times the CPU time of the queries before it, if that is longer."""
+"""A pause is at least `REST` times the CPU time of the queries before it."""
 READERS_A_SECOND = 2000
-"""Upper bound on how often readers are written to."""
+"""Upper bound on events sent per second, counted once for each reader."""
 KEPT_EVENTS = 8
-"""A reader that is further behind has to load its page again."""
+"""A reader that has missed more events has to reload its page."""
 _RETRY = b"retry: 5000\n"
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class Broadcast:
             self._task = None
 
     def _since(self, number: int) -> bytes:
-        """All events after the one with that number, as one. Readers that are equally far behind share its encoding."""
+        """All events after the one with that number, as one. Readers that have missed the same events share its encoding."""
         missed = self._number - number
         if missed and missed not in self._encoded:
             self._encoded[missed] = self._merged(missed).encoded()
@@ -135,7 +135,7 @@ class Broadcast:
         try:
             return await asyncio.to_thread(self._read, change)
         except (UnavailableError, StorageError) as error:
-            # The pages find out by themselves that they cannot be loaded.
+            # The pages report it themselves when a load fails.
             self._context.outage.began(str(error))
             return Update(now_ms(), change.kinds, reload=True, many=True), 0.0
 

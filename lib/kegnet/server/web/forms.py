@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 FIELDS_AT_MOST = 1100
-"""The import of beers has a field per recipe; the size of a body limits all other forms before."""
+"""The import of beers has a field per recipe. Other forms are limited by the size of a body."""
 NAME_CHARACTERS = 80
 
 
@@ -65,7 +65,7 @@ def _is_control(character: str) -> bool:
 
 
 async def typed(request: Request) -> dict[str, str]:
-    """The fields of a form; of one that is there twice, the last. The body is complete, and at most 8 KiB."""
+    """The fields of a form; the last one of repeated fields. The body is complete, and has at most 8 KiB."""
     try:
         return dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=FIELDS_AT_MOST))
     except ValueError as error:

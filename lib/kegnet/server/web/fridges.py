@@ -1,4 +1,4 @@
-"""What the badge of a client's temperature shows. `templates/fridges.html` draws it."""
+"""The badge of a client's temperature. Its template is `templates/fridges.html`."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""Which names a browser may call this server by, against DNS rebinding.
+"""The names under which a browser may use this server, against DNS rebinding.
 
-A page of another site can let its own name lead to an address of this network. The browser then counts this server as that site, and
-the site's scripts read and send here what they like. So over HTTP a request needs a name that no other site can have:
+Another site can let its own name resolve to an address of this network. The browser then treats this server as part of that site,
+and scripts of the site can read and send everything. So over HTTP a request needs a name that no other site can have:
 
-- an IP address, `localhost`, a name without a dot, and the name of this machine;
+- an IP address, `localhost`, a name without a dot, and the name of this host;
 - a name below a domain that exists in local networks only: `.local` (RFC 6762), `.home.arpa` (RFC 8375), the others of RFC 6762
-  Appendix G, and `.fritz.box`, which is its maker's;
-- a name in the search domain that the router hands out (resolv.conf(5));
-- a name that the configuration lists: `names`, and that of `url`.
+  Appendix G, and `.fritz.box`, which its maker owns;
+- a name in the search domain of the local network (resolv.conf(5));
+- a name in `names` or `url` of the configuration.
 
-Over HTTPS the browser has compared the name with the certificate before.
+Over HTTPS, the browser has already compared the name with the certificate.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class Hosts:
         self._names = frozenset(name.lower().rstrip(".") for name in named)
 
     def allow(self, request: Request) -> bool:
-        """Whether the request names this server. Programs that send no `Host` are no browsers."""
+        """Whether the request names this server. A request without `Host` is not from a browser."""
         header = request.headers.get("host")
         return request.url.scheme == "https" or header is None or self.is_own(header)
 
     def is_own(self, header: str) -> bool:
-        """Whether `header`, a name or an address with or without a port, can only be this server's."""
+        """Whether `header`, a name or an address with or without a port, can only belong to this server."""
         try:
             name = (urlsplit(f"//{header}").hostname or "").rstrip(".")
         except ValueError:
@@ -60,7 +60,7 @@ def _is_address(name: str) -> bool:
 
 
 def search_domains(path: Path = RESOLVER) -> frozenset[str]:
-    """The domains that names of the local network are in, see resolv.conf(5); none if the file cannot be read."""
+    """The domains of the local network, see resolv.conf(5); none if the file cannot be read."""
     try:
         lines = path.read_text("utf-8", "replace").splitlines()
     except OSError:

@@ -43,7 +43,7 @@ async def _show(request: Request, target: str, mistake: Mistake, status: int = 2
 
 
 async def log_in(request: Request) -> Response:
-    """Checks the password, and begins a new session: one that somebody else has put into the browser gets no rights."""
+    """Checks the password, and begins a new session, so that a session that somebody else has set gets no rights."""
     fields = await typed(request)
     target = local_path(fields.get("next", ""), request)
     guard = guard_of(request)
@@ -78,7 +78,7 @@ async def begin_login(request: Request, reader: Reader) -> None:
 
 
 async def log_out(request: Request) -> Response:
-    """Ends the session, also for whoever has a copy of its cookie."""
+    """Ends the session, also for copies of its cookie."""
     await guard_of(request).check_form(request)
     session = session_id(request)
     if session is not None:

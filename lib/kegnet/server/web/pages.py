@@ -32,7 +32,7 @@ async def kegs(request: Request) -> Response:
 
 
 async def _kegs(request: Request, template: str) -> Response:
-    """After an event all open pages ask for the same at once: they share the queries."""
+    """After an event, all open pages request the same at once, so they share the queries."""
     number = page_number(request)
     work = shared_work(request).result(
         ("kegs", number), lambda: read(request, lambda connection: kegs_values(connection, number, now_ms()))

@@ -16,7 +16,7 @@ from ..storage.logins import remove_logins
 from ..storage.settings import get_setting, set_setting
 
 SETTING, READERS_SETTING = "password hash", "readers' password hash"
-"""The names of the settings that hold the hashes. Without that of the readers everybody may read."""
+"""The names of the settings with the hashes. Without a readers' password, everybody may read."""
 LEAST_CHARACTERS = 8
 _N, _R, _P = 16_384, 8, 1
 """16 MiB of memory and about 50 ms on a PC, 0.3 s on a Pi."""
@@ -36,15 +36,15 @@ def set_password(connection: Connection, text: str) -> None:
 
 
 def store_password(connection: Connection, stored: str) -> None:
-    """The same with a hash, which takes too long for a transaction."""
+    """The same with a computed hash, because hashing takes too long for a transaction."""
     set_setting(connection, SETTING, stored)
     remove_logins(connection, "administrator")
 
 
 def set_readers_password(connection: Connection, text: str | None) -> None:
-    """Stores the hash of `text` as the password that reading needs from now on; None: everybody may read. Logs all readers out.
+    """Stores the hash of `text` as the password for reading. None: everybody may read. Logs all readers out.
 
-    Raises PasswordError if it is too short, or if there is no administrator: nobody could take it back on the page.
+    Raises PasswordError if it is too short, or without an administrator's password, because no page could then change it.
     """
     if text is not None and get_setting(connection, SETTING) is None:
         raise PasswordError("there is no administrator's password yet", "set that first: kegnet-server password")
@@ -52,7 +52,7 @@ def set_readers_password(connection: Connection, text: str | None) -> None:
 
 
 def store_readers_password(connection: Connection, stored: str | None) -> None:
-    """The same with a hash, which takes too long for a transaction."""
+    """The same with a computed hash, because hashing takes too long for a transaction."""
     set_setting(connection, READERS_SETTING, stored)
     remove_logins(connection, "reader")
 

@@ -1,4 +1,4 @@
-"""Checks passwords against their hashes, with a limit for whoever guesses."""
+"""Checks passwords against their hashes, with a limit on wrong passwords."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from . import password
 from .access import Reader, RefusedError
 
 WRONG_PASSWORDS_A_MINUTE = 20
-"""For an address (IPv6: its /64), over all pages and all processes."""
+"""Per address (IPv6: its /64), for all pages and all processes together."""
 KNOWN_AT_MOST = 16
-"""Passwords that were right, remembered as digests."""
+"""Upper bound on cached digests of right passwords."""
 AUTHENTICATE = {"WWW-Authenticate": 'Basic realm="KegNet", charset="UTF-8"'}
 
 log = logging.getLogger(__name__)
 
 
 class Passwords:
-    """Checks one at a time: many tries at once cost no more CPU than one core's."""
+    """Checks one password at a time, so that many tries use only one core."""
 
     def __init__(self, context: Context) -> None:
         self._limit = RefusalLimit(context.database, "password", shared=context.shared, per_minute=WRONG_PASSWORDS_A_MINUTE)
@@ -37,7 +37,7 @@ class Passwords:
         self._known: dict[bytes, Reader] = {}
 
     async def reader_with(self, hashes: Mapping[Reader, str], given: str, address: str) -> Reader:
-        """Whose password that is. Raises RefusedError if it is nobody's, or if there were too many from that address."""
+        """Whose password `given` is. Raises RefusedError if it is nobody's, or after too many wrong ones from that address."""
         known = self._known_as(hashes, given)
         if known is not None:
             return known

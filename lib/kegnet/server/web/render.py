@@ -1,4 +1,4 @@
-"""How a page is made: the templates, and the values that every page has."""
+"""Renders pages: the templates, and the values that every page has."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from ..model.choices import Choices
-from ..model.colours import css_colour
+from ..model.colours import css_colour, ebc_of
 from ..model.units import Units, ago, counted, span
 from ..storage.settings import NO_HOUSEHOLD, Household
 from . import charts
@@ -27,7 +27,9 @@ _templates = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.globals.update(ago=ago, span=span, counted=counted, css_colour=css_colour, glass_shift=glass_shift, spans=tuple(charts.Span))
+_templates.globals.update(
+    ago=ago, span=span, counted=counted, css_colour=css_colour, ebc_of=ebc_of, glass_shift=glass_shift, spans=tuple(charts.Span)
+)
 
 
 def render(
@@ -46,9 +48,9 @@ def render(
 def draw(request: Request, template: str, values: Mapping[str, object]) -> str:
     """The text of a template.
 
-    Each has `root`, the path below which the server is reached (mostly empty), `static`, where the static files are, `path`, that of the
-    page below the root, `now_ms`, `household`, and `choices` and `units`, the reader's. `values` replaces the defaults of those that need
-    the database. Nothing here is of one session.
+    Each has `root` (the path of the server, mostly empty), `static` (the path of the static files), `path` (of the page, below the root),
+    `now_ms`, `household`, and the reader's `choices` and `units`. `values` replaces the defaults of those that need the database.
+    None of these values depends on the session.
     """
     root = root_path(request)
     common = {
@@ -71,7 +73,7 @@ def draw(request: Request, template: str, values: Mapping[str, object]) -> str:
 
 
 def choices_of(request: Request, home: Household) -> Choices:
-    """What the reader has chosen; what they have not is the household's."""
+    """The reader's choices; those that were not made are the household's."""
     return Choices.of(request.cookies, Units(home.temperature, home.volume))
 
 
@@ -81,5 +83,5 @@ def root_path(request: Request) -> str:
 
 
 def error_page(request: Request, status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
-    """A page for an error, with a way back."""
+    """A page for an error, with a link back."""
     return render(request, "error.html", {"status": status, "text": text}, status, headers)

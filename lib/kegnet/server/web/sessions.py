@@ -1,7 +1,6 @@
 """Sessions: a signed cookie with a random id, the tokens of forms, and the report of the last change.
 
-The cookie is that of Starlette's `SessionMiddleware`, itsdangerous makes the tokens. What a session may do is in the database:
-see `access.py`.
+Starlette's `SessionMiddleware` makes the cookie, itsdangerous the tokens. The rights of a session are in the database, see `access.py`.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from .database import in_thread
 COOKIE = "kegnet_session"
 STATIC = "/static/"
 FIELD, HEADER = "csrf_token", "x-csrf-token"
-"""Where a request has its token: a form in this field, a script's `fetch` in this header."""
+"""The field of a form, and the header of a script's `fetch`, that contain the token."""
 FLASH_AT_MOST = 2500
 """Characters of an undo's fields. Browsers ignore cookies above 4 KB, so a larger one is dropped."""
 _KEY_SETTING = "session key"
@@ -35,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 class Sessions:
-    """Gives each request but those for static files a `request.session`. The cookie is only sent when the session has changed."""
+    """Adds `request.session` to each request except those for static files. The cookie is sent only if the session has changed."""
 
     def __init__(self, app: ASGIApp, context: Context) -> None:
         self._app = app
@@ -66,7 +65,7 @@ class Sessions:
         await middleware(scope, receive, send_if_changed)
 
     def _read_key(self) -> str:
-        """The key of all signatures: made once for all processes, and kept in the database."""
+        """The key of all signatures: made once for all processes, and stored in the database."""
         with self._context.database.reading() as connection:
             known = get_setting(connection, _KEY_SETTING)
         if known is not None:
@@ -99,13 +98,13 @@ def new_session(request: Request) -> str:
 
 
 def ensure_session(request: Request) -> None:
-    """Begins a session if there is none: a page with a form for everybody, such as that of the log-in, needs one for its token."""
+    """Begins a session if there is none: a form for everybody, such as the log-in, needs one for its token."""
     if session_id(request) is None:
         new_session(request)
 
 
 def csrf_token(request: Request) -> str:
-    """A token for the forms of a page; empty where there is no session."""
+    """A token for the forms of a page; empty without a session."""
     session = session_id(request)
     return "" if session is None else str(request.state.tokens.dumps(session))
 
@@ -120,7 +119,7 @@ def is_token(request: Request, token: str) -> bool:
 
 
 def report(request: Request, text: str, undo: tuple[str, Mapping[str, str]] | None = None) -> None:
-    """The next page shows `text` once. `undo` is the path below the root and the fields of a form that takes the change back."""
+    """The next page shows `text` once. `undo` is the path below the root and the fields of a form that undoes the change."""
     if session_id(request) is None:
         return
     if undo is not None and sum(map(len, (undo[0], *undo[1], *undo[1].values()))) > FLASH_AT_MOST:
@@ -131,6 +130,6 @@ def report(request: Request, text: str, undo: tuple[str, Mapping[str, str]] | No
 
 
 def take_report(request: Request) -> Mapping[str, Any] | None:
-    """What the page shows of the last change; the next page has nothing any more."""
+    """The report of the last change, which is removed, so that only one page shows it."""
     flash = session_of(request).pop("flash", None)
     return flash if isinstance(flash, dict) else None

@@ -1,4 +1,4 @@
-"""`/settings`: what the whole household shares, who may read, and what this server is. Everything here needs the administrator."""
+"""`/settings`: the settings of the household, who may read, and the version of this server. All of it needs the administrator."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from kegnet import __version__
 
-from ..model.units import POURS, Units
+from ..model.units import VOLUMES, Units
 from ..storage import Connection
 from ..storage.settings import Household, get_setting, household
 from ..storage.transfer import export_lines
@@ -23,8 +23,6 @@ from .settings_changes import glass_number, glass_unit
 from .submit import NO_MISTAKE, Mistake, guard_of
 from .wall_link import wall_path
 
-VOLUMES = {"l": "litres", "pt": "US pints", "imp-pt": "imperial pints", "oz": "US fluid ounces and gallons"}
-assert VOLUMES.keys() == POURS.keys()  # noqa: S101
 DEGREES = {"C": "°C", "F": "°F"}
 HOURS = {str(hour): "midnight" if hour == 0 else "noon" if hour == 12 else f"{hour}:00" for hour in range(24)}
 
@@ -42,7 +40,7 @@ async def settings(request: Request) -> Response:
 
 
 async def show(request: Request, mistake: Mistake) -> Response:
-    """The page, with what is wrong in one of its forms. Passwords are not sent back."""
+    """The page, with the errors of one of its forms. Passwords are not sent back."""
     kept = {name: text for name, text in mistake.typed.items() if "password" not in name}
     mistake = Mistake(mistake.action, kept, mistake.errors)
 
@@ -72,7 +70,7 @@ def _values(connection: Connection, home: Household, units: Units) -> dict[str, 
 
 
 async def change(request: Request) -> Response:
-    """What the household shares."""
+    """Changes the settings of the household."""
     return await settings_changes.change_household(request, show)
 
 
@@ -82,7 +80,7 @@ async def change_password(request: Request) -> Response:
 
 
 async def change_reading(request: Request) -> Response:
-    """Whether reading needs a password, and which one."""
+    """Changes whether reading needs a password, and which one."""
     return await settings_changes.change_reading(request, show)
 
 

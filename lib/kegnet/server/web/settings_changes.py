@@ -22,11 +22,11 @@ from .wall_link import new_wall_token, remove_wall_token
 HERE = "/settings"
 GLASS_ML = (10, 5000)
 DAYS_AT_MOST = 36_500
-"""The longest time for which single temperatures are kept, but for ever."""
+"""The longest time in days for which single temperatures are kept; an empty field keeps them for ever."""
 
 
 async def change_household(request: Request, show: Show) -> Response:
-    """Changes what the form contains. The undo sends the values from before."""
+    """Changes the settings that the form contains. The undo sends the previous values."""
 
     def change(connection: Connection, form: Form, units: Units) -> Done | None:
         before = household(connection)
@@ -51,7 +51,7 @@ def _wanted(form: Form, units: Units) -> dict[str, object]:
         if form.has(name) and form.typed[name] not in known:
             form.errors[name] = "choose one of the list, for example Europe/Berlin" if name == "time_zone" else "choose one of the list"
     glass = form.number("glass", *(float(glass_number(ml, units)) for ml in GLASS_ML))
-    # The undo sends millilitres, for the units can be others by then.
+    # The undo sends millilitres, because the units can have changed by then.
     wanted["glass_ml"] = form.whole("glass_ml", *GLASS_ML) if glass is None else round(glass_ml(glass, units))
     if form.has("glass") and glass is None and "glass" not in form.errors:
         form.errors["glass"] = "enter the size of a glass"
@@ -66,13 +66,13 @@ def _wanted(form: Form, units: Units) -> dict[str, object]:
 
 
 def _fields(before: Household, wanted: dict[str, object]) -> dict[str, str]:
-    """What a form sends to set the values from before."""
+    """The fields of a form that sets the previous values."""
     values = {name: value for name, value in dataclasses.asdict(before).items() if name in wanted}
     return {name: "" if value is None else str(value) for name, value in values.items()}
 
 
 def glass_unit(units: Units) -> str:
-    """The unit in which people give the size of a glass."""
+    """The unit for the size of a glass."""
     return "ml" if units.volume == "l" else units.pour_unit
 
 
@@ -82,12 +82,12 @@ def glass_number(millilitres: float, units: Units) -> str:
 
 
 def glass_ml(number: float, units: Units) -> float:
-    """The reverse of `glass_number`."""
+    """The inverse of `glass_number`."""
     return number if units.volume == "l" else units.pour_ml(number)
 
 
 async def change_password(request: Request, show: Show) -> Response:
-    """Sets the administrator's password, and logs in anew: all other sessions end."""
+    """Sets the administrator's password, ends all sessions, and begins a new one for the sender."""
     await guard_of(request).check(request)
     form = Form(await typed(request))
     new = _new_password(form)
@@ -151,10 +151,10 @@ async def change_wall_link(request: Request, show: Show) -> Response:
         match form.typed.get("action"):
             case "new":
                 new_wall_token(connection)
-                return Done(f"{HERE}#wall", "The wall has a new link. An earlier one opens nothing any more.")
+                return Done(f"{HERE}#wall", "The wall has a new link. Earlier links do not work any more.")
             case "remove":
                 remove_wall_token(connection)
-                return Done(f"{HERE}#wall", "The link is removed. It opens nothing any more.")
+                return Done(f"{HERE}#wall", "The link is removed. It does not work any more.")
         form.errors["action"] = "choose what to do: new or remove"
         return None
 

@@ -1,4 +1,4 @@
-"""How much time a chart shows, and the marks of its time axis. Pure."""
+"""The length of time that a chart shows, and the marks of its time axis. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def bin_length(length_ms: int, points: int) -> int:
 
 
 class Span(Enum):
-    """How much time a chart shows: its name in URLs, its title, its length and the length of a bin in milliseconds."""
+    """A length of time that a chart shows: its name in URLs, its title, its length and the length of a bin in milliseconds."""
 
     HOUR = "1h", "1 hour", _HOUR_MS
     DAY = "24h", "24 hours", _DAY_MS
@@ -44,7 +44,7 @@ class Span(Enum):
         return next((span for span in cls if span.label == label), None)
 
     def bounds(self, now_ms: int) -> tuple[int, int]:
-        """The start and the end of the chart at `now_ms`: multiples of a bin, so that the same data gives the same picture."""
+        """The start and the end of the chart at `now_ms`: multiples of a bin, so that the same data give the same picture."""
         until_ms = (now_ms // self.bin_ms + 1) * self.bin_ms
         return until_ms - self.length_ms, until_ms
 

@@ -1,4 +1,4 @@
-"""The static files. Their path contains their version, so a browser keeps them for a year and sees an upgrade at once."""
+"""The static files. Their path contains their version, so browsers cache them for a year, and an upgrade is effective at once."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def _version() -> str:
 
 
 STATIC = f"/static/{_version()}"
-"""The path of the static files below the root. Modules that import `./other.js` get the same version."""
+"""The path of the static files below the root. An import of `./other.js` gets the same version."""
 PAGE_VERSION = f"{__version__}-{STATIC.rpartition('/')[2]}"
-"""The version of the pages: one that stays open for weeks is loaded again when the server reports another one."""
+"""The version of the pages. A page that is open for weeks is reloaded when the server sends another version."""
 
 
 class Cached:
@@ -52,4 +52,4 @@ FILES = (
     Mount(STATIC, Cached(StaticFiles(directory=_FOLDER), "public, max-age=31536000, immutable")),
     Mount("/static", Cached(StaticFiles(directory=_FOLDER), "no-cache")),
 )
-"""The files by their version, and by their mere name: for whoever does not know the version, and then always revalidated."""
+"""The files by their version, and without one for links that do not contain it; those are always revalidated."""

@@ -1,7 +1,7 @@
-"""The one way in which a page's form is handled: the guard, one transaction, and either the form again or a redirect.
+"""Handles each form of a page: the guard, one transaction, and then a redirect or the form with its errors.
 
-A field that a request does not contain changes nothing; one that is empty removes what it set. A wrong value changes nothing at all,
-and the form comes back with what was typed and the reason.
+An absent field changes nothing, an empty one removes a value. With a wrong value nothing is changed, and the form is shown again with
+the entered texts and the reason.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Mistake:
-    """A form that could not be accepted: the path that it was sent to, what was typed, and what is wrong by field.
+    """A refused form: the path that it was sent to, the entered texts, and the errors by field.
 
-    What is wrong with the whole form is in `errors["action"]`.
+    An error of the whole form is in `errors["action"]`.
     """
 
     action: str = ""
@@ -44,7 +44,7 @@ NO_MISTAKE = Mistake()
 
 @dataclass(frozen=True)
 class Undo:
-    """A form that takes a change back: its path below the root, and its fields."""
+    """A form that undoes a change: its path below the root, and its fields."""
 
     action: str
     fields: Mapping[str, str]
@@ -52,7 +52,7 @@ class Undo:
 
 @dataclass(frozen=True)
 class Done:
-    """A change that was made: the path below the root to go to, what to report there, and how to take it back."""
+    """A change that was made: the path below the root for the redirect, the report on that page, and the undo."""
 
     where: str
     text: str = "Saved."
@@ -64,10 +64,10 @@ Show = Callable[[Request, Mistake], Awaitable[Response]]
 
 
 async def submit(request: Request, subject: str, change: Change, show: Show) -> Response:
-    """Answers the request of a form: checks that it may, and runs `change` in one transaction.
+    """Answers the request of a form: checks the rights of the sender, and runs `change` in one transaction.
 
-    `change` either makes the change, or adds an error to the form and makes none; then `show` answers with the form. `subject` is for the
-    log.
+    `change` either makes the change, or adds an error to the form and changes nothing. After an error, `show` answers with the form.
+    `subject` is for the log.
     """
     await guard_of(request).check(request)
     form = Form(await typed(request))

@@ -25,7 +25,7 @@ KEG = Query(None, ge=1, le=2**31 - 1, description="The id of a keg that was on t
 
 @dataclass(frozen=True)
 class PointBody:
-    """What was left in a keg from `at_ms` on, until the next point."""
+    """The level of a keg from `at_ms` on, until the next point."""
 
     at_ms: int
     left_ml: float
@@ -33,9 +33,9 @@ class PointBody:
 
 @dataclass(frozen=True)
 class LevelBody:
-    """The level of a keg. `points` begin when it was put on; there are none where nobody has entered what it held.
+    """The level of a keg. `points` begin when it was put on; there are none if its contents were not entered.
 
-    `until_ms` is when it was taken off, else now. `keg` is absent where none is on.
+    `until_ms` is when it was taken off, else now. `keg` is absent if no keg is on.
     """
 
     until_ms: int
@@ -45,7 +45,7 @@ class LevelBody:
 
 @router.get("/clients/{client}/taps/{pin}/level", response_model=LevelBody, responses=api.NOT_FOUND)
 async def get_level(request: Request, client: UUID, pin: int = api.PIN, keg: int | None = KEG) -> JSONResponse:
-    """What was left in a keg after each pour, oldest first. Pours of one minute (on long kegs: of one hour) are one point."""
+    """The level of a keg after each pour, oldest first. Pours of one minute (on long kegs: of one hour) are one point."""
 
     def query(connection: Connection) -> JSONResponse:
         return JSONResponse(types.plain(_level(connection, client, pin, keg)))

@@ -1,6 +1,6 @@
-"""`/calibration`: somebody pours known amounts, the page waits for each pour, and sets the k-factor of the flow meter.
+"""`/calibration`: a user pours known amounts and enters each; the page then sets the k-factor of the flow meter.
 
-What was measured so far is in the address: it survives a reload, and no process needs to remember it.
+The measurements are in the address, so they survive a reload, and no process stores them.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from .tap_pages import Values, common_values, show
 from .tap_place import PATH, Place, announce_change, place_of, required_number, whole
 
 WRONG_CLOCK_MS = 10 * 60_000
-"""A pour that began so long before its receipt waited in a spool: it was not poured for this."""
+"""A pour that began so long before its receipt was in a spool, so it was not poured for this calibration."""
 POURS_AT_MOST = 30
 MOST_ML = 100_000
 GOOD_SPREAD = 0.03
-"""Measurements that are closer than this need no repetition."""
+"""A spread of the measurements below this is good."""
 _LATEST_MS, _KEY_AT_MOST = 2**60, 2**31 - 1
 
 
 @dataclass(frozen=True)
 class State:
-    """Since when the page waits, the millilitres by the keys of pours, and the pours that do not count for this."""
+    """The time since which pours count, the millilitres by the keys of measured pours, and the keys of ignored pours."""
 
     since_ms: int
     measured: Mapping[int, float]
@@ -48,7 +48,7 @@ class State:
 
     @classmethod
     def of(cls, fields: Mapping[str, str]) -> State | None:
-        """The state in an address or a form. None where there is none."""
+        """The state in an address or a form; None if there is none."""
         since_ms = whole(fields.get("since", ""), _LATEST_MS)
         if since_ms is None:
             return None
@@ -80,7 +80,7 @@ class State:
 
 
 async def calibration_page(request: Request) -> Response:
-    """Waits for pours. With `pour` and `amount` a pour was measured: the answer is the address with one more of them."""
+    """The page. With `pour` and `amount`, it redirects to the address with this measurement added."""
     await guard_of(request).check(request)
     fields = dict(request.query_params)
     state = State.of(fields)
@@ -131,7 +131,7 @@ async def _show(request: Request, mistake: Mistake, state: State) -> Response:
 
 
 def _pours(connection: Connection, place: Place, state: State) -> list[Pour]:
-    """What the tap's flow meter counted since the page waits, newest first, by the server's clock."""
+    """The pours that the tap's flow meter counted since the state's start, by the server's clock, newest first."""
     found = pours_of(connection, [place.tap.key], since_ms=max(0, state.since_ms - WRONG_CLOCK_MS), limit=POURS_AT_MOST)
     return [
         each.pour
@@ -143,7 +143,7 @@ def _pours(connection: Connection, place: Place, state: State) -> list[Pour]:
 
 
 def _result(measured: list[Pour], state: State) -> tuple[Calibration | None, str]:
-    """The k-factor of what was measured, or why there is none. Neither where nothing was."""
+    """The k-factor of the measured pours, or why there is none. Neither, if nothing was measured."""
     if not measured:
         return None, ""
     try:
@@ -153,7 +153,7 @@ def _result(measured: list[Pour], state: State) -> tuple[Calibration | None, str
 
 
 async def set_calibration(request: Request) -> Response:
-    """Sets the k-factor from now on (`action` is `set`), or the one before again (`undo`)."""
+    """Sets the k-factor from now on (`action` is `set`), or restores the previous one (`undo`)."""
 
     def change(connection: Connection, form: Form, _units: Units) -> Done | None:
         place = place_of(connection, request)

@@ -1,4 +1,4 @@
-"""What a form reports of a keg: its beer, its size, what is in it (as a volume or by weight), and since when it is on."""
+"""The fields of a keg in a form: its beer, its size, its contents (as a volume or by weight), and since when it is on."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .tap_place import required_number
 LARGEST_KEG_ML = 10**8
 HEAVIEST_G = 10**8
 OVERFULL = 1.05
-"""Kegs hold a little more than their size; beyond this a weight is wrong."""
+"""Kegs contain a little more than their size. A weight above this is wrong."""
 NO_BEER, OTHER_SIZE = "", "other"
 
 
 def beer_of(connection: Connection, form: Form) -> int | None:
-    """The key of the beer: `new_beer`, a name, which is added if the library does not have it; else `beer`, a key. None: no name."""
+    """The key of the beer: `new_beer`, a name, which is added to the library if it is new; else `beer`, a key. None: no name."""
     name = form.name("new_beer", may_be_empty=True)
     if name:
         known = next((beer for beer in beers(connection) if beer.name == name), None)
@@ -50,7 +50,7 @@ def size_of(form: Form, units: Units) -> int | None:
 
 
 def contents_of(form: Form, units: Units, size_ml: int | None) -> int | None:
-    """What is in the keg, by `contents`: `full`, `part` (`start`, a number) or `weight`. None: not known, or as before (`keep`)."""
+    """The contents of the keg, by `contents`: `full`, `part` (`start`, a number) or `weight`. None: unknown, or unchanged (`keep`)."""
     match form.typed.get("contents", "full"):
         case "full":
             return size_ml

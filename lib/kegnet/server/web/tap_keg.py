@@ -1,4 +1,4 @@
-"""The keg of a tap: a new one, changes of the one that is on, taking it off, and undoing each of these."""
+"""The keg of a tap: put a new one on, change it, take it off, and undo each of these."""
 
 from __future__ import annotations
 
@@ -55,18 +55,18 @@ async def _show(request: Request, mistake: Mistake) -> Response:
 
 
 def _form_of(mistake: Mistake) -> str:
-    """Which of the forms comes back: `new` or `change`."""
+    """The form that has the errors: `new` or `change`."""
     return mistake.typed.get("action", "") if mistake.errors else ""
 
 
 def _usual_ml(units: Units, last: list[Keg]) -> int:
-    """The size that is chosen beforehand: that of the keg before."""
+    """The preselected size: that of the previous keg."""
     before = last[0].volume_ml if last else None
     return before or usual_sizes_ml(units.volume)[1]
 
 
 async def change_keg_of_tap(request: Request) -> Response:
-    """What is on a tap. `action`: `new` keg, `change` the one that is on, take it `off`, put it `back`, or `undo` that it was put on."""
+    """Changes the keg of a tap. `action`: `new` keg, `change` the present one, take it `off`, put it `back`, or `undo` a new one."""
 
     def change(connection: Connection, form: Form, units: Units) -> Done | None:
         place = place_of(connection, request)
@@ -95,7 +95,7 @@ def _new(connection: Connection, form: Form, units: Units, place: Place) -> Done
     on_ms = since_of(form, times.zone_of(household(connection).time_zone), now)
     if form.errors:
         return None
-    # Also without a size, a known amount gives a level.
+    # A known amount gives a level, also without a size.
     keg = put_on(
         connection, place.tap.key, beer=added_beer(connection, form, beer), on_ms=on_ms, volume_ml=size_ml or start_ml, start_ml=start_ml
     )
@@ -125,17 +125,17 @@ def _off(connection: Connection, _form: Form, _units: Units, place: Place, keg: 
 
 def _undo(connection: Connection, form: Form, _units: Units, place: Place, keg: Keg) -> Done | None:
     if form.typed.get("keg", str(keg.key)) != str(keg.key):
-        form.errors["action"] = "another keg is on by now"
+        form.errors["action"] = "another keg is on now"
         return None
     undo_keg(connection, keg.key, now_ms())
-    return Done(place.path, "Undone: the keg before is on again, and all pours count for it.")
+    return Done(place.path, "Undone: the previous keg is on again, and all pours count for it.")
 
 
 _CHANGES = {"change": _change, "off": _off, "undo": _undo}
 
 
 def _back(connection: Connection, form: Form, place: Place, action: str) -> Done | None:
-    """Undoes that a keg was taken off, or changed."""
+    """Undoes the removal or the change of a keg."""
     keg = find_keg(connection, form.whole("keg", 1, 2**31 - 1) or 0)
     values = {"volume_ml": form.whole("volume_ml", 1, LARGEST_KEG_ML), "start_ml": form.whole("start_ml", 0, 2 * LARGEST_KEG_ML)}
     beer = beer_of(connection, form)

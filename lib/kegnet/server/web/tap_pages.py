@@ -1,4 +1,4 @@
-"""The page of a tap, its list of pours, and its list of kegs. Everybody who may read may see them."""
+"""The page of a tap, its list of pours, and its list of kegs. Every reader may see them."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ POURS_A_PAGE = 60
 KEGS_AT_FIRST = 5
 KEGS_A_PAGE = 30
 DAYS_AT_MOST = 60
-"""As many days are in the table of a level."""
+"""The number of days in the table of a level."""
 Values = dict[str, Any]
 
 
 async def tap(request: Request) -> Response:
-    """The page of a tap, or with `parts` only what changes of it.
+    """The page of a tap, or with `parts` only its parts that change.
 
-    After an event all its readers ask for the same at once: they share the queries.
+    After an event, all readers request the same at once, so they share the queries.
     """
     key = ("tap", str(request.path_params["client"]), str(request.path_params["pin"]), root_path(request))
     values = await shared_work(request).result(key, lambda: read(request, lambda c: _tap_values(c, place_of(c, request), now_ms())))
@@ -46,7 +46,7 @@ async def tap(request: Request) -> Response:
 
 
 async def pours(request: Request) -> Response:
-    """A page of the pours of a tap, newest first: those `before` the one with that key."""
+    """A page of the pours of a tap, newest first: those before the pour with the key `before`."""
     before = whole(request.query_params.get("before", ""), 2**31 - 1)
 
     def query(connection: Connection) -> Values:
@@ -87,13 +87,13 @@ async def show(request: Request, template: str, query: Callable[[Connection], Va
 
 
 def for_reader(request: Request, values: Values) -> Values:
-    """The same with times as this reader has chosen them."""
+    """The same values, with times in the form that this reader has chosen."""
     home = values["household"]
     return {**values, "clock": Clock(times.zone_of(home.time_zone), choices_of(request, home))}
 
 
 def common_values(connection: Connection, place: Place) -> Values:
-    """What the templates of all pages of a tap use."""
+    """The values for the templates of all pages of a tap."""
     home, now = household(connection), now_ms()
     return {
         "household": home,
@@ -108,7 +108,7 @@ def common_values(connection: Connection, place: Place) -> Values:
 
 
 def card_of(connection: Connection, place: Place, now: int) -> Card:
-    """The tap as the home page shows it; `label` is the tap's own name."""
+    """The card of the tap as on the home page, but with the tap's own name as `label`."""
     alarms = tuple(alarm.kind for alarm in open_alarms(connection, [place.client.key]) if alarm.tap == place.tap.key)
     zone = times.zone_of(household(connection).time_zone)
     return Card(state_of_tap(connection, place.tap, now), place.client.uuid, place.tap.name, alarms, now, zone)

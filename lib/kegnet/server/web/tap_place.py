@@ -1,4 +1,4 @@
-"""The tap that a path names, and what its pages and forms need of it."""
+"""The tap in a path, and helpers for its pages and forms."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def place_of(connection: Connection, request: Request) -> Place:
 
 
 def whole(text: str, most: int) -> int | None:
-    """A number of a path or a query in digits only, None if it is none or too large."""
+    """A number of digits in a path or a query; None for other text, or if it is too large."""
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
     return number if number is not None and number <= most else None
 
@@ -57,7 +57,7 @@ def announce_change(connection: Connection, place: Place) -> None:
 
 
 def required_number(form: Form, field: str, least: float, most: float) -> float | None:
-    """A number that must be there, else it is an error of the form."""
+    """A required number; without one, the form has an error."""
     number = form.number(field, least, most)
     if number is None and field not in form.errors:
         form.errors[field] = "enter a number"

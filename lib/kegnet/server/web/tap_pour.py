@@ -1,4 +1,4 @@
-"""One pour: what was counted, how it was corrected, and the forms that correct it and undo that."""
+"""One pour: its pulses, its corrections, and the forms to correct it and to undo a correction."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .tap_values import active_corrections
 
 KEY_AT_MOST = 2**31 - 1
 TAPS_AT_MOST = 300
-"""As many taps can be chosen from."""
+"""Upper bound on the taps in the list."""
 LARGEST_POUR_ML = 200_000
 _TEXTS = {
     CorrectionKind.SPILL: "Saved: the pour was spilled.",
@@ -104,7 +104,7 @@ def _undo(connection: Connection, form: Form, details: PourDetails, where: str) 
 
 
 def _details(connection: Connection, request: Request, place: Place) -> PourDetails:
-    """The pour that the path names: one that this tap's flow meter counted, or that was moved to it."""
+    """The pour in the path: one that this tap's flow meter counted, or that was moved to it."""
     key = whole(str(request.path_params["key"]), KEY_AT_MOST)
     pour = None if key is None else find_pour(connection, key)
     if pour is not None:
@@ -115,7 +115,7 @@ def _details(connection: Connection, request: Request, place: Place) -> PourDeta
 
 
 def _other_taps(connection: Connection, place: Place, details: PourDetails) -> list[tuple[Client, Tap]]:
-    """Those to which the pour can be moved, the tap's own client first."""
+    """The taps to which the pour can be moved, those of the same client first."""
     known = sorted(clients(connection, 0, TAPS_AT_MOST), key=lambda client: client.key != place.client.key)
     by_key = {client.key: client for client in known}
     found = taps_of(connection, list(by_key))

@@ -32,7 +32,7 @@ async def _show(request: Request, mistake: Mistake) -> Response:
 
 
 async def change_tap(request: Request) -> Response:
-    """A field that is absent changes nothing. `meter_from` removes the k-factor that counts from that time on: the undo of a new one."""
+    """Changes the tap. An absent field changes nothing. `meter_from` removes the k-factor that is valid from that time on, as an undo."""
 
     def change(connection: Connection, form: Form, _units: Units) -> Done | None:
         place = place_of(connection, request)
@@ -41,7 +41,7 @@ async def change_tap(request: Request) -> Response:
         meter_from = form.whole("meter_from", 1, _LATEST_MS)
         if form.errors:
             return None
-        # A box that is not ticked is not sent: a hidden field shows that the form contains it.
+        # A browser does not send an unchecked box. A hidden field shows that the form contains it.
         hidden = form.has("hidden") if form.has("hidden_box") else None
         set_tap(connection, client.key, tap.pin, name=name, hidden=hidden)
         undo = {"undo": "1", "name": tap.name, "hidden_box": "1", **({"hidden": "1"} if tap.hidden else {})}

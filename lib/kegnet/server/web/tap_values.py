@@ -1,4 +1,4 @@
-"""What the pages of a tap show: its pours by day, its level, its kegs, the hours in which people drink."""
+"""The values for the pages of a tap: its pours by day, its level, its kegs, the hours in which people drink."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from . import times
 
 HEAT_WEEKS = 8
 QUARTER_MS = 900_000
-"""Every offset from UTC is a multiple of it, so a quarter of an hour belongs to one hour of the wall clock."""
+"""Every offset from UTC is a multiple of it, so each bin belongs to one hour of the local clock."""
 POINTS_AT_MOST = 2000
 MINUTE_MS = 60_000
 _MINUTES_UNTIL_MS = 90 * DAY_MS
@@ -45,12 +45,12 @@ class PourLine:
 
     @property
     def measured(self) -> bool:
-        """Whether somebody has set its volume."""
+        """Whether its volume was corrected."""
         return any(each.kind is CorrectionKind.VOLUME for each in self.details.corrections)
 
     @property
     def came_from(self) -> Tap | None:
-        """The tap from which it was moved to this one."""
+        """The tap from which it was moved."""
         return self.meter if self.meter is not None and self.meter.key != self.pour.tap else None
 
 
@@ -63,13 +63,13 @@ class PourDay:
 
     @property
     def drunk_ml(self) -> float:
-        """What of it was drunk."""
+        """The drunk part of it."""
         return sum(line.pour.millilitres for line in self.lines if not (line.pour.spilled or line.pour.deleted))
 
 
 @dataclass(frozen=True)
 class LevelDay:
-    """A day of a keg: when it began, what left the keg, and what was left at its end."""
+    """A day of a keg: when it began, the amount that left the keg, and the level at its end."""
 
     start_ms: int
     out_ml: float
@@ -107,15 +107,15 @@ def active_corrections(details: PourDetails) -> dict[str, Correction]:
 
 
 def level_bins(connection: Connection, keg: Keg, now_ms: int) -> list[Bin]:
-    """What left a keg while it was on."""
-    # Also what a client with a clock that is a little ahead has sent.
+    """The amounts that left a keg while it was on."""
+    # Includes pours of a client whose clock is a little ahead.
     until_ms = now_ms + DAY_MS if keg.off_ms is None else keg.off_ms
     bin_ms = MINUTE_MS if until_ms - keg.on_ms <= _MINUTES_UNTIL_MS else 60 * MINUTE_MS
     return poured_in_bins(connection, keg.tap, keg.on_ms, until_ms, bin_ms)
 
 
 def level_points(keg: Keg, bins: Iterable[Bin]) -> list[tuple[int, float]]:
-    """When and how much was left in a keg: when it was put on, and after its pours. Empty where nobody has entered what it held."""
+    """When and how much was left in a keg: when it was put on, and after its pours. Empty if its contents were not entered."""
     if keg.start_ml is None:
         return []
     poured = [(max(each.at_ms, keg.on_ms), each.out_ml) for each in bins]

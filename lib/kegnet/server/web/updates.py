@@ -14,9 +14,9 @@ from ..storage.records import Alarm
 from ..storage.settings import household
 
 STRUCTURE = frozenset({"tap", "client", "setting"})
-"""Kinds of changes after which a page can have other cards or names: it is loaded again."""
+"""Kinds of changes after which pages are reloaded, because they can have other cards or names."""
 CLIENTS_AT_MOST = 50
-"""Upper bound on the clients whose values are read for one event. When more change at once, the pages are loaded again."""
+"""Upper bound on the clients whose values are read for one event. If more change at once, the pages are reloaded."""
 
 Values = Mapping[str, object]
 

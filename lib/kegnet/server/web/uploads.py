@@ -1,6 +1,6 @@
 """Requests whose bodies may be larger than 8 KiB: pictures and recipes.
 
-Other bodies are read before anybody looks at the request. These are not: the route reads them, after the guard has checked who sends them.
+Other bodies are read before the request is checked. Routes read these bodies themselves, after the guard has checked the sender.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from starlette.types import Message, Receive
 from ..model.pictures import LARGEST_BYTES
 
 RECIPES_AT_MOST_BYTES = 1_000_000
-"""A request of more than 1 MiB is cut off, see `wire.py`."""
+"""Requests of more than 1 MiB are refused, see `wire.py`."""
 _LIMITS = (
     (re.compile(r"PUT /beers/[0-9]{1,10}/picture"), LARGEST_BYTES),
     (re.compile(r"POST /beers/import(/add)?"), RECIPES_AT_MOST_BYTES),
@@ -22,13 +22,13 @@ _LIMITS = (
 
 
 def limit_of(method: str, path: str) -> int | None:
-    """How many bytes the body of such a request may have; None: it is not one of these."""
+    """The largest size of the body in bytes; None: it is not one of these requests."""
     request = f"{method} {path}"
     return next((limit for pattern, limit in _LIMITS if pattern.fullmatch(request)), None)
 
 
 def limited(receive: Receive, limit_bytes: int, complete: Callable[[], None]) -> Receive:
-    """A `receive` that raises HTTPException for a body of more bytes, and calls `complete` when all of the body has come."""
+    """A `receive` that raises HTTPException for a body of more bytes, and calls `complete` at the end of the body."""
     received = 0
 
     async def counted() -> Message:

@@ -1,4 +1,4 @@
-"""`/tv`: the taps for a screen on the wall. It has no controls, and its script keeps it up to date for weeks.
+"""`/tv`: the taps for a screen on the wall. It has no controls. Its script keeps it up to date for weeks.
 
 `?theme=light` instead of dark, `?title=` for a title of its own, `?page=` for a browser without scripts.
 """
@@ -34,14 +34,14 @@ TITLE_AT_MOST = 80
 
 
 async def tv(request: Request) -> Response:
-    """The page. After an event all screens ask for it at once: they share the queries."""
+    """The page. After an event, all screens request it at once, so they share the queries."""
     work = shared_work(request).result("wall", lambda: read(request, lambda connection: wall_values(connection, now_ms())))
     values = {**await work, **_choices(request)}
     return await in_thread(lambda: render(request, "tv.html", {**values, **_address(request, values["household"])}))
 
 
 def wall_values(connection: Connection, now: int) -> dict[str, object]:
-    """What all screens show."""
+    """The values for all screens."""
     states = overview(connection, clients(connection, 0, CLIENTS_A_PAGE), now)
     home = household(connection)
     cards = cards_of(states, now, times.zone_of(home.time_zone), alarms_first=False)
@@ -50,7 +50,7 @@ def wall_values(connection: Connection, now: int) -> dict[str, object]:
 
 
 def paged(cards: list[Card]) -> dict[str, int]:
-    """How many pages there are, and how many taps are on each: as even as possible. static/tv.js does the same."""
+    """The number of pages, and of taps on each, as even as possible. static/tv.js computes the same."""
     pages = max(1, math.ceil(len(cards) / TAPS_A_PAGE))
     return {"pages": pages, "taps_a_page": math.ceil(len(cards) / pages)}
 
@@ -70,7 +70,7 @@ def _choices(request: Request) -> dict[str, object]:
 
 
 def _address(request: Request, home: object) -> dict[str, object]:
-    """The address for phones, as a QR code and as text. Nobody else can open the one of this computer itself: then there is none."""
+    """The address for phones, as a QR code and as text. A loopback address gives none, because no phone can open it."""
     assert isinstance(home, Household)  # noqa: S101
     url = home.public_url or f"{request.url.scheme}://{request.url.netloc}{root_path(request)}/"
     parts = urlsplit(url)
@@ -80,7 +80,7 @@ def _address(request: Request, home: object) -> dict[str, object]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host's name or address is that of this computer."""
+    """Whether it is a loopback name or address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

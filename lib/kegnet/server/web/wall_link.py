@@ -1,4 +1,4 @@
-"""The token of the wall's link `/tv?token=…`, which opens the wall and nothing else where reading needs a password."""
+"""The token of the wall's link `/tv?token=…`, which opens only the wall where reading needs a password."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from ..storage import Connection
 from ..storage.settings import get_setting, set_setting
 
 SETTING = "wall token"
-"""Who may change the settings can read the token there, so it is not kept as a hash."""
+"""The token is stored as it is, because the page of the settings shows it."""
 
 
 def new_wall_token(connection: Connection) -> str:
-    """Makes a link; an earlier one opens nothing any more."""
+    """Makes a link. Earlier ones do not work any more."""
     token = secrets.token_urlsafe(16)
     set_setting(connection, SETTING, token)
     return token
 
 
 def remove_wall_token(connection: Connection) -> None:
-    """Removes the link: it opens nothing any more."""
+    """Removes the link, which does not work any more."""
     set_setting(connection, SETTING, None)
 
 

@@ -1,7 +1,7 @@
-"""`/welcome`: the first page of a new server. It sets the password, and leads to the first client.
+"""`/welcome`: the first page of a new server. It sets the password, and continues with the first client.
 
-A server without a password can be claimed by whoever comes first. So this page is for the server's own network alone, and only until
-a password is set.
+The first sender can set the password of a server without one. So this page is only for the server's own network, and only until a
+password is set.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from starlette.routing import Route
 from kegnet.core.syslog_handler import escape_name
 
 from ..limits import is_private
-from ..model.units import KEGS, POURS
+from ..model.units import VOLUMES
 from ..storage import Connection
 from ..storage.first_keg import remember_first_keg
 from ..storage.settings import add_setting, get_setting, household, set_household
@@ -36,18 +36,16 @@ KEG_SIZES = {
     "": "not known yet", "5000": "5 l (mini keg)", "9500": "9.5 l (2.5 gal)", "19000": "19 l (5 gal, Cornelius)",
     "19500": "19.5 l (sixth barrel)", "20000": "20 l", "30000": "30 l", "50000": "50 l", "58700": "58.7 l (half barrel)",
 }  # fmt: skip
-"""The usual sizes of kegs, in millilitres. The page of a tap takes any other."""
-VOLUMES = {"l": "litres", "oz": "US fluid ounces", "pt": "US pints", "imp-pt": "imperial pints"}
-assert VOLUMES.keys() == POURS.keys() == KEGS.keys()  # noqa: S101
+"""The usual sizes of kegs, in millilitres. The page of a tap accepts any size."""
 
 _FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip", "via", "cf-connecting-ip")
-"""What proxies add to a request."""
+"""Headers that proxies add to a request."""
 
 log = logging.getLogger(__name__)
 
 
 async def welcome(request: Request) -> Response:
-    """The form; a server that has a password leads to its first page."""
+    """The form. A server with a password redirects to its home page."""
     if await _has_password(request):
         return _home(request)
     if not may_claim(request):
@@ -70,7 +68,7 @@ async def _show(request: Request, mistake: Mistake) -> Response:
 
 
 async def claim(request: Request) -> Response:
-    """Sets the password and the settings, and logs the sender in. Of two at the same time, one succeeds."""
+    """Sets the password and the settings, and logs the sender in. Of two concurrent requests, one succeeds."""
     if await _has_password(request):
         return _home(request)
     if not may_claim(request):
@@ -106,7 +104,7 @@ async def claim(request: Request) -> Response:
 
 
 def password_of(form: Form) -> str | None:
-    """The new password, which is there twice."""
+    """The new password, which the form contains twice."""
     first, second = form.typed.get("password", ""), form.typed.get("password_again", "")
     if len(first) < password.LEAST_CHARACTERS:
         form.errors["password"] = f"choose one of {password.LEAST_CHARACTERS} characters or more"
@@ -133,20 +131,20 @@ async def _has_password(request: Request) -> bool:
 
 
 def may_claim(request: Request) -> bool:
-    """Whether the request comes from the server's own network. The guard has refused a name by which another site can have led it here."""
+    """Whether the request comes from the server's own network. The guard has already refused names of other sites."""
     server = request.scope.get("server") or ("",)
     return not came_by_unknown_proxy(request) and is_near(address_of(request), str(server[0]))
 
 
 def came_by_unknown_proxy(request: Request) -> bool:
-    """Whether a proxy that the configuration does not name has forwarded the request: the address is the proxy's, and tells nothing."""
+    """Whether a proxy that the configuration does not name has forwarded the request: then the address is that of the proxy."""
     forwarded = any(name in request.headers for name in _FORWARDED)
-    # A trusted proxy's word has replaced the address and its port, see `proxies`.
+    # The header of a trusted proxy has replaced the address and its port, see `proxies`.
     return forwarded and not (request.client is not None and request.client.port == 0)
 
 
 def is_near(address: str, own: str) -> bool:
-    """Whether `address` is private, or of the same /64 as `own`, the server's: in a house, IPv6 addresses are public."""
+    """Whether `address` is private, or in the same /64 as `own`, the server's: IPv6 addresses in a local network are public."""
     if is_private(address):
         return True
     try:

@@ -1,4 +1,4 @@
-// The colour of a beer's form: the glass shows it while one types, and a slider sets it.
+// The colour in the form of a beer: the glass shows it during typing, and a slider sets it.
 const EBC_PER_SRM = 1.97;
 
 for (const form of document.querySelectorAll(".beer-form")) {
@@ -8,7 +8,7 @@ for (const form of document.querySelectorAll(".beer-form")) {
 
   const perSrm = () => (unit.value === "EBC" ? EBC_PER_SRM : 1);
 
-  // Null: nothing that is a number.
+  // Null: not a number.
   function srm() {
     const text = number.value.trim().replace(",", ".");
     const written = /^([\d.]+)\s*(EBC|SRM)?$/i.exec(text);

@@ -1,4 +1,4 @@
-// Sends the chosen file as it is, and shows the answer's page: what was found in it.
+// Sends the chosen file unchanged, and shows the page of the answer, the preview.
 import { onFile, token } from "./drop.js";
 
 const form = document.getElementById("file-form");
@@ -7,7 +7,7 @@ const wrong = document.getElementById("file-wrong"), state = document.getElement
 async function send(file) {
   wrong.textContent = "";
   if (file.size > Number(form.dataset.limit)) {
-    wrong.textContent = `${file.name} is too large: ${form.dataset.limit / 1000} KB is the most. Export fewer recipes at a time, or use kegnet-server beers import on the server.`;
+    wrong.textContent = `${file.name} is larger than ${form.dataset.limit / 1000} KB. Export fewer recipes at a time, or use kegnet-server beers import on the server.`;
     return;
   }
   state.textContent = `${file.name} is being read…`;

@@ -1,10 +1,10 @@
-// The picture of a beer: made small in the browser, then sent as it is.
+// Makes the picture of a beer small, and sends it.
 import { onFile, token } from "./drop.js";
 
 const SIDE = 800, LIMIT_BYTES = 300_000;
 const form = document.getElementById("picture-form");
 
-// At most SIDE pixels on each side. WebP where the browser writes it (else it writes PNG), JPEG otherwise.
+// At most SIDE pixels on each side. WebP, or JPEG if the browser writes PNG instead.
 async function small(file) {
   const picture = await createImageBitmap(file);
   let scale = Math.min(1, SIDE / Math.max(picture.width, picture.height));

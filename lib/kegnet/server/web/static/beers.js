@@ -1,4 +1,4 @@
-// The search of the library: beers that do not match are hidden while one types.
+// The search of the library: hides beers that do not match, during typing.
 const field = document.getElementById("wanted");
 const list = document.getElementById("library");
 
@@ -17,7 +17,7 @@ function show() {
   document.getElementById("matches").textContent = words.length ? `${matches} of ${list.children.length} beers` : "";
 }
 
-// The list is complete unless the server has searched already.
+// The list is complete, unless the server has already searched.
 if (field && list && !field.defaultValue) {
   field.addEventListener("input", show);
   field.form.addEventListener("submit", (event) => {

@@ -1,4 +1,4 @@
-// Waits for the next pour: after an event about this tap it loads what is measured, and keeps what is typed meanwhile.
+// Waits for the next pour: after an event about this tap it reloads the measurements, and keeps typed text.
 import { fetchPage, follower } from "./follow.js";
 import { showAges } from "./format.js";
 import { isAbout } from "./tap.js";
@@ -7,11 +7,11 @@ const box = document.getElementById("measuring");
 
 async function load() {
   const address = new URL(location.href);
-  // An amount that was refused is not sent again.
+  // Does not send a refused amount again.
   for (const name of ["pour", "amount"]) address.searchParams.delete(name);
   address.searchParams.set("parts", "1");
   const fresh = (await fetchPage(address)).getElementById("measuring");
-  // Replaced only for another pour: what is read aloud and has the focus stays.
+  // Replaces them only for another pour, so that a screen reader is not interrupted, and the focus is kept.
   if (fresh && fresh.dataset.pours !== box.dataset.pours) replace(fresh);
 }
 

@@ -39,7 +39,7 @@ function setLast(card, ml, ms) {
   last.replaceChildren(`${volume(ml)} `, time);
 }
 
-// Sets the text of the element with that `data-value`, where there is one and it is another text.
+// Sets the text of the element with that `data-value`, if there is one and its text differs.
 export function setText(root, value, text) {
   const element = root.querySelector(`[data-value=${value}]`);
   if (element && element.textContent !== text) element.textContent = text;

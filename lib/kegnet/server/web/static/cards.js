@@ -1,15 +1,15 @@
 // Keeps the cards of taps and the badges of temperatures up to date.
 //
-// An event has the values of what changed: only those texts and levels are exchanged. Where cards or names can be others, the parts of the page
-// with [data-cards] are loaded again from the address that this attribute has (a path below the root), and only what differs is exchanged.
-// A part is found in the answer by its [data-part]. Alarms that begin or end are announced to screen readers.
+// An event contains changed values: only their texts and levels are replaced. If cards or names can have changed, the parts with
+// [data-cards] are loaded again from the path in this attribute (below the root), and only the differences are replaced.
+// A part of the answer is found by its [data-part]. The beginnings and ends of alarms are announced to screen readers.
 
 import { setText, showTap } from "./card.js";
 import { showAges, temperature } from "./format.js";
 import { reportFailure } from "./live.js";
 
 const AGES_MS = 10000;
-const REFRESH_MS = 30 * 60000; // For what changes with the time alone: lines of the last day, "until tonight".
+const REFRESH_MS = 30 * 60000; // For values that change with time alone: lines of the last day, "until tonight".
 const FETCH_LIMIT_MS = 10000;
 const SOON_MS = 300;
 const MANY_MS = 5000;
@@ -55,7 +55,7 @@ function showTemperature(badge, { millicelsius, alarms }) {
   reportAlarms(nameOf(badge), before, alarmsOf(badge));
 }
 
-// Alarms, read aloud once: politely, and only what changed.
+// Changes of alarms, announced once and politely.
 
 function alarmsOf(element) {
   const alarms = element.querySelector("[data-value=alarms]");
@@ -67,7 +67,7 @@ function nameOf(element) {
   return (element.dataset.name || (headline === null ? "" : headline.textContent)).trim();
 }
 
-// Also loads the parts again: what has an alarm comes first.
+// Also loads the parts again, because cards with an alarm are first.
 function reportAlarms(name, before, after) {
   if (announce(name, before, after)) loadLater(false);
 }
@@ -90,7 +90,7 @@ function addAnnouncer() {
   return element;
 }
 
-// Loading again. A short random delay spreads the pages of a house; the server does the work once for all that ask at the same time.
+// Loading again. A short random delay spreads the requests of all open pages. The server shares the work of concurrent requests.
 
 function loadLater(many) {
   if (parts.length === 0) return;
@@ -100,7 +100,7 @@ function loadLater(many) {
 }
 
 async function load() {
-  if (document.hidden) return; // When it is shown again, everything is loaded.
+  if (document.hidden) return; // Everything is loaded when it is visible again.
   if (loading) { again = true; return; }
   loading = true;
   again = false;
@@ -134,7 +134,7 @@ function exchangeAll(page) {
   document.dispatchEvent(new CustomEvent("kegnet:loaded"));
 }
 
-// Exchanges the cards and badges that differ; all of them where they are others or in another order.
+// Replaces the cards and badges that differ; all of them if their number or order changed.
 function exchange(part, fresh) {
   const known = new Map(keyed(part).map((element) => [keyOf(element), alarmsOf(element)]));
   const focused = part.contains(document.activeElement) ? keyOf(document.activeElement.closest(KEYED)) : "";
@@ -152,7 +152,7 @@ function exchange(part, fresh) {
   }
 }
 
-// Events have times in UTC, the server's pages in the time zone of the installation; both are shown in the same way.
+// Times in events are in UTC, those in pages in the time zone of the installation. Both are shown in the same way.
 const looks = (element) => element.outerHTML.replace(/ datetime="[^"]*"/g, "");
 
 const KEYED = "[data-tap], [data-temp]";

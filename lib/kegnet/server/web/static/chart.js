@@ -6,16 +6,16 @@
 //     bands: [{ name, low: [...], high: [...], colour: "--accent" }],
 //     lines: [{ value, text, colour: "--bad" }],           // over the whole width
 //     spans: [{ from_ms, to_ms, text, colour: "--bad" }],  // marked; to_ms null: still
-//     from_ms, to_ms,                                      // what is shown
+//     from_ms, to_ms,                                      // the shown stretch of time
 //     format: (value) => "4.2 °C",                         // in the hint
 //     axis: (value, step) => "4°",                         // at the axis
 //     when: (index) => "Mon 30 Nov, 18:20",                // the time in the hint
-//     extent: (index) => [from_ms, to_ms],                 // what a value is about, if it is more than a moment
+//     extent: (index) => [from_ms, to_ms],                 // the stretch of time of a value, if it is not a moment
 //     empty: "no temperature was received",                // the hint where all values are null
 //     least_range: 1, zero: false,                         // the value axis: its least length; whether it begins at 0
-//     zoomed: (from_ms, to_ms) => {},                      // somebody has chosen a stretch
+//     zoomed: (from_ms, to_ms) => {},                      // the reader has chosen a stretch of time
 //   });
-//   drawn.show({ times, series, bands, lines, spans, from_ms, to_ms });  // anything of these; the number of series and bands stays
+//   drawn.show({ times, series, bands, lines, spans, from_ms, to_ms });  // any of these; the number of series and bands must not change
 //   drawn.plot                                             // the uPlot object
 //   drawn.destroy();
 //
@@ -114,7 +114,7 @@ function axes(state) {
   ];
 }
 
-// Around everything that is in sight. A limit that is so far off that the values would be a flat line is left out.
+// The range of the visible values. Limits that are so far away that the values would be a flat line are left out.
 function valueRange({ times, from_ms, to_ms, series, bands, lines, least_range, zero }) {
   const seen = times.map((_, i) => i).filter((i) => times[i] >= from_ms && times[i] <= to_ms);
   const arrays = [...series.map((one) => one.values), ...bands.flatMap((band) => [band.low, band.high])];
@@ -147,7 +147,7 @@ function hooks(state, tip) {
   };
 }
 
-// uPlot remembers what it has set in its canvas.
+// uPlot caches the state of its canvas.
 function kept(draw) {
   return (plot) => {
     plot.ctx.save();
@@ -186,7 +186,7 @@ function drawSpan(plot, state, { from_ms, to_ms, colour: name }) {
 
 const missing = (value) => value === null || value === undefined;
 
-// Where a value is between two gaps: a line has no length there, and a band no width.
+// The indexes of values between two gaps: a line has no length there, and a band no width.
 function lone(values) {
   const found = values.map((_, i) => i).filter((i) => !missing(values[i]) && missing(values[i - 1]) && missing(values[i + 1]));
   return found.length ? found : null;
@@ -223,7 +223,7 @@ function drawLine(plot, { value, text, colour: name }) {
   if (text) labelLine(ctx, bbox, y, text, ink);
 }
 
-// Above the line; below it where there is no room.
+// Above the line, or below it if there is no room.
 function labelLine(ctx, bbox, y, text, ink) {
   const above = y - 1.2 * rem() * devicePixelRatio > bbox.top;
   ctx.font = font(devicePixelRatio);

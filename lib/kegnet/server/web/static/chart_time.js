@@ -14,7 +14,7 @@ export const day = (ms) => (page.dates === "iso" ? date(ms) : format({ weekday: 
 // Day and time, without the year.
 export const shortMoment = (ms) => `${day(ms)}, ${clock(ms)}`;
 
-// From when until when, without what is there twice.
+// A stretch of time, with a common day only once.
 export function stretch(from_ms, to_ms) {
   const [first, last] = [day(from_ms), day(to_ms)];
   return first === last ? `${first}, ${clock(from_ms)} to ${clock(to_ms)}` : `${shortMoment(from_ms)} to ${shortMoment(to_ms)}`;

@@ -1,4 +1,4 @@
-// Fingers on a chart: one shows the values below it, two zoom and move. The page still scrolls up and down.
+// Touch on a chart: one finger shows the values below it, two zoom and move. The page still scrolls up and down.
 
 export function fingers(plot, look, zoomed) {
   const down = new Map();
@@ -31,7 +31,7 @@ export function fingers(plot, look, zoomed) {
   }
 }
 
-// What is below each finger stays below it.
+// The times below the fingers stay below them.
 function begin(plot, places) {
   plot.setCursor({ left: -10, top: -10 });
   return places.map((left) => plot.posToVal(left, "x"));

@@ -1,4 +1,4 @@
-// The page of a client: its temperature as a chart that follows the present, or shows any stretch of time.
+// The page of a client: a chart of its temperature up to now, or over any stretch of time.
 import { chart } from "./chart.js";
 import { moment, shortMoment, stretch } from "./chart_time.js";
 import { counted, degrees, now, showAges, span, temperature } from "./format.js";
@@ -25,7 +25,7 @@ let loading = 0;
 let loadedMs = 0;
 let due = 0;
 
-// What the address asks for: a length up to now, or a stretch of time.
+// The view in the address: a length up to now, or a stretch of time.
 
 function view() {
   const asked = new URLSearchParams(location.search);
@@ -35,7 +35,7 @@ function view() {
   return { ...upToNow(Number(chosen.dataset.length), Number(chosen.dataset.bin)), over: chosen.dataset.over };
 }
 
-// The last bin ends after now; it is the same until then.
+// The last bin ends after now, so the bounds do not change until then.
 function upToNow(length, bin) {
   const to_ms = (Math.floor(now() / bin) + 1) * bin;
   return { from_ms: to_ms - length, to_ms };
@@ -113,7 +113,7 @@ function draw() {
 
 let rowsNow = [];
 
-// The bins, with two rows without values around each gap, and where nothing was received at the ends.
+// The bins. Each gap, also at the ends, becomes two rows without values.
 function rows({ points, from_ms, to_ms }) {
   const found = [];
   const gap = (from, to) => found.push({ at: from + 1, from_ms: from, to_ms: to }, { at: to - 1, from_ms: from, to_ms: to });
@@ -143,7 +143,7 @@ function marks(alarms) {
   return alarms.map(({ began_ms, ended_ms, kind }) => ({ from_ms: began_ms, to_ms: ended_ms ?? now(), text: kind, colour: BEYOND[kind] ?? "--bad" }));
 }
 
-// The figures below the chart, in the words of templates/client.html.
+// The figures below the chart, as in templates/client.html.
 
 function showFigures() {
   const { points, alarms, from_ms } = shown;
@@ -186,7 +186,7 @@ function showTable() {
   if (shown.points.length) table.querySelector("caption").textContent = `${span(shown.points[0].length_ms)} in each row, in ${temperature(0).slice(-2)}`;
 }
 
-// What changes while the page is open.
+// Changes while the page is open.
 
 function showNow({ millicelsius, received_ms, alarms }) {
   if (millicelsius === null || received_ms === null) return;
@@ -199,7 +199,7 @@ function showNow({ millicelsius, received_ms, alarms }) {
   showTimes();
 }
 
-// Times of the server's HTML in the reader's clock.
+// The times in the server's HTML, by the reader's choices.
 function showTimes() {
   showAges();
   for (const time of document.querySelectorAll("time[data-fixed]")) {
@@ -227,7 +227,7 @@ async function loadParts() {
   }
 }
 
-// At once, and then not again for a while: the longer the bins, the less a message changes.
+// Loads at once, and then after a pause. The pause is longer for longer bins, which a message changes less.
 function loadSoon() {
   if (view().to_ms < now()) return;
   const pause = Math.max(LOAD_EVERY, (shown.points[0]?.length_ms ?? 0) / 60);

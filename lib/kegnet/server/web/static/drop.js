@@ -1,4 +1,4 @@
-// A field for one file, with a label onto which a file can be dropped.
+// A field for one file. A file can also be dropped on its label.
 export function onFile(input, label, take) {
   input.addEventListener("change", () => {
     if (input.files.length) take(input.files[0]);

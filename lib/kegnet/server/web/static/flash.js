@@ -1,8 +1,8 @@
-// Screen readers announce a status when its text changes, not when a page comes with it: the text is set again.
+// Screen readers announce a status only when its text changes, so the text is set again after the load.
 const status = document.querySelector("#flash [role=status]");
 if (status) {
   const text = status.textContent;
-  // Nothing below it moves meanwhile: the button for the undo must not jump away.
+  // The height is kept meanwhile, so that the button for the undo does not move.
   status.style.setProperty("min-height", `${status.offsetHeight}px`);
   status.textContent = "";
   setTimeout(() => { status.textContent = text; }, 150);

@@ -1,10 +1,10 @@
-// Loads a part of a page again after events, however many come: one load at a time, and none is lost. One that fails is repeated, and the
-// page reports meanwhile that it is not up to date.
+// Loads a part of a page again after events: one load at a time, and always one after the last event. A load that fails is repeated, and
+// the page reports meanwhile that it is not up to date.
 import { reportFailure } from "./live.js";
 
-// One load in this time, however much is poured.
+// At most one load in this time.
 const PACE_MS = 1500;
-// After an event all readers ask: not in the same moment.
+// After an event all readers load; this spreads the loads.
 const SPREAD_MS = 300;
 const LIMIT_MS = 10000;
 const FIRST_RETRY_MS = 2000;
@@ -12,14 +12,14 @@ const LAST_RETRY_MS = 60000;
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
-// The document at an address. Throws where the server answers with an error, or does not answer in time.
+// The document at an address. Throws if the server answers with an error, or not in time.
 export async function fetchPage(address) {
   const answer = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(LIMIT_MS) });
   if (!answer.ok) throw new Error(answer.statusText);
   return new DOMParser().parseFromString(await answer.text(), "text/html");
 }
 
-// A function to call after each event; `load` loads, and throws where it could not.
+// A function to call after each event; `load` loads, and throws if that fails.
 export function follower(load) {
   let again = false, busy = false;
   return async () => {

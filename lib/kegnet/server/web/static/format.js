@@ -1,5 +1,5 @@
-// Times, volumes and temperatures as text, in the reader's units and in the words of model/units.py and model/forecast.py.
-// What the reader has chosen is in the data attributes of <html>, see templates/frame.html.
+// Times, volumes and temperatures as text, in the reader's units, with the same texts as model/units.py and model/forecast.py.
+// The reader's choices are in the data attributes of <html>, see templates/frame.html.
 
 const page = document.documentElement.dataset;
 const MINUTE = 60000, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
@@ -9,7 +9,7 @@ const SMALL_OFFSET = 5000;
 
 let offset = 0;
 
-// Tells this module the time of the server, in Unix milliseconds: the clock of a tablet can be wrong. A small difference is the network's.
+// Sets the time of the server, in Unix milliseconds: the clock of a tablet can be wrong. A small difference is the delay of the network.
 export function setServerTime(ms) {
   const difference = ms - Date.now();
   offset = Math.abs(difference) > SMALL_OFFSET ? difference : 0;
@@ -94,7 +94,7 @@ const hours = () => page.clock === "24" ? { hourCycle: "h23" } : page.clock === 
 
 const formats = new Map();
 
-// A format in the time zone of the installation. Making one costs much more than using one.
+// A format in the time zone of the installation. It is cached, because making one costs much more than using it.
 export function format(options, locale) {
   const key = JSON.stringify([options, locale]);
   if (!formats.has(key)) formats.set(key, made(options, locale));

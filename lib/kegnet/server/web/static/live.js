@@ -1,10 +1,10 @@
 // Reads the server's event stream and dispatches events of the document:
-//   kegnet:change  detail: what changed (web/updates.py). { reload: true } also after a time in which events could be missed.
+//   kegnet:change  detail: what changed (web/updates.py). { reload: true } also after a pause in which events can have been missed.
 //   kegnet:hello   detail: { now_ms, version } of the server, each time the stream is opened.
-//   kegnet:stale   nothing came for 15 seconds, although the server sends something every 5. kegnet:fresh: that is over.
+//   kegnet:stale   nothing was received for 15 seconds, although the server sends something every 5. kegnet:fresh: that has ended.
 //
-// Only visible pages read. Those of one browser share one stream where it has locks (on HTTPS and localhost): the page that has the lock
-// reads the stream, and passes everything on to the others. When it is closed or hidden, the browser gives the lock to another one.
+// Only visible pages read. With locks (on HTTPS and localhost), the pages of one browser share a stream: the page with the lock reads it,
+// and forwards everything to the others. When that page is closed or hidden, another one gets the lock.
 
 import { now, setServerTime, span } from "./format.js";
 
@@ -17,7 +17,7 @@ const LAST_RETRY_MS = 60000;
 const TICK_MS = 1000;
 const FOLLOWS_AFTER_MS = 500;
 
-// The wall page can have a token in its address, with which it may read.
+// The address of the wall can contain a token that allows it to read.
 const token = new URLSearchParams(location.search).get("token");
 const url = `${document.documentElement.dataset.root || ""}/events${token === null ? "" : `?token=${encodeURIComponent(token)}`}`;
 const name = `kegnet ${url}`;
@@ -61,7 +61,7 @@ function share() {
   channel.onmessage = ({ data }) => receive(data.type, data.detail);
   navigator.locks.request(name, { signal: waiting.signal }, () => new Promise((resolve) => { release = resolve; open(); }))
     .catch((error) => { if (error.name !== "AbortError") open(); });
-  // Another page reads: this one has missed what came until now.
+  // Another page reads. This one has missed earlier events.
   const catchUp = setTimeout(() => { if (source === null) dispatch("change", { reload: true }); }, FOLLOWS_AFTER_MS);
   return () => { clearTimeout(catchUp); waiting.abort(); release(); channel.close(); channel = null; };
 }
@@ -75,7 +75,7 @@ function open() {
   source.addEventListener("hello", pass("hello"));
   source.addEventListener("heartbeat", pass("heartbeat"));
   source.onmessage = pass("change");
-  // By itself a browser opens only some streams again, and never one that began with an error, such as 503.
+  // A browser reopens only some streams automatically, and none that began with an error such as 503.
   source.onerror = openLater;
 }
 
@@ -112,9 +112,9 @@ function dispatch(type, detail) {
   document.dispatchEvent(new CustomEvent(`kegnet:${type}`, { detail }));
 }
 
-// The age of what the page shows.
+// The age of the values on the page.
 
-// A page reports that it could not load what changed (true), or that it could again.
+// For a page: reports that it cannot load changes (true), or that it can again.
 export function reportFailure(fails) {
   failing = fails;
   tick();
@@ -141,7 +141,7 @@ function showAge(ageMs) {
   if (element.firstElementChild === null) {
     element.textContent = "The server does not answer. ";
     const age = document.createElement("span");
-    age.setAttribute("aria-hidden", "true"); // It is not to be read aloud every second.
+    age.setAttribute("aria-hidden", "true"); // Screen readers must not announce it every second.
     element.append(age);
   }
   const text = `These values are ${ageMs < 60000 ? `${Math.max(5, 5 * Math.floor(ageMs / 5000))} seconds` : span(ageMs)} old.`;

@@ -1,4 +1,4 @@
-// The wall's link with the address by which this page was opened, ready to be copied.
+// Completes the wall's link with the address of this page, to be copied.
 const link = document.querySelector("[data-address]");
 if (link) {
   link.value = location.origin + link.value;

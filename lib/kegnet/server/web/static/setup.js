@@ -1,5 +1,5 @@
-// Puts what has come since into the page: each [data-live] element is taken from the page at its URL as it is now.
-// One with `data-version` is replaced when its version differs, and not while somebody types in it.
+// Keeps the page up to date: replaces each [data-live] element by the present one from the page at its URL.
+// One with `data-version` is replaced only if its version differs, and not during typing in it.
 
 const EVERY = 2000;
 let busy = false;
@@ -11,7 +11,7 @@ async function look() {
     const answer = await fetch(document.querySelector("[data-live]").dataset.live, { headers: { Accept: "text/html" } });
     if (answer.ok && !answer.redirected) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
   } catch {
-    // The server is away; the next look is soon.
+    // The server does not answer; the next try is soon.
   } finally {
     busy = false;
   }
@@ -28,7 +28,7 @@ function take(fresh) {
   }
 }
 
-// A screen reader says only what is new.
+// Announces only new texts to screen readers.
 function announce(old, now) {
   const known = new Set([...old.querySelectorAll("[data-news]")].map((each) => each.textContent));
   const news = [...now.querySelectorAll("[data-news]")].map((each) => each.textContent).filter((text) => !known.has(text));

@@ -1,4 +1,4 @@
-// Keeps the page of a tap as it is on the server: after an event about this tap it loads the parts that changed.
+// Keeps the page of a tap up to date: after an event about this tap it loads the parts that change.
 import { setLevel } from "./card.js";
 import { fetchPage, follower } from "./follow.js";
 import { moment, showAges } from "./format.js";
@@ -30,7 +30,7 @@ async function load() {
   document.dispatchEvent(new CustomEvent("kegnet:tap"));
 }
 
-// The new contents; what was open stays open, and the beer moves from its level to the new one.
+// Replaces the contents. Open details stay open, and the beer moves to its new level.
 function replace(part, other) {
   const open = [...part.querySelectorAll("details")].map((details) => details.open);
   other.querySelectorAll("details").forEach((details, i) => { details.open = open[i] ?? details.open; });

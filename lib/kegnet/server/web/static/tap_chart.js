@@ -1,4 +1,4 @@
-// The level of a keg over time. Without a script there is a table.
+// The level of a keg over time. Without scripts, the page has a table.
 import { chart } from "./chart.js";
 import { keg } from "./format.js";
 
@@ -17,7 +17,7 @@ async function load() {
 
 function show({ points, until_ms: until }) {
   const last = points.at(-1);
-  // A level stays what it is until the next pour: the line goes on to now.
+  // A level is constant until the next pour, so the line is extended to now.
   const all = last.at_ms < until ? [...points, { at_ms: until, left_ml: last.left_ml }] : points;
   const data = {
     times: all.map((point) => point.at_ms),

@@ -1,4 +1,4 @@
-// The wall: pages by itself, shows the time, and loads itself again when the server has another version.
+// The wall: changes pages, shows the time, and reloads when the server has another version.
 
 import "./cards.js";
 import { clock, now } from "./format.js";
@@ -39,12 +39,12 @@ async function reloadFor(version) {
   sessionStorage.setItem("reloaded for", version);
   await new Promise((resolve) => setTimeout(resolve, RELOAD_MS * Math.random()));
   const answer = await fetch(location.href, { cache: "no-store" });
-  // Otherwise the screen would show the browser's error until somebody comes.
+  // Otherwise the screen would keep showing an error page of the browser.
   if (answer.ok) location.reload();
   else sessionStorage.removeItem("reloaded for");
 }
 
-// A tablet on the wall does not sleep, where the browser lets a page ask for that.
+// Keeps the screen of a tablet on, if the browser can.
 function stayAwake() {
   if (navigator.wakeLock && !document.hidden) navigator.wakeLock.request("screen").catch(() => {});
 }

@@ -1,4 +1,4 @@
-// Preselects what the browser knows: the time zone, and the units of the country. Not in a form that came back with what was chosen.
+// Preselects the time zone of the browser and the units of its country, but not in a form that is shown again with choices.
 
 const form = document.querySelector("form.welcome");
 const { timeZone, locale } = Intl.DateTimeFormat().resolvedOptions();

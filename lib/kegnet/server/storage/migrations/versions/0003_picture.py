@@ -1,4 +1,4 @@
-"""The pictures of beers, and who is logged in."""
+"""The pictures of beers, and the log-ins."""
 
 from __future__ import annotations
 
