@@ -170,6 +170,28 @@ def test_saved_is_reported_once(visitor: Visitor) -> None:
     assert "The settings are saved." not in visitor.get("settings").text
 
 
+@pytest.mark.parametrize(
+    ("other", "headers"),
+    [
+        ("favicon.ico", {}), ("beers/1/picture", {}), ("beers", {}), ("beers/2", {}), ("login", {}),
+        ("settings", {"Accept": "*/*"}), ("settings", {"Accept": "image/webp,*/*"}),
+    ],
+)  # fmt: skip
+def test_another_request_of_the_browser_leaves_the_report_to_its_page(visitor: Visitor, other: str, headers: dict[str, str]) -> None:
+    visitor.log_in()
+    visitor.post("settings", {"day_begins_hour": "4"})
+    assert "The settings are saved." not in visitor.get(other, headers).text
+    page = visitor.get("settings?from=elsewhere", {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}).text
+    assert "The settings are saved." in page
+    assert '<button class="plain">Undo</button>' in page
+
+
+def test_a_report_of_a_part_of_a_page_is_shown_by_that_page(visitor: Visitor) -> None:
+    visitor.log_in()
+    assert visitor.post("settings/wall", {"action": "new"}).headers["Location"] == "/settings#wall"
+    assert "The wall has a new link." in visitor.get("settings").text
+
+
 def all_paths(server: KegnetServer) -> list[str]:
     """A path of each page and each part of the API, so that none can be forgotten."""
     described = request(f"{server.page_url}api/openapi.json", password=PASSWORD).json()["paths"]

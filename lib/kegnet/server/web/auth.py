@@ -23,7 +23,7 @@ from .database import now_ms, read
 from .forms import typed
 from .hosts import Hosts
 from .passwords import AUTHENTICATE, Passwords
-from .sessions import FIELD, HEADER, is_token, session_id
+from .sessions import FIELD, HEADER, is_page, is_token, session_id
 
 HASHES = {Reader.ADMINISTRATOR: password.SETTING, Reader.READER: password.READERS_SETTING}
 PROGRAMS = ("/api/", "/csv/")
@@ -116,7 +116,7 @@ class Guard:
 
 def _log_in_first(request: Request) -> RefusedError:
     """For a page the way to the log-in. What a script of a page loads, and what a program sends, are refused."""
-    if request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", "text/html"):
+    if is_page(request):
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         root = str(request.scope.get("root_path", "")).rstrip("/")
         return RefusedError(303, "log in first", {"Location": f"{root}/login?next={quote(here, safe='/')}"})

@@ -57,7 +57,7 @@ async def store(request: Request) -> Response:
         return beer.key
 
     key = await write(request, change)
-    report(request, "The picture is saved.")
+    report(request, f"/beers/{key}", "The picture is saved.")
     return JSONResponse({"picture": f"{root_path(request)}/beers/{key}/picture?v={picture.made_ms}"})
 
 

@@ -6,10 +6,10 @@ see `access.py`.
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Mapping
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.middleware.sessions import SessionMiddleware
@@ -30,8 +30,6 @@ FLASH_AT_MOST = 2500
 _KEY_SETTING = "session key"
 _SECONDS = LASTS_MS // 1000
 _SAME_SITE: Literal["lax"] = "lax"
-
-log = logging.getLogger(__name__)
 
 
 class Sessions:
@@ -119,18 +117,28 @@ def is_token(request: Request, token: str) -> bool:
     return isinstance(made_for, str) and secrets.compare_digest(made_for.encode(), (session_id(request) or "").encode())
 
 
-def report(request: Request, text: str, undo: tuple[str, Mapping[str, str]] | None = None) -> None:
-    """The next page shows `text` once. `undo` is the path below the root and the fields of a form that takes the change back."""
+def report(request: Request, path: str, text: str, undo: tuple[str, Mapping[str, str]] | None = None) -> None:
+    """The page at `path` shows `text` once. `undo` is the path and the fields of a form that takes the change back.
+
+    Both paths are below the root; a query and a fragment of `path` do not count.
+    """
     if session_id(request) is None:
         return
     if undo is not None and sum(map(len, (undo[0], *undo[1], *undo[1].values()))) > FLASH_AT_MOST:
-        log.error("the undo of %s is too long for a cookie", undo[0])
         undo = None
     action, fields = undo or (None, {})
-    request.session["flash"] = {"text": text, "action": action, "fields": dict(fields)}
+    request.session["flash"] = {"path": urlsplit(path).path, "text": text, "action": action, "fields": dict(fields)}
 
 
-def take_report(request: Request) -> Mapping[str, Any] | None:
-    """What the page shows of the last change; the next page has nothing any more."""
-    flash = session_of(request).pop("flash", None)
-    return flash if isinstance(flash, dict) else None
+def take_report(request: Request, path: str) -> Mapping[str, Any] | None:
+    """What the page at `path` shows of the last change, once. Another page leaves the report, and so does what a script loads."""
+    flash = session_of(request).get("flash")
+    if not is_page(request) or not isinstance(flash, dict) or flash.get("path") != path:
+        return None
+    del request.session["flash"]
+    return flash
+
+
+def is_page(request: Request) -> bool:
+    """Whether a browser loads a page with this request. Scripts and pictures accept anything but HTML, or `*/*`."""
+    return request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", "text/html")
