@@ -281,6 +281,21 @@ def test_pages_work_without_scripts(server: KegnetServer) -> None:
     assert visitor.post("beers/1", {"name": "", "notes": "x" * 2001}).text.count('class="wrong"') >= 2
 
 
+@pytest.mark.parametrize(("letter", "number"), [("x", 500), ("x", 2000), ("ж", 300), ("ж", 600), ("🍺", 150), ("🍺", 500)])
+def test_a_change_of_long_notes_is_reported_with_an_undo_or_why_there_is_none(server: KegnetServer, letter: str, number: int) -> None:
+    server.set_password(PASSWORD)
+    with server.writing() as connection:
+        set_beer(connection, 1, notes=letter * number)
+    visitor = Visitor(server.page_url).log_in()
+    answer = visitor.post("beers/1", {"notes": "short"})
+    assert len(answer.headers.get("Set-Cookie", "")) < 4096, "a browser drops a larger cookie"
+    page = visitor.get("beers/1").text
+    assert "Saved." in page
+    has_undo = '<button class="plain">Undo</button>' in page
+    assert ("too long for an undo" in page) is not has_undo
+    assert has_undo is (number < {"x": 2001, "ж": 400, "🍺": 200}[letter])
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [

@@ -6,6 +6,8 @@ see `access.py`.
 
 from __future__ import annotations
 
+import base64
+import json
 import secrets
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -25,8 +27,9 @@ COOKIE = "kegnet_session"
 STATIC = "/static/"
 FIELD, HEADER = "csrf_token", "x-csrf-token"
 """Where a request has its token: a form in this field, a script's `fetch` in this header."""
-FLASH_AT_MOST = 2500
-"""Characters of an undo's fields. Browsers ignore cookies above 4 KB, so a larger one is dropped."""
+FLASH_BYTES_AT_MOST = 3000
+"""Of a report in the cookie. Browsers ignore a cookie of more than 4096 bytes, and it also contains the id and the signature."""
+NO_UNDO = "The text before was too long for an undo."
 _KEY_SETTING = "session key"
 _SECONDS = LASTS_MS // 1000
 _SAME_SITE: Literal["lax"] = "lax"
@@ -120,14 +123,21 @@ def is_token(request: Request, token: str) -> bool:
 def report(request: Request, path: str, text: str, undo: tuple[str, Mapping[str, str]] | None = None) -> None:
     """The page at `path` shows `text` once. `undo` is the path and the fields of a form that takes the change back.
 
-    Both paths are below the root; a query and a fragment of `path` do not count.
+    Both paths are below the root; a query and a fragment of `path` do not count. An undo that is too large for a cookie is left out,
+    and the text says so.
     """
     if session_id(request) is None:
         return
-    if undo is not None and sum(map(len, (undo[0], *undo[1], *undo[1].values()))) > FLASH_AT_MOST:
-        undo = None
     action, fields = undo or (None, {})
-    request.session["flash"] = {"path": urlsplit(path).path, "text": text, "action": action, "fields": dict(fields)}
+    flash = {"path": urlsplit(path).path, "text": text, "action": action, "fields": dict(fields)}
+    if encoded_bytes(flash) > FLASH_BYTES_AT_MOST:
+        flash |= {"text": f"{text} {NO_UNDO}", "action": None, "fields": {}}
+    request.session["flash"] = flash
+
+
+def encoded_bytes(flash: Mapping[str, Any]) -> int:
+    """The size of a report in the cookie, where SessionMiddleware has it as JSON in base64: 8 bytes of a Cyrillic letter."""
+    return len(base64.b64encode(json.dumps(flash).encode()))
 
 
 def take_report(request: Request, path: str) -> Mapping[str, Any] | None:
