@@ -281,6 +281,20 @@ def test_pages_work_without_scripts(server: KegnetServer) -> None:
     assert visitor.post("beers/1", {"name": "", "notes": "x" * 2001}).text.count('class="wrong"') >= 2
 
 
+@pytest.mark.parametrize("path", ["beers/new", "beers/1"])
+def test_2000_letters_of_any_script_fit_into_the_notes_and_more_are_refused_beside_the_field(server: KegnetServer, path: str) -> None:
+    server.set_password(PASSWORD)
+    visitor = Visitor(server.page_url).log_in()
+    for letter in "xж\N{BEER MUG}":
+        assert visitor.post(path, {"name": "Stout", "notes": letter * 2000}).status == 303
+        assert letter * 2000 in [beer.notes for beer in all_beers(server)]
+        for number in (2001, 60_000):
+            answer = visitor.post(path, {"name": "Stout", "notes": letter * number})
+            assert answer.status == 400, (letter, number)
+            assert 'id="notes-wrong" role="alert">enter at most 2000 characters' in answer.text
+    assert {len(beer.notes) for beer in all_beers(server)} <= {0, 2000}
+
+
 @pytest.mark.parametrize(("letter", "number"), [("x", 500), ("x", 2000), ("ж", 300), ("ж", 600), ("🍺", 150), ("🍺", 500)])
 def test_a_change_of_long_notes_is_reported_with_an_undo_or_why_there_is_none(server: KegnetServer, letter: str, number: int) -> None:
     server.set_password(PASSWORD)
@@ -328,4 +342,4 @@ def test_a_stranger_cannot_make_the_server_read_a_large_body(server: KegnetServe
     server.set_password(PASSWORD)
     assert request(f"{server.page_url}beers/import", body=b"<" * 900_000, method="POST").status == 403
     assert request(f"{server.page_url}beers/import", body=b"x" * 1_000_001, method="POST", password=PASSWORD).status == 413
-    assert request(f"{server.page_url}beers/new", body=b"x" * 9000, method="POST", password=PASSWORD).status == 413
+    assert request(f"{server.page_url}beers/1/remove", body=b"x" * 9000, method="POST", password=PASSWORD).status == 413
