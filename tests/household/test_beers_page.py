@@ -14,6 +14,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
 from support.axe import axe_problems
 from support.browsers import LAPTOP, Browsers, log_in
+from support.http import Wire
 from support.kegnet_server import KegnetServer, now_ms
 from support.layout import SIZES, layout_problems, resize
 from support.pictures import png
@@ -340,6 +341,18 @@ def test_only_small_pictures_are_stored(full_server: KegnetServer, body: bytes, 
 
 def test_a_stranger_cannot_make_the_server_read_a_large_body(server: KegnetServer) -> None:
     server.set_password(PASSWORD)
+    stranger = Visitor(server.page_url)
+    stranger.get("login")
+    (cookie,) = stranger.jar
+    for path in ("beers/import", "beers/import/add", "beers/new", "beers/1"):
+        for lines in ((), (f"Cookie: {cookie.name}={cookie.value}",)):
+            wire = Wire(server.page_url)
+            wire.head("POST", f"/{path}", "Content-Type: application/x-www-form-urlencoded", "Content-Length: 30000", *lines)
+            wire.send("a=%41")
+            answer = wire.answer()
+            wire.close()
+            assert answer.status == 403, "it is answered though most of the body is missing"
+            assert "log in first" in answer.text.lower()
     assert request(f"{server.page_url}beers/import", body=b"<" * 900_000, method="POST").status == 403
     assert request(f"{server.page_url}beers/import", body=b"x" * 1_000_001, method="POST", password=PASSWORD).status == 413
     assert request(f"{server.page_url}beers/1/remove", body=b"x" * 9000, method="POST", password=PASSWORD).status == 413

@@ -67,21 +67,20 @@ class Guard:
         A page is answered by a redirect to the log-in, which leads back.
         """
         self._require_own_name(request)
-        await self.check_form(request)
+        _require_same_site(request)
         given = given_password(request)
         if reader_of(request) is not Reader.ADMINISTRATOR and given is not None:
             request.state.reader = await self.reader_with(request, given)
         if reader_of(request) is not Reader.ADMINISTRATOR:
             await self._require_password(request)
             raise _log_in_first(request)
+        # It can read the body, up to a megabyte (see `uploads`): not for strangers.
+        await self.check_form(request)
 
     async def check_form(self, request: Request) -> None:
         """Raises RefusedError for a change that no page of this server asks for: from another site, or without the token of its session."""
-        if request.method in SAFE:
-            return
-        if not same_site(request):
-            raise RefusedError(403, "this request comes from a page of another site")
-        if session_id(request) is not None:
+        _require_same_site(request)
+        if request.method not in SAFE and session_id(request) is not None:
             token = request.headers.get(HEADER) or (await typed(request)).get(FIELD, "")
             if not is_token(request, token):
                 raise RefusedError(403, "this form is of an earlier session; open its page again, and send it from there")
@@ -112,6 +111,11 @@ class Guard:
         if Reader.ADMINISTRATOR not in hashes:
             raise RefusedError(403, "no password is set yet; set one on the page /welcome, or on the server: kegnet-server password")
         return hashes
+
+
+def _require_same_site(request: Request) -> None:
+    if request.method not in SAFE and not same_site(request):
+        raise RefusedError(403, "this request comes from a page of another site")
 
 
 def _log_in_first(request: Request) -> RefusedError:
