@@ -312,6 +312,22 @@ def test_a_change_of_long_notes_is_reported_with_an_undo_or_why_there_is_none(se
 
 
 @pytest.mark.parametrize(
+    "key",
+    ["9" * 5000, "9" * 25, "9" * 11, "9" * 10, "-1", "%D9%A3", "1.0"],
+    ids=["5000 digits", "25 digits", "11 digits", "10 digits", "negative", "Arabic", "decimal"],
+)
+def test_a_number_that_is_no_key_has_no_page(full_server: KegnetServer, key: str) -> None:
+    full_server.set_password(PASSWORD)
+    visitor = Visitor(full_server.page_url).log_in()
+    pages = (f"beers/{key}", f"beers/{key}/picture", f"taps/{ID}/{key}", f"taps/{ID}/0/pours/{key}", f"taps/{ID}/{key}/calibration")
+    forms = (f"beers/{key}", f"beers/{key}/remove", f"beers/{key}/restore", f"beers/{key}/picture/remove", f"taps/{ID}/0/pours/{key}")
+    for answer in (*map(visitor.get, pages), *map(visitor.post, forms)):
+        assert answer.status == 404
+        assert "Back to the kegs" in answer.text
+    assert "Traceback" not in full_server.log()
+
+
+@pytest.mark.parametrize(
     ("body", "status"),
     [
         (png(3, 2), 200),

@@ -17,6 +17,7 @@ from ..storage.beer_pictures import Picture, find_picture, remove_picture, set_p
 from .beers import announce_change, beer_of, show_beer
 from .database import now_ms, read, write
 from .forms import Form
+from .path_keys import KEY
 from .render import root_path
 from .sessions import report
 from .submit import Done, Mistake, guard_of, submit
@@ -77,7 +78,7 @@ async def remove(request: Request) -> Response:
 
 
 ROUTES = (
-    Route("/beers/{key:int}/picture", show),
-    Route("/beers/{key:int}/picture", store, methods=["PUT"]),
-    Route("/beers/{key:int}/picture/remove", remove, methods=["POST"]),
+    Route(f"/beers/{KEY}/picture", show),
+    Route(f"/beers/{KEY}/picture", store, methods=["PUT"]),
+    Route(f"/beers/{KEY}/picture/remove", remove, methods=["POST"]),
 )

@@ -23,6 +23,7 @@ from .beer_form import fields_of, undo_of, values_of
 from .database import now_ms, read
 from .forms import Form
 from .pages import SAMPLE_DATA
+from .path_keys import KEY
 from .render import render
 from .submit import NO_MISTAKE, Change, Done, Mistake, Show, Undo, guard_of, submit
 
@@ -196,8 +197,8 @@ ROUTES = (
     Route("/beers", show_library),
     Route("/beers/new", show_new),
     Route("/beers/new", add, methods=["POST"]),
-    Route("/beers/{key:int}", show_beer),
-    Route("/beers/{key:int}", change_beer, methods=["POST"]),
-    Route("/beers/{key:int}/remove", remove, methods=["POST"]),
-    Route("/beers/{key:int}/restore", restore, methods=["POST"]),
+    Route(f"/beers/{KEY}", show_beer),
+    Route(f"/beers/{KEY}", change_beer, methods=["POST"]),
+    Route(f"/beers/{KEY}/remove", remove, methods=["POST"]),
+    Route(f"/beers/{KEY}/restore", restore, methods=["POST"]),
 )
