@@ -101,6 +101,20 @@ def test_reading_needs_a_password_until_everybody_may_read_again(server: KegnetS
     assert request(f"{server.page_url}api/beers").status == 200
 
 
+def test_readers_and_the_administrator_have_different_passwords(server: KegnetServer, visitor: Visitor) -> None:
+    same = visitor.post("settings/reading", {"action": "password", "password": PASSWORD})
+    assert same.status == 400
+    assert 'id="-settings-reading-password-wrong" role="alert">this is your own password' in same.text
+    assert PASSWORD not in same.text
+    assert request(f"{server.page_url}api/beers").status == 200, "reading needs no password yet"
+    assert visitor.post("settings/reading", {"action": "password", "password": "guests welcome"}).status == 303
+    fields = {"old_password": PASSWORD, "password": "guests welcome", "password_again": "guests welcome"}
+    same = visitor.post("settings/password", fields)
+    assert same.status == 400
+    assert "this is the readers&#39; password" in same.text
+    assert request(f"{server.page_url}settings", password="guests welcome").status != 200
+
+
 def test_the_walls_link_is_made_replaced_and_removed(server: KegnetServer, visitor: Visitor) -> None:
     visitor.post("settings/reading", {"action": "password", "password": "guests welcome"})
 
