@@ -285,6 +285,19 @@ def test_a_name_that_another_site_can_have_changes_and_reads_nothing_private(ser
     assert request(server.page_url, headers=evil, password=READERS).status == 421
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200), ({"Host": "kegs.local:8080"}, 200), ({"Host": "192.168.1.7"}, 200), ({"Host": "evil.example"}, 421),
+        ({"Host": "192.168.1.7.evil.example"}, 421), ({"Host": "evil.example", "X-Forwarded-Proto": "https"}, 421),
+    ],
+)  # fmt: skip
+def test_metrics_need_no_password_but_a_name_of_this_server(private: KegnetServer, headers: dict[str, str], status: int) -> None:
+    answer = request(f"{private.page_url}metrics", headers=headers)
+    assert answer.status == status
+    assert ("kegnet_" in answer.text) is (status == 200)
+
+
 def test_a_name_of_the_configuration_and_every_name_of_a_certificate_is_known(tmp_path: Path, certificate: Certificate) -> None:
     with KegnetServer(tmp_path / "a", None, "--names", "kegs.example") as named, KegnetServer(tmp_path / "b", certificate) as encrypted:
         for server in (named, encrypted):

@@ -90,10 +90,9 @@ class Guard:
         return await self._passwords.reader_with(await self._require_password(request), given, address_of(request))
 
     def _require_own_name(self, request: Request) -> None:
-        if not self._hosts.allow(request):
-            name = request.headers["host"][:100]
-            text = f"this server does not know that {name} is its own name; add it to names in /etc/kegnet-server.conf, or use HTTPS"
-            raise RefusedError(421, text)
+        host = request.headers.get("host")
+        if not self._hosts.allow(request.url.scheme, host):
+            raise RefusedError(421, Hosts.unknown(host or ""))
 
     async def _rules(self, request: Request) -> Rules:
         session = session_id(request)
