@@ -85,7 +85,7 @@ def test_a_new_password_logs_all_other_browsers_out(server: KegnetServer, visito
         assert new not in answer.text
     fields = {"old_password": PASSWORD, "password": "better sesame", "password_again": "better sesame"}
     assert visitor.post("settings/password", fields).status == 303
-    assert visitor.get("settings").status == 200
+    assert "The password is changed. All other browsers are logged out." in visitor.get("settings").text
     assert other.get("settings").status != 200
     assert request(f"{server.page_url}settings", password=PASSWORD).status == 401
     assert request(f"{server.page_url}settings", password="better sesame").status == 200

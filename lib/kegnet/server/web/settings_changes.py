@@ -16,6 +16,7 @@ from .database import in_thread, read
 from .forms import Form, typed
 from .login import begin_login
 from .password import LEAST_CHARACTERS, READERS_SETTING, SETTING, hashed, is_set_to, store_password, store_readers_password
+from .sessions import report
 from .submit import Done, Mistake, Show, Undo, guard_of, submit
 from .wall_link import new_wall_token, remove_wall_token
 
@@ -101,10 +102,13 @@ async def change_password(request: Request, show: Show) -> Response:
 
     def change(connection: Connection, _form: Form, _units: Units) -> Done:
         store_password(connection, stored)
-        return Done(HERE, "The password is changed. All other browsers are logged out.")
+        return Done(HERE)
 
     answer = await submit(request, "the administrator's password", change, show)
-    await begin_login(request, Reader.ADMINISTRATOR)
+    if answer.status_code == 303:
+        await begin_login(request, Reader.ADMINISTRATOR)
+        # The new session has nothing of the old one, nor its report.
+        report(request, HERE, "The password is changed. All other browsers are logged out.")
     return answer
 
 
