@@ -14,6 +14,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
 from support.axe import axe_problems
 from support.browsers import LAPTOP, Browsers, log_in
+from support.http import Wire
 from support.kegnet_server import KegnetServer, now_ms
 from support.layout import SIZES, layout_problems, resize
 from support.pictures import png
@@ -281,6 +282,51 @@ def test_pages_work_without_scripts(server: KegnetServer) -> None:
     assert visitor.post("beers/1", {"name": "", "notes": "x" * 2001}).text.count('class="wrong"') >= 2
 
 
+@pytest.mark.parametrize("path", ["beers/new", "beers/1"])
+def test_2000_letters_of_any_script_fit_into_the_notes_and_more_are_refused_beside_the_field(server: KegnetServer, path: str) -> None:
+    server.set_password(PASSWORD)
+    visitor = Visitor(server.page_url).log_in()
+    for letter in "xж\N{BEER MUG}":
+        assert visitor.post(path, {"name": "Stout", "notes": letter * 2000}).status == 303
+        assert letter * 2000 in [beer.notes for beer in all_beers(server)]
+        for number in (2001, 60_000):
+            answer = visitor.post(path, {"name": "Stout", "notes": letter * number})
+            assert answer.status == 400, (letter, number)
+            assert 'id="notes-wrong" role="alert">enter at most 2000 characters' in answer.text
+    assert {len(beer.notes) for beer in all_beers(server)} <= {0, 2000}
+
+
+@pytest.mark.parametrize(("letter", "number"), [("x", 500), ("x", 2000), ("ж", 300), ("ж", 600), ("🍺", 150), ("🍺", 500)])
+def test_a_change_of_long_notes_is_reported_with_an_undo_or_why_there_is_none(server: KegnetServer, letter: str, number: int) -> None:
+    server.set_password(PASSWORD)
+    with server.writing() as connection:
+        set_beer(connection, 1, notes=letter * number)
+    visitor = Visitor(server.page_url).log_in()
+    answer = visitor.post("beers/1", {"notes": "short"})
+    assert len(answer.headers.get("Set-Cookie", "")) < 4096, "a browser drops a larger cookie"
+    page = visitor.get("beers/1").text
+    assert "Saved." in page
+    has_undo = '<button class="plain">Undo</button>' in page
+    assert ("too long for an undo" in page) is not has_undo
+    assert has_undo is (number < {"x": 2001, "ж": 400, "🍺": 200}[letter])
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["9" * 5000, "9" * 25, "9" * 11, "9" * 10, "-1", "%D9%A3", "1.0"],
+    ids=["5000 digits", "25 digits", "11 digits", "10 digits", "negative", "Arabic", "decimal"],
+)
+def test_a_number_that_is_no_key_has_no_page(full_server: KegnetServer, key: str) -> None:
+    full_server.set_password(PASSWORD)
+    visitor = Visitor(full_server.page_url).log_in()
+    pages = (f"beers/{key}", f"beers/{key}/picture", f"taps/{ID}/{key}", f"taps/{ID}/0/pours/{key}", f"taps/{ID}/{key}/calibration")
+    forms = (f"beers/{key}", f"beers/{key}/remove", f"beers/{key}/restore", f"beers/{key}/picture/remove", f"taps/{ID}/0/pours/{key}")
+    for answer in (*map(visitor.get, pages), *map(visitor.post, forms)):
+        assert answer.status == 404
+        assert "Back to the kegs" in answer.text
+    assert "Traceback" not in full_server.log()
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -311,6 +357,18 @@ def test_only_small_pictures_are_stored(full_server: KegnetServer, body: bytes, 
 
 def test_a_stranger_cannot_make_the_server_read_a_large_body(server: KegnetServer) -> None:
     server.set_password(PASSWORD)
+    stranger = Visitor(server.page_url)
+    stranger.get("login")
+    (cookie,) = stranger.jar
+    for path in ("beers/import", "beers/import/add", "beers/new", "beers/1"):
+        for lines in ((), (f"Cookie: {cookie.name}={cookie.value}",)):
+            wire = Wire(server.page_url)
+            wire.head("POST", f"/{path}", "Content-Type: application/x-www-form-urlencoded", "Content-Length: 30000", *lines)
+            wire.send("a=%41")
+            answer = wire.answer()
+            wire.close()
+            assert answer.status == 403, "it is answered though most of the body is missing"
+            assert "log in first" in answer.text.lower()
     assert request(f"{server.page_url}beers/import", body=b"<" * 900_000, method="POST").status == 403
     assert request(f"{server.page_url}beers/import", body=b"x" * 1_000_001, method="POST", password=PASSWORD).status == 413
-    assert request(f"{server.page_url}beers/new", body=b"x" * 9000, method="POST", password=PASSWORD).status == 413
+    assert request(f"{server.page_url}beers/1/remove", body=b"x" * 9000, method="POST", password=PASSWORD).status == 413

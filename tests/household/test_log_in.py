@@ -170,6 +170,28 @@ def test_saved_is_reported_once(visitor: Visitor) -> None:
     assert "The settings are saved." not in visitor.get("settings").text
 
 
+@pytest.mark.parametrize(
+    ("other", "headers"),
+    [
+        ("favicon.ico", {}), ("beers/1/picture", {}), ("beers", {}), ("beers/2", {}), ("login", {}),
+        ("settings", {"Accept": "*/*"}), ("settings", {"Accept": "image/webp,*/*"}),
+    ],
+)  # fmt: skip
+def test_another_request_of_the_browser_leaves_the_report_to_its_page(visitor: Visitor, other: str, headers: dict[str, str]) -> None:
+    visitor.log_in()
+    visitor.post("settings", {"day_begins_hour": "4"})
+    assert "The settings are saved." not in visitor.get(other, headers).text
+    page = visitor.get("settings?from=elsewhere", {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}).text
+    assert "The settings are saved." in page
+    assert '<button class="plain">Undo</button>' in page
+
+
+def test_a_report_of_a_part_of_a_page_is_shown_by_that_page(visitor: Visitor) -> None:
+    visitor.log_in()
+    assert visitor.post("settings/wall", {"action": "new"}).headers["Location"] == "/settings#wall"
+    assert "The wall has a new link." in visitor.get("settings").text
+
+
 def all_paths(server: KegnetServer) -> list[str]:
     """A path of each page and each part of the API, so that none can be forgotten."""
     described = request(f"{server.page_url}api/openapi.json", password=PASSWORD).json()["paths"]
@@ -261,6 +283,19 @@ def test_a_name_that_another_site_can_have_changes_and_reads_nothing_private(ser
     with server.writing() as connection:
         set_readers_password(connection, READERS)
     assert request(server.page_url, headers=evil, password=READERS).status == 421
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200), ({"Host": "kegs.local:8080"}, 200), ({"Host": "192.168.1.7"}, 200), ({"Host": "evil.example"}, 421),
+        ({"Host": "192.168.1.7.evil.example"}, 421), ({"Host": "evil.example", "X-Forwarded-Proto": "https"}, 421),
+    ],
+)  # fmt: skip
+def test_metrics_need_no_password_but_a_name_of_this_server(private: KegnetServer, headers: dict[str, str], status: int) -> None:
+    answer = request(f"{private.page_url}metrics", headers=headers)
+    assert answer.status == status
+    assert ("kegnet_" in answer.text) is (status == 200)
 
 
 def test_a_name_of_the_configuration_and_every_name_of_a_certificate_is_known(tmp_path: Path, certificate: Certificate) -> None:

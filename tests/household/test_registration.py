@@ -130,6 +130,14 @@ def test_a_code_is_void_after_five_wrong_tries(server: KegnetServer, key: Path) 
     assert register(server, form(key, code_of(server))).status == 200, "another code is not void"
 
 
+def test_a_page_of_another_site_uses_no_tries_of_a_code_up(sqlite_server: KegnetServer, key: Path) -> None:
+    code = code_of(sqlite_server)
+    for header in ("Origin: https://evil.example", "Origin: null", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site") * 2:
+        for path in (REGISTER, "/rest/v1/register", "/kegboard-event"):
+            assert post(sqlite_server, path, form(key, wrong(code)), header).status == 403
+    assert post(sqlite_server, REGISTER, form(key, code), "Sec-Fetch-Site: none").status == 200
+
+
 def test_a_new_code_replaces_the_one_before(server: KegnetServer, key: Path) -> None:
     first, second = code_of(server), code_of(server)
     assert register(server, form(key, first)).status == (200 if first == second else 401)

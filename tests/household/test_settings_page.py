@@ -85,7 +85,7 @@ def test_a_new_password_logs_all_other_browsers_out(server: KegnetServer, visito
         assert new not in answer.text
     fields = {"old_password": PASSWORD, "password": "better sesame", "password_again": "better sesame"}
     assert visitor.post("settings/password", fields).status == 303
-    assert visitor.get("settings").status == 200
+    assert "The password is changed. All other browsers are logged out." in visitor.get("settings").text
     assert other.get("settings").status != 200
     assert request(f"{server.page_url}settings", password=PASSWORD).status == 401
     assert request(f"{server.page_url}settings", password="better sesame").status == 200
@@ -99,6 +99,20 @@ def test_reading_needs_a_password_until_everybody_may_read_again(server: KegnetS
     visitor.get("settings")
     assert visitor.post("settings/reading", {"action": "everybody"}).status == 303
     assert request(f"{server.page_url}api/beers").status == 200
+
+
+def test_readers_and_the_administrator_have_different_passwords(server: KegnetServer, visitor: Visitor) -> None:
+    same = visitor.post("settings/reading", {"action": "password", "password": PASSWORD})
+    assert same.status == 400
+    assert 'id="-settings-reading-password-wrong" role="alert">this is your own password' in same.text
+    assert PASSWORD not in same.text
+    assert request(f"{server.page_url}api/beers").status == 200, "reading needs no password yet"
+    assert visitor.post("settings/reading", {"action": "password", "password": "guests welcome"}).status == 303
+    fields = {"old_password": PASSWORD, "password": "guests welcome", "password_again": "guests welcome"}
+    same = visitor.post("settings/password", fields)
+    assert same.status == 400
+    assert "this is the readers&#39; password" in same.text
+    assert request(f"{server.page_url}settings", password="guests welcome").status != 200
 
 
 def test_the_walls_link_is_made_replaced_and_removed(server: KegnetServer, visitor: Visitor) -> None:

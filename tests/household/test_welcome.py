@@ -35,6 +35,8 @@ ID, OTHER_ID = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11", "0b7a2e4c-90a4-4f0e-8d53-
 LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützenschrankbeleuchtungsanlagenwart"
 ARABIC = "مرحبا بكم في الحانة الجديدة"
 PROXY = ("--proxy", "127.0.0.1")
+NEAR = {"X-Forwarded-For": "192.168.1.7"}
+"""From the own network, by the proxy."""
 
 
 @pytest.fixture
@@ -213,8 +215,10 @@ def password_is_set(server: KegnetServer) -> bool:
         ({"X-Forwarded-For": "8.8.8.8"}, 403), ({"X-Forwarded-For": "2a00:1450:4001::200e"}, 403), ({"X-Forwarded-For": "x"}, 403),
         ({"Host": "evil.example"}, 421), ({"Host": "192.168.1.7.evil.example:8080"}, 421),
         ({"Via": "1.1 proxy"}, 403), ({"Forwarded": "for=192.168.1.7"}, 403), ({"X-Forwarded-For": ""}, 403),
+        ({}, 403), ({"X-Forwarded-For": " , "}, 403), ({"X-Forwarded-Proto": "https"}, 403), ({"X-Real-IP": "192.168.1.7"}, 403),
         ({"X-Forwarded-For": "192.168.1.7"}, 200), ({"X-Forwarded-For": "fd00::7"}, 200), ({"X-Forwarded-For": "fe80::7"}, 200),
-        ({"Host": "kegs.local:8080"}, 200), ({"Host": "kegs"}, 200), ({"Host": "[::1]:8080"}, 200), ({"Host": "kegs.example.org"}, 200),
+        ({**NEAR, "Host": "kegs.local:8080"}, 200), ({**NEAR, "Host": "kegs"}, 200), ({**NEAR, "Host": "[::1]:8080"}, 200),
+        ({**NEAR, "Host": "kegs.example.org"}, 200), ({"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "https"}, 200),
     ],
 )  # fmt: skip
 def test_only_the_own_network_may_claim_a_server(claimable: KegnetServer, headers: dict[str, str], status: int) -> None:
@@ -235,20 +239,34 @@ def claimable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KegnetServer
         yield made
 
 
-def test_a_proxy_that_is_not_trusted_is_not_somebody_in_the_own_network(server: KegnetServer) -> None:
-    assert request(f"{server.page_url}welcome").status == 200
-    assert request(f"{server.page_url}welcome", headers={"X-Forwarded-For": "8.8.8.8"}).status == 403
-    assert request(f"{server.page_url}welcome", headers={"X-Forwarded-For": "192.168.1.7"}).status == 403
+@pytest.mark.parametrize(
+    "header",
+    [
+        "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded", "Forwarded", "Via", "X-Real-IP", "Client-IP",
+        "True-Client-IP", "X-Client-IP", "X-Cluster-Client-IP", "Fastly-Client-IP", "CF-Connecting-IP", "X-Original-Forwarded-For",
+    ],
+)  # fmt: skip
+def test_a_proxy_that_is_not_trusted_is_not_somebody_in_the_own_network(unproxied: KegnetServer, header: str) -> None:
+    assert request(f"{unproxied.page_url}welcome").status == 200
+    for address in ("8.8.8.8", "192.168.1.7"):
+        assert request(f"{unproxied.page_url}welcome", headers={header: address}).status == 403
 
 
-def test_a_page_of_another_site_cannot_claim_a_server(claimable: KegnetServer) -> None:
+@pytest.fixture(scope="module")
+def unproxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KegnetServer]:
+    """The same without a proxy."""
+    with KegnetServer(tmp_path_factory.mktemp("unproxied")) as made:
+        yield made
+
+
+def test_a_page_of_another_site_cannot_claim_a_server(unproxied: KegnetServer) -> None:
     for headers in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
-        assert claim(Visitor(claimable.page_url), **headers).status == 403
-    without_token = Visitor(claimable.page_url)
+        assert claim(Visitor(unproxied.page_url), **headers).status == 403
+    without_token = Visitor(unproxied.page_url)
     without_token.get("welcome")
     without_token.token = ""
     assert without_token.post("welcome", {"password": PASSWORD, "password_again": PASSWORD}).status == 403
-    assert not password_is_set(claimable)
+    assert not password_is_set(unproxied)
 
 
 @pytest.mark.parametrize(
@@ -260,8 +278,8 @@ def test_a_page_of_another_site_cannot_claim_a_server(claimable: KegnetServer) -
         ({"beer": "a\0b"}, "without control characters"),
     ],
 )  # fmt: skip
-def test_a_wrong_answer_sets_nothing_and_is_explained_beside_its_field(claimable: KegnetServer, wrong: dict[str, str], said: str) -> None:
-    visitor = Visitor(claimable.page_url)
+def test_a_wrong_answer_sets_nothing_and_is_explained_beside_its_field(unproxied: KegnetServer, wrong: dict[str, str], said: str) -> None:
+    visitor = Visitor(unproxied.page_url)
     visitor.get("welcome")
     right = {"password": PASSWORD, "password_again": PASSWORD, "title": "Garage & <b>", "time_zone": "UTC", "beer": "IPA", "keg": "19000"}
     answer = visitor.post("welcome", {**right, **wrong})
@@ -270,7 +288,7 @@ def test_a_wrong_answer_sets_nothing_and_is_explained_beside_its_field(claimable
     if "title" not in wrong:
         assert "Garage &amp; &lt;b&gt;" in answer.text
     assert PASSWORD not in answer.text
-    assert not password_is_set(claimable)
+    assert not password_is_set(unproxied)
 
 
 def test_of_many_who_claim_a_server_at_the_same_time_one_succeeds(url: str, tmp_path: Path) -> None:

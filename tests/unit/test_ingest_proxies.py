@@ -48,7 +48,13 @@ def test_a_proxy_that_asks_for_itself_is_the_sender() -> None:
 
 @pytest.mark.parametrize("scheme", ["gopher", "", "https://x", "HTTPS"])
 def test_a_scheme_that_is_none_of_http_is_ignored(scheme: str) -> None:
-    assert seen(PROXY, (PROTO, scheme))[1] == "http"
+    assert seen(PROXY, (FOR, "192.0.2.7"), (PROTO, scheme))[1] == "http"
+
+
+def test_a_proxy_that_names_no_sender_is_not_believed_on_the_scheme() -> None:
+    assert seen(PROXY, (PROTO, "https")) == ("10.0.0.5", "http")
+    assert seen(PROXY, (FOR, " , "), (PROTO, "https")) == ("10.0.0.5", "http")
+    assert seen(PROXY, (FOR, "10.0.0.5"), (PROTO, "https")) == ("10.0.0.5", "https"), "it asks for itself"
 
 
 def test_the_peers_of_a_unix_socket_are_believed_only_if_they_are_named() -> None:

@@ -294,7 +294,10 @@ def test_reading_can_need_a_password_and_the_wall_a_link(server: Server) -> None
     server("password", given="open sesame\n")
     assert "the password is too short" in server("settings", "--reading", "password", "--title", "Bar", given="x\n")
     assert "title: KegNet\n" in server("settings"), "all or nothing"
+    assert "the administrator's password: readers could" in server("settings", "--reading", "password", given="open sesame\n")
+    assert "reading: everybody\n" in server("settings")
     assert "reading: with a password\n" in server("settings", "--reading", "password", given="guests welcome\n")
+    assert "this is the password of the readers" in server("password", given="guests welcome\n")
     link = server("settings", "--wall-link", "new").splitlines()[-1]
     assert link.startswith("link of the wall: /tv?token=")
     assert server("settings").splitlines()[-1] == link

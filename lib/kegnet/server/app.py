@@ -14,7 +14,7 @@ from .background import Background
 from .body import LIMIT_BYTES, AmbiguousBodyError, BodyTooLargeError, DisconnectedError, Receive, read_body, replay
 from .context import Context
 from .health import HealthCheck
-from .ingest import kegboard
+from .ingest import kegboard, register
 from .ingest.rest import PREFIX, Rest, Scope, Send, send_text
 from .integrations.prometheus import create_metrics
 from .log_limit import LimitedLog
@@ -23,7 +23,9 @@ from .proxies import Proxies
 from .storage import StorageError, UnavailableError
 from .web import uploads
 from .web.app import create_web
+from .web.programs import Programs
 
+METRICS = "/metrics"
 RETRY_AFTER_S = 10
 """For clients, while the database is away. They have a backoff of their own."""
 STREAMS_END_AFTER_S = 1.0
@@ -39,6 +41,7 @@ class Application:
     def __init__(self, options: ServeOptions, background: Background) -> None:
         self._background = background
         self._proxies = Proxies(options.proxies)
+        self._programs = Programs(options, frozenset({kegboard.PATH, *register.PATHS}), frozenset({METRICS}))
         self._outage = background.outage
         self._errors = LimitedLog(log, "%d more requests failed")
         self._running: set[asyncio.Task[Any]] = set()
@@ -68,7 +71,7 @@ class Application:
 
     def _open(self, context: Context) -> None:
         self._rest, self._health = Rest(context), HealthCheck(context.database, context.outage)
-        self._web, self._apps = create_web(context), {"/metrics": create_metrics(context), kegboard.PATH: kegboard.create_kegboard(context)}
+        self._web, self._apps = create_web(context), {METRICS: create_metrics(context), kegboard.PATH: kegboard.create_kegboard(context)}
         self._background.signers = self._rest.signers
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -93,7 +96,9 @@ class Application:
             body = await read_body(scope["headers"], receive, limit_bytes)
             connection.received()
             self._proxies.apply(scope)
-            if self._rest is not None and scope["path"].startswith(PREFIX):
+            if (refusal := self._programs.refusal(scope)) is not None:
+                await send_text(send, *refusal)
+            elif self._rest is not None and scope["path"].startswith(PREFIX):
                 connection.hold()
                 await self._rest.answer(scope, body, send)
             else:

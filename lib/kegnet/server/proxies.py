@@ -15,7 +15,8 @@ _MAPPED = "::ffff:"
 class Proxies:
     """Rewrites the scope of a request that came through a trusted proxy: `client` and `scheme` are then those of the sender.
 
-    `X-Forwarded-For` and `X-Forwarded-Proto` of anybody else are ignored.
+    `X-Forwarded-For` and `X-Forwarded-Proto` of anybody else are ignored. A proxy that does not send the first is not believed on the
+    second: it may pass on what its sender wrote. The port of a sender that a proxy named is 0.
     """
 
     def __init__(self, addresses: tuple[str, ...]) -> None:
@@ -34,8 +35,9 @@ class Proxies:
                 # A header that is there twice is one list, see RFC 9110 §5.3.
                 forwarded[name] = f"{forwarded[name]},{value.decode('latin-1')}"
         sender = self._sender(forwarded[b"x-forwarded-for"])
-        if sender:
-            scope["client"] = (sender, 0)
+        if not sender:
+            return
+        scope["client"] = (sender, 0)
         scheme = forwarded[b"x-forwarded-proto"].rpartition(",")[2].strip()
         if scheme in ("http", "https"):
             scope["scheme"] = scheme

@@ -23,7 +23,7 @@ from .database import now_ms, read
 from .forms import typed
 from .hosts import Hosts
 from .passwords import AUTHENTICATE, Passwords
-from .sessions import FIELD, HEADER, is_token, session_id
+from .sessions import FIELD, HEADER, is_page, is_token, session_id
 
 HASHES = {Reader.ADMINISTRATOR: password.SETTING, Reader.READER: password.READERS_SETTING}
 PROGRAMS = ("/api/", "/csv/")
@@ -67,21 +67,20 @@ class Guard:
         For a page, the answer is a redirect to the log-in, which redirects back.
         """
         self._require_own_name(request)
-        await self.check_form(request)
+        _require_same_site(request)
         given = given_password(request)
         if reader_of(request) is not Reader.ADMINISTRATOR and given is not None:
             request.state.reader = await self.reader_with(request, given)
         if reader_of(request) is not Reader.ADMINISTRATOR:
             await self._require_password(request)
             raise _log_in_first(request)
+        # It can read the body, up to a megabyte (see `uploads`): not for strangers.
+        await self.check_form(request)
 
     async def check_form(self, request: Request) -> None:
         """Raises RefusedError for a change that no page of this server sent: from another site, or without the token of its session."""
-        if request.method in SAFE:
-            return
-        if not same_site(request):
-            raise RefusedError(403, "this request comes from a page of another site")
-        if session_id(request) is not None:
+        _require_same_site(request)
+        if request.method not in SAFE and session_id(request) is not None:
             token = request.headers.get(HEADER) or (await typed(request)).get(FIELD, "")
             if not is_token(request, token):
                 raise RefusedError(403, "this form is of an earlier session; open its page again, and send it from there")
@@ -91,10 +90,9 @@ class Guard:
         return await self._passwords.reader_with(await self._require_password(request), given, address_of(request))
 
     def _require_own_name(self, request: Request) -> None:
-        if not self._hosts.allow(request):
-            name = request.headers["host"][:100]
-            text = f"{name} is not a known name of this server; add it to names in /etc/kegnet-server.conf, or use HTTPS"
-            raise RefusedError(421, text)
+        host = request.headers.get("host")
+        if not self._hosts.allow(request.url.scheme, host):
+            raise RefusedError(421, Hosts.unknown(host or ""))
 
     async def _rules(self, request: Request) -> Rules:
         session = session_id(request)
@@ -114,9 +112,14 @@ class Guard:
         return hashes
 
 
+def _require_same_site(request: Request) -> None:
+    if request.method not in SAFE and not same_site(request):
+        raise RefusedError(403, "this request comes from a page of another site")
+
+
 def _log_in_first(request: Request) -> RefusedError:
     """The error for a request that needs a log-in: a redirect for pages, a refusal for scripts and programs."""
-    if request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", "text/html"):
+    if is_page(request):
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         root = str(request.scope.get("root_path", "")).rstrip("/")
         return RefusedError(303, "log in first", {"Location": f"{root}/login?next={quote(here, safe='/')}"})

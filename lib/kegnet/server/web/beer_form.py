@@ -9,8 +9,6 @@ from ..model.colours import EBC_PER_SRM, srm_of
 from ..storage.records import Beer
 from .forms import Form
 
-UNDO_CHARACTERS = 2000
-"""An undo is kept in a cookie."""
 _TEXTS = ("name", "brewery", "style", "notes")
 _NUMBERS = {"abv": "abv_percent", "ibu": "ibu", "colour": "srm"}
 """The fields with numbers, and the attributes of a beer that they set."""
@@ -39,10 +37,10 @@ def values_of(form: Form) -> dict[str, object]:
 
 
 def undo_of(before: Beer, after: Beer) -> Mapping[str, str] | None:
-    """The fields that undo a change. None: nothing changed, or they are too long for a cookie."""
+    """The fields that undo a change. None: nothing changed."""
     old, new = fields_of(before), fields_of(after)
     changed = {field: text for field, text in old.items() if text != new[field]}
-    return changed if changed and sum(map(len, changed.values())) <= UNDO_CHARACTERS else None
+    return changed or None
 
 
 def _colour(form: Form) -> float | None:

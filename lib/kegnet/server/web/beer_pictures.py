@@ -17,6 +17,7 @@ from ..storage.beer_pictures import Picture, find_picture, remove_picture, set_p
 from .beers import announce_change, beer_of, show_beer
 from .database import now_ms, read, write
 from .forms import Form
+from .path_keys import KEY
 from .render import root_path
 from .sessions import report
 from .submit import Done, Mistake, guard_of, submit
@@ -59,7 +60,7 @@ async def store(request: Request) -> Response:
         return beer.key
 
     key = await write(request, change)
-    report(request, "The picture is saved.")
+    report(request, f"/beers/{key}", "The picture is saved.")
     return JSONResponse({"picture": f"{root_path(request)}/beers/{key}/picture?v={picture.made_ms}"})
 
 
@@ -79,7 +80,7 @@ async def remove(request: Request) -> Response:
 
 
 ROUTES = (
-    Route("/beers/{key:int}/picture", show),
-    Route("/beers/{key:int}/picture", store, methods=["PUT"]),
-    Route("/beers/{key:int}/picture/remove", remove, methods=["POST"]),
+    Route(f"/beers/{KEY}/picture", show),
+    Route(f"/beers/{KEY}/picture", store, methods=["PUT"]),
+    Route(f"/beers/{KEY}/picture/remove", remove, methods=["POST"]),
 )

@@ -9,9 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ..model.beers import NOTES_CHARACTERS
 from ..model.colours import css_colour
 from ..model.units import Units
-from ..storage import Change, Connection, announce
+from ..storage import Change as Announced
+from ..storage import Connection, announce
 from ..storage.beers import find_any_beer, remove_beer, restore_beer, set_beer
 from ..storage.library import LibraryBeer, kegs_of_beer, library, places_of
 from ..storage.records import Beer
@@ -21,13 +23,15 @@ from .beer_form import fields_of, undo_of, values_of
 from .database import now_ms, read
 from .forms import Form
 from .pages import SAMPLE_DATA
+from .path_keys import KEY
 from .render import render
-from .submit import NO_MISTAKE, Done, Mistake, Undo, guard_of, submit
+from .submit import NO_MISTAKE, Change, Done, Mistake, Show, Undo, guard_of, submit
 
 KEGS_AT_MOST = 50
 """The page of a beer shows so many of its newest kegs."""
 _SHADES = " ".join(css_colour(srm) for srm in range(61))
 """The colours by SRM for the script of the form."""
+TOO_LONG = f"enter at most {NOTES_CHARACTERS} characters; what you typed is still there if you go back"
 _NEW = Beer(0, "", "", "", None, None, None, "")
 
 
@@ -69,7 +73,7 @@ async def add(request: Request) -> Response:
         announce_change(connection)
         return Done(f"/beers/{beer.key}", f"{beer.name} is in the library.", Undo(f"/beers/{beer.key}/remove", {}))
 
-    return await submit(request, "a new beer", change, _show_new)
+    return await _submit(request, "a new beer", change, _show_new)
 
 
 async def change_beer(request: Request) -> Response:
@@ -85,7 +89,17 @@ async def change_beer(request: Request) -> Response:
         undo = None if after is None else undo_of(before, after)
         return Done(f"/beers/{before.key}", undo=None if undo is None else Undo(f"/beers/{before.key}", undo))
 
-    return await submit(request, "a beer", change, _show)
+    return await _submit(request, "a beer", change, _show)
+
+
+async def _submit(request: Request, subject: str, change: Change, show: Show) -> Response:
+    """Like `submit`. Of a form that is too large to be read, only the notes can be the reason."""
+    try:
+        return await submit(request, subject, change, show)
+    except HTTPException as error:
+        if error.status_code != 413:
+            raise
+        return await show(request, Mistake(request.url.path, {}, {"notes": TOO_LONG}))
 
 
 async def remove(request: Request) -> Response:
@@ -176,15 +190,15 @@ def _searched(each: LibraryBeer) -> str:
 
 def announce_change(connection: Connection) -> None:
     """Publishes a change of beers, so that open pages reload them."""
-    announce(connection, Change(frozenset(), frozenset({"setting"})))
+    announce(connection, Announced(frozenset(), frozenset({"setting"})))
 
 
 ROUTES = (
     Route("/beers", show_library),
     Route("/beers/new", show_new),
     Route("/beers/new", add, methods=["POST"]),
-    Route("/beers/{key:int}", show_beer),
-    Route("/beers/{key:int}", change_beer, methods=["POST"]),
-    Route("/beers/{key:int}/remove", remove, methods=["POST"]),
-    Route("/beers/{key:int}/restore", restore, methods=["POST"]),
+    Route(f"/beers/{KEY}", show_beer),
+    Route(f"/beers/{KEY}", change_beer, methods=["POST"]),
+    Route(f"/beers/{KEY}/remove", remove, methods=["POST"]),
+    Route(f"/beers/{KEY}/restore", restore, methods=["POST"]),
 )

@@ -65,7 +65,7 @@ def _is_control(character: str) -> bool:
 
 
 async def typed(request: Request) -> dict[str, str]:
-    """The fields of a form; the last one of repeated fields. The body is complete, and has at most 8 KiB."""
+    """The fields of a form; the last one of repeated fields. `uploads` limits the body."""
     try:
         return dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=FIELDS_AT_MOST))
     except ValueError as error:

@@ -19,8 +19,6 @@ import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
-
 from ..options import ServeOptions
 
 LOCAL_DOMAINS = ("localhost", "local", "lan", "home", "home.arpa", "internal", "intranet", "private", "corp", "fritz.box")
@@ -35,10 +33,14 @@ class Hosts:
         named = (*options.names, *([of_url] if of_url else []), socket.gethostname())
         self._names = frozenset(name.lower().rstrip(".") for name in named)
 
-    def allow(self, request: Request) -> bool:
-        """Whether the request names this server. A request without `Host` is not from a browser."""
-        header = request.headers.get("host")
-        return request.url.scheme == "https" or header is None or self.is_own(header)
+    def allow(self, scheme: str, host: str | None) -> bool:
+        """Whether a request with that `Host` names this server. A request without `Host` is not from a browser."""
+        return scheme == "https" or host is None or self.is_own(host)
+
+    @staticmethod
+    def unknown(host: str) -> str:
+        """Why a request with that `Host` is refused, and what to do."""
+        return f"{host[:100]} is not a known name of this server; add it to names in /etc/kegnet-server.conf, or use HTTPS"
 
     def is_own(self, header: str) -> bool:
         """Whether `header`, a name or an address with or without a port, can only belong to this server."""

@@ -30,8 +30,10 @@ class PasswordError(ProblemError):
 def set_password(connection: Connection, text: str) -> None:
     """Stores the hash of `text` as the password of this installation, and logs all administrators out.
 
-    Raises PasswordError if it is too short.
+    Raises PasswordError if it is too short, or that of the readers.
     """
+    if is_set_to(connection, READERS_SETTING, text):
+        raise PasswordError("this is the password of the readers, whom it would let change everything", "choose another one")
     store_password(connection, hashed(_usable(text)))
 
 
@@ -44,10 +46,12 @@ def store_password(connection: Connection, stored: str) -> None:
 def set_readers_password(connection: Connection, text: str | None) -> None:
     """Stores the hash of `text` as the password for reading. None: everybody may read. Logs all readers out.
 
-    Raises PasswordError if it is too short, or without an administrator's password, because no page could then change it.
+    Raises PasswordError if it is too short, or the administrator's password, or if there is none: no page could then change it.
     """
     if text is not None and get_setting(connection, SETTING) is None:
         raise PasswordError("there is no administrator's password yet", "set that first: kegnet-server password")
+    if text is not None and is_set_to(connection, SETTING, text):
+        raise PasswordError("this is the administrator's password: readers could change everything", "choose another one for them")
     store_readers_password(connection, None if text is None else hashed(_usable(text)))
 
 
@@ -55,6 +59,12 @@ def store_readers_password(connection: Connection, stored: str | None) -> None:
     """The same with a computed hash, because hashing takes too long for a transaction."""
     set_setting(connection, READERS_SETTING, stored)
     remove_logins(connection, "reader")
+
+
+def is_set_to(connection: Connection, setting: str, text: str) -> bool:
+    """Whether `text` is the password whose hash is in `setting`. It takes as long as `matches`."""
+    stored = get_setting(connection, setting)
+    return stored is not None and matches(stored, text)
 
 
 def _usable(text: str) -> str:

@@ -38,7 +38,7 @@ def render(
     """A page for one reader, with the token of its forms and the report of the last change."""
     own = {
         "csrf_token": csrf_token(request),
-        "take_report": lambda: take_report(request),
+        "take_report": lambda: take_report(request, path_of(request)) if status == 200 else None,
         "reader": reader_of(request).value,
         "token_query": token_query(request),
     }
@@ -56,7 +56,7 @@ def draw(request: Request, template: str, values: Mapping[str, object]) -> str:
     common = {
         "root": root,
         "static": root + STATIC,
-        "path": request.url.path.removeprefix(root),
+        "path": path_of(request),
         "now_ms": now_ms(),
         "household": NO_HOUSEHOLD,
         "sample_data": False,
@@ -80,6 +80,11 @@ def choices_of(request: Request, home: Household) -> Choices:
 def root_path(request: Request) -> str:
     """The path below which the server is reached, without a slash at its end."""
     return str(request.scope.get("root_path", "")).rstrip("/")
+
+
+def path_of(request: Request) -> str:
+    """The path of the page below the root."""
+    return request.url.path.removeprefix(root_path(request))
 
 
 def error_page(request: Request, status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:

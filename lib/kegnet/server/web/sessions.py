@@ -5,10 +5,12 @@ Starlette's `SessionMiddleware` makes the cookie, itsdangerous the tokens. The r
 
 from __future__ import annotations
 
-import logging
+import base64
+import json
 import secrets
 from collections.abc import Mapping
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.middleware.sessions import SessionMiddleware
@@ -24,13 +26,12 @@ COOKIE = "kegnet_session"
 STATIC = "/static/"
 FIELD, HEADER = "csrf_token", "x-csrf-token"
 """The field of a form, and the header of a script's `fetch`, that contain the token."""
-FLASH_AT_MOST = 2500
-"""Characters of an undo's fields. Browsers ignore cookies above 4 KB, so a larger one is dropped."""
+FLASH_BYTES_AT_MOST = 3000
+"""The largest report in the cookie. Browsers ignore a cookie of more than 4096 bytes, and it also contains the id and the signature."""
+NO_UNDO = "The text before was too long for an undo."
 _KEY_SETTING = "session key"
 _SECONDS = LASTS_MS // 1000
 _SAME_SITE: Literal["lax"] = "lax"
-
-log = logging.getLogger(__name__)
 
 
 class Sessions:
@@ -118,18 +119,35 @@ def is_token(request: Request, token: str) -> bool:
     return isinstance(made_for, str) and secrets.compare_digest(made_for.encode(), (session_id(request) or "").encode())
 
 
-def report(request: Request, text: str, undo: tuple[str, Mapping[str, str]] | None = None) -> None:
-    """The next page shows `text` once. `undo` is the path below the root and the fields of a form that undoes the change."""
+def report(request: Request, path: str, text: str, undo: tuple[str, Mapping[str, str]] | None = None) -> None:
+    """The page at `path` shows `text` once. `undo` is the path and the fields of a form that undoes the change.
+
+    Both paths are below the root; a query and a fragment of `path` do not count. An undo that is too large for a cookie is left out,
+    and the text says so.
+    """
     if session_id(request) is None:
         return
-    if undo is not None and sum(map(len, (undo[0], *undo[1], *undo[1].values()))) > FLASH_AT_MOST:
-        log.error("the undo of %s is too long for a cookie", undo[0])
-        undo = None
     action, fields = undo or (None, {})
-    request.session["flash"] = {"text": text, "action": action, "fields": dict(fields)}
+    flash = {"path": urlsplit(path).path, "text": text, "action": action, "fields": dict(fields)}
+    if encoded_bytes(flash) > FLASH_BYTES_AT_MOST:
+        flash |= {"text": f"{text} {NO_UNDO}", "action": None, "fields": {}}
+    request.session["flash"] = flash
 
 
-def take_report(request: Request) -> Mapping[str, Any] | None:
-    """The report of the last change, which is removed, so that only one page shows it."""
-    flash = session_of(request).pop("flash", None)
-    return flash if isinstance(flash, dict) else None
+def encoded_bytes(flash: Mapping[str, Any]) -> int:
+    """The size of a report in the cookie, as JSON in base64 (SessionMiddleware): a Cyrillic letter takes 8 bytes."""
+    return len(base64.b64encode(json.dumps(flash).encode()))
+
+
+def take_report(request: Request, path: str) -> Mapping[str, Any] | None:
+    """The report of the last change for the page at `path`, which is then removed. Other pages and scripts do not remove it."""
+    flash = session_of(request).get("flash")
+    if not is_page(request) or not isinstance(flash, dict) or flash.get("path") != path:
+        return None
+    del request.session["flash"]
+    return flash
+
+
+def is_page(request: Request) -> bool:
+    """Whether a browser loads a page with this request. Scripts and pictures accept anything but HTML, or `*/*`."""
+    return request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", "text/html")

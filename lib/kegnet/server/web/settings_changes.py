@@ -12,10 +12,11 @@ from ..model.units import Units
 from ..storage import Connection
 from ..storage.settings import Household, household, set_household
 from .access import Reader, RefusedError
-from .database import in_thread
+from .database import in_thread, read
 from .forms import Form, typed
 from .login import begin_login
-from .password import LEAST_CHARACTERS, hashed, store_password, store_readers_password
+from .password import LEAST_CHARACTERS, READERS_SETTING, SETTING, hashed, is_set_to, store_password, store_readers_password
+from .sessions import report
 from .submit import Done, Mistake, Show, Undo, guard_of, submit
 from .wall_link import new_wall_token, remove_wall_token
 
@@ -93,16 +94,21 @@ async def change_password(request: Request, show: Show) -> Response:
     new = _new_password(form)
     if not form.errors and not await _is_administrators(request, form):
         form.errors.setdefault("old_password", "this is not the password")
+    if not form.errors and await read(request, lambda connection: is_set_to(connection, READERS_SETTING, new)):
+        form.errors["password"] = "this is the readers' password, who could then change everything; choose another one"  # noqa: S105
     if form.errors:
         return await show(request, Mistake(request.url.path, form.typed, form.errors))
     stored = await in_thread(lambda: hashed(new))
 
     def change(connection: Connection, _form: Form, _units: Units) -> Done:
         store_password(connection, stored)
-        return Done(HERE, "The password is changed. All other browsers are logged out.")
+        return Done(HERE)
 
     answer = await submit(request, "the administrator's password", change, show)
-    await begin_login(request, Reader.ADMINISTRATOR)
+    if answer.status_code == 303:
+        await begin_login(request, Reader.ADMINISTRATOR)
+        # The new session has nothing of the old one, nor its report.
+        report(request, HERE, "The password is changed. All other browsers are logged out.")
     return answer
 
 
@@ -133,6 +139,8 @@ async def change_reading(request: Request, show: Show) -> Response:
         form.errors["action"] = "choose who may read"
     elif action == "password" and len(new) < LEAST_CHARACTERS:
         form.errors["password"] = f"enter {LEAST_CHARACTERS} characters or more"
+    elif action == "password" and await read(request, lambda connection: is_set_to(connection, SETTING, new)):
+        form.errors["password"] = "this is your own password, with which readers could change everything; choose another one"  # noqa: S105
     if form.errors:
         return await show(request, Mistake(request.url.path, form.typed, form.errors))
     stored = await in_thread(lambda: hashed(new)) if action == "password" else None

@@ -83,7 +83,7 @@ async def submit(request: Request, subject: str, change: Change, show: Show) -> 
     if form.errors or done is None:
         return await show(request, Mistake(request.url.path, form.typed, form.errors))
     log.info("%s changed by %s", subject, escape_name(address_of(request)))
-    report(request, done.text, None if done.undo is None else (done.undo.action, done.undo.fields))
+    report(request, done.where, done.text, None if done.undo is None else (done.undo.action, done.undo.fields))
     return RedirectResponse(f"{root_path(request)}{done.where}", 303)
 
 

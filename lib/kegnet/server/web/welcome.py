@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -24,7 +25,7 @@ from . import password
 from .access import Reader
 from .add_client import code_cookie, set_code_cookie
 from .auth import address_of
-from .database import in_thread, read, write
+from .database import context_of, in_thread, read, write
 from .forms import Form, typed
 from .login import begin_login
 from .render import render, root_path
@@ -38,8 +39,8 @@ KEG_SIZES = {
 }  # fmt: skip
 """The usual sizes of kegs, in millilitres. The page of a tap accepts any size."""
 
-_FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip", "via", "cf-connecting-ip")
-"""Headers that proxies add to a request."""
+_FORWARDED = re.compile("via|.*forwarded.*|(.*-)?(client|real|connecting|remote)-?(ip|addr)")
+"""The headers that proxies add to a request, such as X-Forwarded-Host, X-Real-IP and True-Client-IP."""
 
 log = logging.getLogger(__name__)
 
@@ -133,14 +134,18 @@ async def _has_password(request: Request) -> bool:
 def may_claim(request: Request) -> bool:
     """Whether the request comes from the server's own network. The guard has already refused names of other sites."""
     server = request.scope.get("server") or ("",)
-    return not came_by_unknown_proxy(request) and is_near(address_of(request), str(server[0]))
+    return not came_by_proxy_unnamed(request) and is_near(address_of(request), str(server[0]))
 
 
-def came_by_unknown_proxy(request: Request) -> bool:
-    """Whether a proxy that the configuration does not name has forwarded the request: then the address is that of the proxy."""
-    forwarded = any(name in request.headers for name in _FORWARDED)
-    # The header of a trusted proxy has replaced the address and its port, see `proxies`.
-    return forwarded and not (request.client is not None and request.client.port == 0)
+def came_by_proxy_unnamed(request: Request) -> bool:
+    """Whether a proxy has forwarded the request without the sender's address: the address is then that of the proxy.
+
+    It is one that the configuration does not name, or one that does not send `X-Forwarded-For`.
+    """
+    if request.client is not None and request.client.port == 0:
+        # The header of a trusted proxy has replaced the address and its port, see `proxies`.
+        return False
+    return address_of(request) in context_of(request).options.proxies or any(_FORWARDED.fullmatch(name) for name in request.headers)
 
 
 def is_near(address: str, own: str) -> bool:

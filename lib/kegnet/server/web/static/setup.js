@@ -8,7 +8,7 @@ async function look() {
   if (busy || document.hidden) return;
   busy = true;
   try {
-    const answer = await fetch(document.querySelector("[data-live]").dataset.live, { headers: { Accept: "text/html" } });
+    const answer = await fetch(document.querySelector("[data-live]").dataset.live);
     if (answer.ok && !answer.redirected) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
   } catch {
     // The server does not answer; the next try is soon.
