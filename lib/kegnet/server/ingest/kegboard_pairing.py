@@ -8,8 +8,9 @@ import time
 
 from kegnet.core.syslog_handler import escape_name
 
+from ..limits import is_private, network
 from ..storage import Database
-from ..storage.boards import find_board, hand_out_token, remember_board
+from ..storage.boards import Board, find_board, hand_out_token, remember_board
 from ..storage.records import Client
 
 REMEMBER_EVERY_S = 30.0
@@ -31,14 +32,14 @@ class Pairing:
         """The content of `pairing` in the answer. `client` is the board's if it was ever accepted. Raises UnavailableError."""
         now_ms = time.time_ns() // 10**6
         if client is not None and not client.public_key:
-            token = await asyncio.to_thread(_hand_out, self._database, client, now_ms)
+            token = await asyncio.to_thread(_hand_out, self._database, client, network(address), now_ms)
             if token is not None:
                 log.info("the Kegboard %s got its token", escape_name(device))
                 return {"state": "allowed", "token": token}
         if await asyncio.to_thread(_is_denied, self._database, device):
             return {"state": "denied"}
         if self._may_remember(device):
-            await asyncio.to_thread(_remember, self._database, device, address, now_ms)
+            await asyncio.to_thread(_remember, self._database, asking(device, address, now_ms))
         return {"state": "pending"}
 
     def _may_remember(self, device: str) -> bool:
@@ -51,17 +52,22 @@ class Pairing:
         return True
 
 
+def asking(device: str, address: str, now_ms: int) -> Board:
+    """A board that asks from an address."""
+    return Board(device, address, now_ms, now_ms, network=network(address), local=is_private(address))
+
+
 def _is_denied(database: Database, device: str) -> bool:
     with database.reading() as c:
         board = find_board(c, device)
     return board is not None and board.denied
 
 
-def _hand_out(database: Database, client: Client, now_ms: int) -> str | None:
+def _hand_out(database: Database, client: Client, sender: str, now_ms: int) -> str | None:
     with database.writing() as c:
-        return hand_out_token(c, client, now_ms)
+        return hand_out_token(c, client, sender, now_ms)
 
 
-def _remember(database: Database, device: str, address: str, now_ms: int) -> None:
+def _remember(database: Database, board: Board) -> None:
     with database.writing() as c:
-        remember_board(c, device, address, now_ms)
+        remember_board(c, board)

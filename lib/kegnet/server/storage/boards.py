@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 
 import sqlalchemy as sa
 
+from ..model.waiting import SILENT_MS
 from .clients import find_client, set_client
 from .database import Connection
 from .feed import Change, announce
@@ -30,19 +31,30 @@ _NAMESPACE = uuid.UUID("5c2c8a5e-0c55-5b0e-9d38-1f0a6a8a2b7d")
 _WAITING = "board "
 _HEARD = "board heard "
 _SENSOR = "board sensor "
+_NETWORK = "network of board "
 _BOARDS = Change(frozenset(), frozenset({"board"}))
 """Concerns the page that lists the boards, and no client."""
 
 
 @dataclass(frozen=True)
 class Board:
-    """A board that asks to be accepted, or (`denied`) that somebody refused. `address` is where it last asked from."""
+    """A board that asks to be accepted, or (`denied`) that somebody refused. `address` is where it last asked from.
+
+    `network` is that of the address and counts as one sender. `local`: it is a private one.
+    """
 
     device: str
     address: str
     first_ms: int
     last_ms: int
     denied: bool = False
+    network: str = ""
+    local: bool = False
+
+    def is_taken_by(self, newcomer: Board) -> bool:
+        """Whether another sender under this board's name may have its row: who accepts a board must get the one that the page shows."""
+        is_silent = newcomer.last_ms - self.last_ms > SILENT_MS
+        return newcomer.network == self.network or is_silent or (newcomer.local and not self.local)
 
 
 def board_uuid(device: str) -> str:
@@ -63,24 +75,30 @@ def find_board(c: Connection, device: str) -> Board | None:
     return None if value is None else Board(**json.loads(value))
 
 
-def remember_board(c: Connection, device: str, address: str, now_ms: int) -> Board:
+def remember_board(c: Connection, newcomer: Board) -> None:
     """Stores that a board asks. More than `WAITING_AT_MOST` displace those that asked least recently."""
-    before = find_board(c, device)
-    board = Board(device, address, now_ms, now_ms) if before is None else replace(before, address=address, last_ms=now_ms)
+    device, before = newcomer.device, find_board(c, newcomer.device)
+    if before is not None and not before.is_taken_by(newcomer):
+        return
+    board = newcomer if before is None else replace(newcomer, first_ms=before.first_ms, denied=before.denied)
     put_setting(c, _name(device), json.dumps(asdict(board)))
     if before is None:
         everyone = sorted(waiting_boards(c), key=lambda each: each.last_ms, reverse=True)
         for stale in everyone[WAITING_AT_MOST:]:
             put_setting(c, _name(stale.device), None)
         announce(c, _BOARDS)
-    return board
 
 
 def accept_board(c: Connection, device: str, now_ms: int) -> Client:
-    """Accepts a board: it gets a token when it asks next. One that was accepted before loses its token by that."""
+    """Accepts a board: it gets a token when it asks next, from the network from which it asked to be accepted.
+
+    One that was accepted before loses its token by that.
+    """
+    board, known = find_board(c, device), find_client(c, board_uuid(device))
     put_setting(c, _name(device), None)
-    known = find_client(c, board_uuid(device))
-    return set_client(c, board_uuid(device), now_ms=now_ms, public_key="", name=known.name if known else device, kind="kegboard")
+    client = set_client(c, board_uuid(device), now_ms=now_ms, public_key="", name=known.name if known else device, kind="kegboard")
+    put_setting(c, f"{_NETWORK}{client.key}", board.network if board else None)
+    return client
 
 
 def deny_board(c: Connection, device: str) -> bool:
@@ -93,11 +111,12 @@ def deny_board(c: Connection, device: str) -> bool:
     return True
 
 
-def hand_out_token(c: Connection, client: Client, now_ms: int) -> str | None:
-    """The token of a board that was accepted and has none yet; it is handed out once. None: it has one."""
+def hand_out_token(c: Connection, client: Client, network: str, now_ms: int) -> str | None:
+    """The token of a board that was accepted and has none yet; it is handed out once. None: it has one, or asked from elsewhere."""
     now = find_client(c, client.uuid)
-    if now is None or now.public_key:
+    if now is None or now.public_key or get_setting(c, f"{_NETWORK}{client.key}") != network:
         return None
+    put_setting(c, f"{_NETWORK}{client.key}", None)
     token = "kbe_" + secrets.token_hex(24)
     set_client(c, client.uuid, now_ms=now_ms, public_key=token_hash(token), kind="kegboard")
     return token
