@@ -406,32 +406,68 @@ def test_a_board_that_was_denied_is_not_remembered_again(database: Database) -> 
     with_server(database, test)
 
 
-def test_invented_boards_write_20_rows_in_30_seconds(
+def test_an_address_writes_2_rows_and_all_together_20_in_30_seconds(
     database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "kegnet")
     start, moment = time.monotonic(), 0.0
     monkeypatch.setattr(time, "monotonic", lambda: start + moment)
 
-    def asking() -> dict[str, int]:
-        with database.reading() as c:
-            return {board.device: board.last_ms for board in waiting_boards(c)}
+    async def test(server: Server) -> None:
+        nonlocal moment
+        for number in range(60):
+            answer = await server.post(device=f"invented-{number}", address=f"192.0.2.{number // 3}")
+            assert answer[1] == {"pairing": {"state": "pending"}}
+        first = asking(database)
+        assert set(first) == {f"invented-{number}" for number in range(30) if number % 3 < 2}
+        for moment in (29.9, 30.1):
+            assert (await server.post(device="invented-3", address="192.0.2.1"))[0] == 401
+            assert (asking(database)["invented-3"] > first["invented-3"]) == (moment > 30)
+
+    with_server(database, test)
+    assert sum("asks to be accepted" in line for line in caplog.messages) == 20
+
+
+def test_invented_boards_of_one_address_keep_no_other_board_off_the_list(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, moment = time.monotonic(), 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: start + moment)
 
     async def test(server: Server) -> None:
         nonlocal moment
-        for number in range(25):
-            assert (await server.post(device=f"invented-{number}"))[1] == {"pairing": {"state": "pending"}}
-        first = asking()
-        assert set(first) == {f"invented-{number}" for number in range(20)}
-        for moment in (29.9, 30.1):
-            assert (await server.post(device="invented-3"))[0] == 401
-            assert (asking()["invented-3"] > first["invented-3"]) == (moment > 30)
-        assert (await server.post(device="invented-24"))[0] == 401
-        assert "invented-24" in asking()
-        assert len(asking()) == 20
+        for window in range(15):
+            moment = window * 31.0
+            for number in range(20):
+                await server.post(device=f"invented-{window}-{number}", address="192.0.2.66")
+        assert len(asking(database)) == 20
+        await server.post()
+        assert DEVICE in asking(database)
+        moment += 31.0
+        for number in range(20):
+            await server.post(device=f"more-{number}", address="192.0.2.66")
+        assert DEVICE in asking(database)
+        assert len(asking(database)) == 20
 
     with_server(database, test)
-    assert sum("asks to be accepted" in line for line in caplog.messages) == 22
+
+
+def test_denied_boards_take_no_place_of_boards_that_wait(database: Database) -> None:
+    def board(number: int) -> Board:
+        return Board(f"kegboard-{number}", f"192.0.2.{number}", number, number, network=f"192.0.2.{number}", local=True)
+
+    with database.writing() as c:
+        for number in range(30):
+            assert remember_board(c, board(number))
+            assert deny_board(c, f"kegboard-{number}")
+        assert [each.device for each in waiting_boards(c)] == [f"kegboard-{number}" for number in range(10, 30)]
+        for number in range(100, 120):
+            assert remember_board(c, board(number))
+        assert not remember_board(c, board(200)), "as many networks as places"
+
+
+def asking(database: Database) -> dict[str, int]:
+    """The boards on the list, and when they last asked."""
+    with database.reading() as c:
+        return {board.device: board.last_ms for board in waiting_boards(c)}
 
 
 def test_a_board_is_known_by_the_address_from_which_it_asks(database: Database) -> None:

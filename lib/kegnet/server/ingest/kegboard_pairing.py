@@ -10,13 +10,9 @@ from kegnet.core.syslog_handler import escape_name
 
 from ..limits import is_private, network
 from ..storage import Database
-from ..storage.boards import Board, find_board, hand_out_token, remember_board
+from ..storage.boards import Board, awaits_token, find_board, hand_out_token, remember_board
 from ..storage.records import Client
-
-REMEMBER_EVERY_S = 30.0
-"""How often the row of a waiting board is written."""
-REMEMBERED_AT_MOST = 20
-"""Boards that may write their rows in that time: invented boards must not keep the database busy."""
+from .row_budget import RowBudget
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +22,7 @@ class Pairing:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._remembered: dict[str, float] = {}
+        self._budget = RowBudget()
 
     async def answer(self, client: Client | None, device: str, address: str) -> dict[str, str]:
         """The content of `pairing` in the answer. `client` is the board's if it was ever accepted. Raises UnavailableError."""
@@ -38,18 +34,10 @@ class Pairing:
                 return {"state": "allowed", "token": token}
         if await asyncio.to_thread(_is_denied, self._database, device):
             return {"state": "denied"}
-        if self._may_remember(device):
-            await asyncio.to_thread(_remember, self._database, asking(device, address, now_ms))
+        board = asking(device, address, now_ms)
+        if self._budget.may_write(device, board.network, local=board.local) and await asyncio.to_thread(_remember, self._database, board):
+            log.info("the Kegboard %s asks to be accepted; do that on the page or by: kegnet-server boards", escape_name(device))
         return {"state": "pending"}
-
-    def _may_remember(self, device: str) -> bool:
-        now = time.monotonic()
-        self._remembered = {name: at for name, at in self._remembered.items() if now - at < REMEMBER_EVERY_S}
-        if device in self._remembered or len(self._remembered) >= REMEMBERED_AT_MOST:
-            return False
-        self._remembered[device] = now
-        log.info("the Kegboard %s asks to be accepted; do that on the page or by: kegnet-server boards", escape_name(device))
-        return True
 
 
 def asking(device: str, address: str, now_ms: int) -> Board:
@@ -64,10 +52,13 @@ def _is_denied(database: Database, device: str) -> bool:
 
 
 def _hand_out(database: Database, client: Client, sender: str, now_ms: int) -> str | None:
+    with database.reading() as c:
+        if not awaits_token(c, client, sender):
+            return None
     with database.writing() as c:
         return hand_out_token(c, client, sender, now_ms)
 
 
-def _remember(database: Database, board: Board) -> None:
+def _remember(database: Database, board: Board) -> bool:
     with database.writing() as c:
-        remember_board(c, board)
+        return remember_board(c, board)

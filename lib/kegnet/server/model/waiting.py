@@ -1,4 +1,4 @@
-"""Which of the clients that send and are not known are listed: a bounded number, fair to each network.
+"""Which of the clients and boards that send and are not accepted are listed: a bounded number, fair to each network.
 
 Everybody can send with invented ids. The places of the list are shared between networks, so that a flood from one network displaces
 only itself, and addresses of the internet displace no client of the local network.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 WAITING_AT_MOST = 20
 DECLINED_AT_MOST = 20
@@ -16,6 +17,24 @@ SILENT_MS = 60 * 60 * 1000
 """A client that is not authorised asks once in 10 minutes at least. After this long, another one may take its place."""
 FORGET_MS = 24 * 60 * 60 * 1000
 """After this long without a message it is not listed any more."""
+
+
+class Sender(Protocol):
+    """What counts for a place in a list: of a client, or of a board."""
+
+    @property
+    def uuid(self) -> str: ...  # noqa: D102
+    @property
+    def network(self) -> str: ...  # noqa: D102
+    @property
+    def local(self) -> bool: ...  # noqa: D102
+    @property
+    def first_ms(self) -> int: ...  # noqa: D102
+    @property
+    def last_ms(self) -> int: ...  # noqa: D102
+
+
+_Sender = TypeVar("_Sender", bound=Sender)
 
 
 @dataclass(frozen=True)
@@ -41,7 +60,7 @@ def forgotten(known: Sequence[Waiting], now_ms: int) -> list[Waiting]:
     return [each for each in known if not each.declined and now_ms - each.last_ms > FORGET_MS]
 
 
-def displaced(listed: Sequence[Waiting], newcomer: Waiting, now_ms: int) -> Waiting | None:
+def displaced(listed: Sequence[_Sender], newcomer: _Sender, now_ms: int) -> _Sender | None:
     """Who of `listed`, which is full, gives its place to `newcomer`. None: nobody, and the newcomer is not listed.
 
     First who has been silent for an hour. Then who came last of the network with the most places, if it has more than the newcomer's would.
@@ -60,7 +79,7 @@ def displaced(listed: Sequence[Waiting], newcomer: Waiting, now_ms: int) -> Wait
     return last if places > own + 1 else None
 
 
-def _last_of_the_largest(rivals: Sequence[Waiting]) -> tuple[Waiting, int]:
+def _last_of_the_largest(rivals: Sequence[_Sender]) -> tuple[_Sender, int]:
     """Who came last of the network with the most places, and how many places that network has."""
     places = Counter(each.network for each in rivals)
     last = max(rivals, key=lambda each: (places[each.network], each.first_ms, each.uuid))

@@ -1,7 +1,7 @@
 """Boards that report by the Kegboard Event Protocol: which ask to be accepted, and what an accepted one needs.
 
-What asks is stored, not kept in memory, so that the page and the command of any process and host show it. It is bounded:
-a sender of events of invented boards displaces other boards that wait, and nothing else.
+What asks is stored, not kept in memory, so that the page and the command of any process and host show it. `model.waiting` bounds
+how many there are.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 
 import sqlalchemy as sa
 
-from ..model.waiting import SILENT_MS
+from ..model.waiting import DECLINED_AT_MOST, SILENT_MS, WAITING_AT_MOST, displaced
 from .clients import find_client, set_client
 from .database import Connection
 from .feed import Change, announce
@@ -24,7 +24,6 @@ from .schema import ping, pour, setting
 from .settings import get_setting, put_setting
 from .taps import find_tap, set_meter, set_tap
 
-WAITING_AT_MOST = 20
 PULSES_PER_LITRE = 10_000
 """A board reports millilitres. They are stored as pulses of a tenth of one, with this k-factor."""
 _NAMESPACE = uuid.UUID("5c2c8a5e-0c55-5b0e-9d38-1f0a6a8a2b7d")
@@ -51,6 +50,11 @@ class Board:
     network: str = ""
     local: bool = False
 
+    @property
+    def uuid(self) -> str:
+        """The UUID of its client, once it is accepted."""
+        return board_uuid(self.device)
+
     def is_taken_by(self, newcomer: Board) -> bool:
         """Whether another sender under this board's name may have its row: who accepts a board must get the one that the page shows."""
         is_silent = newcomer.last_ms - self.last_ms > SILENT_MS
@@ -75,18 +79,22 @@ def find_board(c: Connection, device: str) -> Board | None:
     return None if value is None else Board(**json.loads(value))
 
 
-def remember_board(c: Connection, newcomer: Board) -> None:
-    """Stores that a board asks. More than `WAITING_AT_MOST` displace those that asked least recently."""
-    device, before = newcomer.device, find_board(c, newcomer.device)
-    if before is not None and not before.is_taken_by(newcomer):
-        return
-    board = newcomer if before is None else replace(newcomer, first_ms=before.first_ms, denied=before.denied)
-    put_setting(c, _name(device), json.dumps(asdict(board)))
-    if before is None:
-        everyone = sorted(waiting_boards(c), key=lambda each: each.last_ms, reverse=True)
-        for stale in everyone[WAITING_AT_MOST:]:
-            put_setting(c, _name(stale.device), None)
-        announce(c, _BOARDS)
+def remember_board(c: Connection, newcomer: Board) -> bool:
+    """Stores that a board asks. Whether it is listed now and was not before."""
+    before = find_board(c, newcomer.device)
+    if before is not None:
+        if before.is_taken_by(newcomer):
+            _put(c, replace(newcomer, first_ms=before.first_ms, denied=before.denied))
+        return False
+    listed = [board for board in waiting_boards(c) if not board.denied]
+    if len(listed) >= WAITING_AT_MOST:
+        leaving = displaced(listed, newcomer, newcomer.last_ms)
+        if leaving is None:
+            return False
+        put_setting(c, _name(leaving.device), None)
+    _put(c, newcomer)
+    announce(c, _BOARDS)
+    return True
 
 
 def accept_board(c: Connection, device: str, now_ms: int) -> Client:
@@ -106,15 +114,23 @@ def deny_board(c: Connection, device: str) -> bool:
     board = find_board(c, device)
     if board is None:
         return False
-    put_setting(c, _name(device), json.dumps(asdict(replace(board, denied=True))))
+    _put(c, replace(board, denied=True))
+    denied = sorted((each for each in waiting_boards(c) if each.denied), key=lambda each: each.last_ms, reverse=True)
+    for stale in denied[DECLINED_AT_MOST:]:
+        put_setting(c, _name(stale.device), None)
     announce(c, _BOARDS)
     return True
+
+
+def awaits_token(c: Connection, client: Client, network: str) -> bool:
+    """Whether it is a board that was accepted, has no token yet, and asked from that network."""
+    return get_setting(c, f"{_NETWORK}{client.key}") == network
 
 
 def hand_out_token(c: Connection, client: Client, network: str, now_ms: int) -> str | None:
     """The token of a board that was accepted and has none yet; it is handed out once. None: it has one, or asked from elsewhere."""
     now = find_client(c, client.uuid)
-    if now is None or now.public_key or get_setting(c, f"{_NETWORK}{client.key}") != network:
+    if now is None or now.public_key or not awaits_token(c, client, network):
         return None
     put_setting(c, f"{_NETWORK}{client.key}", None)
     token = "kbe_" + secrets.token_hex(24)
@@ -161,6 +177,10 @@ def sensor_of(c: Connection, client_key: int, sensor: str) -> str:
         chosen = sensor
         put_setting(c, f"{_SENSOR}{client_key}", sensor)
     return chosen
+
+
+def _put(c: Connection, board: Board) -> None:
+    put_setting(c, _name(board.device), json.dumps(asdict(board)))
 
 
 def _name(device: str) -> str:
