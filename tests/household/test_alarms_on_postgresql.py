@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from kegnet.server.storage.alarms import begin_alarm
-from kegnet.server.storage.boards import accept_board, hand_out_token, remember_board, waiting_boards
+from kegnet.server.storage.boards import Board, accept_board, hand_out_token, remember_board, waiting_boards
 from kegnet.server.storage.notifications import set_delivered, waiting_notifications
 from support.fridge import MINUTE, NOON, Fridge
 
@@ -57,8 +57,9 @@ def test_two_leaders_at_the_same_moment_begin_an_alarm_once(fridge: Fridge) -> N
 
 def test_a_board_is_accepted(fridge: Fridge) -> None:
     with fridge.database.writing() as c:
-        remember_board(c, "kegboard-a1b2c3", "192.0.2.1", NOON)
+        remember_board(c, Board("kegboard-a1b2c3", "192.0.2.1", NOON, NOON, network="192.0.2.1"))
         assert [board.device for board in waiting_boards(c)] == ["kegboard-a1b2c3"]
         client = accept_board(c, "kegboard-a1b2c3", NOON)
-        assert hand_out_token(c, client, NOON)
-        assert hand_out_token(c, client, NOON) is None
+        assert hand_out_token(c, client, "192.0.2.2", NOON) is None
+        assert hand_out_token(c, client, "192.0.2.1", NOON)
+        assert hand_out_token(c, client, "192.0.2.1", NOON) is None

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from kegnet.core.fingerprint import fingerprint
 from kegnet.server.model.waiting import Waiting
-from kegnet.server.storage.boards import remember_board
+from kegnet.server.storage.boards import Board, remember_board
 from kegnet.server.storage.clients import find_client
 from kegnet.server.storage.first_keg import remember_first_keg
 from kegnet.server.storage.settings import get_setting, household
@@ -359,7 +359,7 @@ def fill_with_names_that_are_hard_to_set(server: KegnetServer, public: str) -> N
             address = "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff"
             remember_waiting(c, Waiting(client_id, address, address, True, now_ms() - 300_000, now_ms(), wrong_key))
         for device in (LONG, ARABIC):
-            remember_board(c, device, "192.168.1.99", now_ms())
+            remember_board(c, Board(device, "192.168.1.99", now_ms(), now_ms()))
 
 
 def test_the_pages_fit_every_screen_and_can_be_used_by_everybody(server: KegnetServer, browsers: Browsers, key: Path) -> None:

@@ -18,13 +18,23 @@ from kegnet.server.ingest import kegboard
 from kegnet.server.options import ServeOptions
 from kegnet.server.outage import Outage
 from kegnet.server.storage import Database, UnavailableError, open_database
-from kegnet.server.storage.boards import accept_board, board_uuid, boards_heard, deny_board, hand_out_token, waiting_boards
+from kegnet.server.storage.boards import (
+    Board,
+    accept_board,
+    board_uuid,
+    boards_heard,
+    deny_board,
+    hand_out_token,
+    remember_board,
+    waiting_boards,
+)
 from kegnet.server.storage.clients import find_client, remove_client, set_client
 from kegnet.server.storage.feed import Feed
 from kegnet.server.storage.taps import find_tap
 from kegnet.server.storage.writer import Writer
 
 DEVICE = "kegboard-1"
+ADDRESS = "192.0.2.9"
 HOUR_MS = 60 * 60 * 1000
 Answer = tuple[int, dict[str, Any]]
 
@@ -47,7 +57,7 @@ class Server:
         self.context = context
         self._app = kegboard.create_kegboard(context)
 
-    async def send(self, *bodies: bytes, token: str | None = None, method: str = "POST", client: Any = ("192.0.2.9", 4711)) -> Answer:
+    async def send(self, *bodies: bytes, token: str | None = None, method: str = "POST", client: Any = (ADDRESS, 4711)) -> Answer:
         """The answer to a request whose body comes in these parts."""
         parts, sent = list(bodies), list[Any]()
 
@@ -63,14 +73,18 @@ class Server:
         assert dict(start["headers"]) == {b"content-type": b"application/json", b"content-length": b"%d" % len(body["body"])}
         return start["status"], json.loads(body["body"])
 
-    async def post(self, *events: dict[str, Any], token: str | None = None, device: str = DEVICE, boot_id: str = "b1") -> Answer:
+    async def post(
+        self, *events: dict[str, Any], token: str | None = None, device: str = DEVICE, boot_id: str = "b1", address: str = ADDRESS
+    ) -> Answer:
         """The answer to a batch."""
         batch = {"v": 1, "device": device, "boot_id": boot_id, "sent_uptime_ms": 1, "events": events or [status()]}
-        return await self.send(json.dumps(batch).encode(), token=None if token is None else f"Bearer {token}")
+        header = None if token is None else f"Bearer {token}"
+        return await self.send(json.dumps(batch).encode(), token=header, client=(address, 4711))
 
     async def token(self, device: str = DEVICE) -> str:
         """Of a board that was accepted."""
         with self.context.database.writing() as c:
+            remember_board(c, Board(device, ADDRESS, now_ms(), now_ms(), network=ADDRESS))
             accept_board(c, device, now_ms())
         answer = await self.post(device=device)
         assert answer[1]["pairing"]["state"] == "allowed"
@@ -340,14 +354,46 @@ def test_a_token_is_handed_out_once_and_a_board_that_is_accepted_again_gets_anot
 
 def test_no_token_is_handed_out_twice_or_to_a_removed_board(database: Database) -> None:
     with database.writing() as c:
+        remember_board(c, Board(DEVICE, ADDRESS, 1, 1, network=ADDRESS))
         client = accept_board(c, DEVICE, now_ms())
-        token = hand_out_token(c, client, now_ms())
+        token = hand_out_token(c, client, ADDRESS, now_ms())
         assert token is not None
         assert len(token) == len("kbe_") + 48
-        assert hand_out_token(c, client, now_ms()) is None
+        assert hand_out_token(c, client, ADDRESS, now_ms()) is None
+        remember_board(c, Board(DEVICE, ADDRESS, 1, 1, network=ADDRESS))
         again = accept_board(c, DEVICE, now_ms())
         remove_client(c, client.uuid, now_ms())
-        assert hand_out_token(c, again, now_ms()) is None
+        assert hand_out_token(c, again, ADDRESS, now_ms()) is None
+
+
+def test_a_token_is_for_the_network_from_which_the_board_asked(database: Database) -> None:
+    async def test(server: Server) -> None:
+        assert await server.post() == (401, {"pairing": {"state": "pending"}})
+        with database.writing() as c:
+            accept_board(c, DEVICE, now_ms())
+        assert await server.post(address="192.0.2.66") == (401, {"pairing": {"state": "pending"}})
+        answer = await server.post()
+        assert answer[1]["pairing"]["state"] == "allowed"
+
+    with_server(database, test)
+
+
+def test_who_asks_under_the_name_of_a_board_that_waits_does_not_take_its_row(database: Database) -> None:
+    def address() -> str:
+        with database.reading() as c:
+            (board,) = waiting_boards(c)
+        return board.address
+
+    async def test(server: Server) -> None:
+        for asks_from, shown in (("8.8.8.8", "8.8.8.8"), ("8.8.4.4", "8.8.8.8"), (ADDRESS, ADDRESS), ("8.8.8.8", ADDRESS)):
+            await Server(server.context).post(address=asks_from)
+            assert address() == shown, "the local network comes before the internet"
+        hour_ms = 60 * 60 * 1000
+        with database.writing() as c:
+            remember_board(c, Board(DEVICE, "8.8.4.4", 1, now_ms() + hour_ms + 60_000, network="8.8.4.4"))
+        assert address() == "8.8.4.4", "the other one has been silent for an hour"
+
+    with_server(database, test)
 
 
 def test_a_board_that_was_denied_is_not_remembered_again(database: Database) -> None:
@@ -360,38 +406,74 @@ def test_a_board_that_was_denied_is_not_remembered_again(database: Database) -> 
     with_server(database, test)
 
 
-def test_invented_boards_write_20_rows_in_30_seconds(
+def test_an_address_writes_2_rows_and_all_together_20_in_30_seconds(
     database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "kegnet")
     start, moment = time.monotonic(), 0.0
     monkeypatch.setattr(time, "monotonic", lambda: start + moment)
 
-    def asking() -> dict[str, int]:
-        with database.reading() as c:
-            return {board.device: board.last_ms for board in waiting_boards(c)}
+    async def test(server: Server) -> None:
+        nonlocal moment
+        for number in range(60):
+            answer = await server.post(device=f"invented-{number}", address=f"192.0.2.{number // 3}")
+            assert answer[1] == {"pairing": {"state": "pending"}}
+        first = asking(database)
+        assert set(first) == {f"invented-{number}" for number in range(30) if number % 3 < 2}
+        for moment in (29.9, 30.1):
+            assert (await server.post(device="invented-3", address="192.0.2.1"))[0] == 401
+            assert (asking(database)["invented-3"] > first["invented-3"]) == (moment > 30)
+
+    with_server(database, test)
+    assert sum("asks to be accepted" in line for line in caplog.messages) == 20
+
+
+def test_invented_boards_of_one_address_keep_no_other_board_off_the_list(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, moment = time.monotonic(), 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: start + moment)
 
     async def test(server: Server) -> None:
         nonlocal moment
-        for number in range(25):
-            assert (await server.post(device=f"invented-{number}"))[1] == {"pairing": {"state": "pending"}}
-        first = asking()
-        assert set(first) == {f"invented-{number}" for number in range(20)}
-        for moment in (29.9, 30.1):
-            assert (await server.post(device="invented-3"))[0] == 401
-            assert (asking()["invented-3"] > first["invented-3"]) == (moment > 30)
-        assert (await server.post(device="invented-24"))[0] == 401
-        assert "invented-24" in asking()
-        assert len(asking()) == 20
+        for window in range(15):
+            moment = window * 31.0
+            for number in range(20):
+                await server.post(device=f"invented-{window}-{number}", address="192.0.2.66")
+        assert len(asking(database)) == 20
+        await server.post()
+        assert DEVICE in asking(database)
+        moment += 31.0
+        for number in range(20):
+            await server.post(device=f"more-{number}", address="192.0.2.66")
+        assert DEVICE in asking(database)
+        assert len(asking(database)) == 20
 
     with_server(database, test)
-    assert sum("asks to be accepted" in line for line in caplog.messages) == 22
+
+
+def test_denied_boards_take_no_place_of_boards_that_wait(database: Database) -> None:
+    def board(number: int) -> Board:
+        return Board(f"kegboard-{number}", f"192.0.2.{number}", number, number, network=f"192.0.2.{number}", local=True)
+
+    with database.writing() as c:
+        for number in range(30):
+            assert remember_board(c, board(number))
+            assert deny_board(c, f"kegboard-{number}")
+        assert [each.device for each in waiting_boards(c)] == [f"kegboard-{number}" for number in range(10, 30)]
+        for number in range(100, 120):
+            assert remember_board(c, board(number))
+        assert not remember_board(c, board(200)), "as many networks as places"
+
+
+def asking(database: Database) -> dict[str, int]:
+    """The boards on the list, and when they last asked."""
+    with database.reading() as c:
+        return {board.device: board.last_ms for board in waiting_boards(c)}
 
 
 def test_a_board_is_known_by_the_address_from_which_it_asks(database: Database) -> None:
     async def test(server: Server) -> None:
         body = json.dumps({"v": 1, "device": DEVICE, "boot_id": "b", "events": [status()]}).encode()
-        for client, address in ((("192.0.2.9", 1), "192.0.2.9"), (None, "unix")):
+        for client, address in ((None, "unix"), ((ADDRESS, 1), ADDRESS)):
             fresh, before = Server(server.context), now_ms()
             assert (await fresh.send(body, client=client))[0] == 401
             with database.reading() as c:

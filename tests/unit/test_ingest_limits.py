@@ -33,7 +33,7 @@ def test_a_household_has_one_address_of_ipv4_or_64_bits_of_ipv6(address: str, ex
 
 
 def test_a_name_from_outside_is_cut() -> None:
-    assert len(network("x" * 5000)) == 100
+    assert len(network("x" * 5000)) == 60
 
 
 @pytest.fixture
@@ -74,6 +74,36 @@ def test_subjects_beyond_the_bound_share_a_count(database: Database, monkeypatch
 
     assert asyncio.run(count())[:4] == [False] * 4
     assert asyncio.run(count())[4:] == [True] * 2
+
+
+def test_a_subject_keeps_its_count_when_there_are_too_many(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: 1_790_000_000 * 10**9)
+    monkeypatch.setattr(limits, "SUBJECTS_AT_MOST", 3)
+    limit = RefusalLimit(database, "message", shared=False, per_minute=2)
+
+    async def count() -> list[bool]:
+        for number in range(10):
+            await limit.count(f"192.0.2.{number}")
+        return [await limit.count("192.0.2.1") for _ in range(2)]
+
+    assert asyncio.run(count()) == [False, True]
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_random_ids_of_one_network_use_up_no_other_networks_count(
+    database: Database, monkeypatch: pytest.MonkeyPatch, *, shared: bool
+) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: 1_790_000_000 * 10**9)
+    monkeypatch.setattr(limits, "SUBJECTS_AT_MOST", 200)
+    limit = RefusalLimit(database, "message", shared=shared)
+
+    async def count() -> tuple[list[bool], list[bool]]:
+        flood = [await limit.count("192.0.2.7", f"invented-{number}") for number in range(400)]
+        return flood, [await limit.count(f"192.0.2.{number}", "new") for number in range(8, 108)]
+
+    flood, others = asyncio.run(count())
+    assert flood == [False] * 110 + [True] * 290, "50 counts of its own, and one of 60 for the rest"
+    assert others == [False] * 100
 
 
 def test_a_burst_is_ten_lines_and_a_summary(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from kegnet.server.commands.main import main
 from kegnet.server.storage import open_database
-from kegnet.server.storage.boards import remember_board
+from kegnet.server.storage.boards import Board, remember_board
 from kegnet.server.storage.clients import find_client
 from kegnet.server.storage.feed import Change, Feed
 from kegnet.server.storage.messages import VerifiedPour
@@ -259,7 +259,7 @@ def test_boards_are_listed_accepted_and_removed(server: Server) -> None:
     database = open_database(server.url)
     with database.writing() as connection:
         for device in ("bar-1", "bar-2"):
-            remember_board(connection, device, "10.0.0.9", 1)
+            remember_board(connection, Board(device, "10.0.0.9", 1, 1))
     database.close()
     assert server("boards", "list") == "bar-1  asks to be accepted, from 10.0.0.9\nbar-2  asks to be accepted, from 10.0.0.9\n"
     uuid = server("boards", "accept", "bar-1").removesuffix(": accepted as bar-1\n")

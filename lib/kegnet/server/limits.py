@@ -13,9 +13,13 @@ from .storage.refusals import count_refusal, refusals
 REFUSALS_A_MINUTE = 60
 SUBJECTS_AT_MOST = 10_000
 """Beyond this many in a minute, further ones share a count: memory and queries are bounded."""
+SUBJECTS_OF_A_NETWORK = 50
+"""Beyond this many, further ones of the same network share a count: invented ids of one sender must not use up the counts of others."""
 QUERIES_AT_ONCE = 2
 """In a flood of refusals the threads and connections are for messages and pages; this process's own count goes on."""
-_SUBJECT_CHARACTERS = 100
+_NETWORK_CHARACTERS = 60
+_KEY_CHARACTERS = 120
+"""What the table takes."""
 _OTHERS = "others"
 
 
@@ -24,7 +28,7 @@ def network(address: str) -> str:
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
-        return address[:_SUBJECT_CHARACTERS]
+        return address[:_NETWORK_CHARACTERS]
     if isinstance(parsed, ipaddress.IPv4Address):
         return str(parsed)
     if parsed.ipv4_mapped is not None:
@@ -41,7 +45,7 @@ def is_private(address: str) -> bool:
 
 
 class RefusalLimit:
-    """Counts refusals by subject, in whole minutes of Unix time.
+    """Counts refusals by network, and by what it sends about (a client), in whole minutes of Unix time.
 
     For the event loop's thread. A database that is away leaves the count of this process.
     """
@@ -54,31 +58,44 @@ class RefusalLimit:
         self._per_minute = per_minute
         self._minute = 0
         self._counts: Counter[str] = Counter()
+        self._subjects_of: Counter[str] = Counter()
         self._queries = 0
 
-    async def reached(self, subject: str) -> bool:
-        """Whether the subject has had as many refusals this minute as it may. Counts nothing."""
-        subject = self._subject(subject)
-        if self._counts[subject] < self._per_minute and self._shared:
-            self._counts[subject] = max(self._counts[subject], await self._ask(subject, add=False))
-        return self._counts[subject] >= self._per_minute
+    async def reached(self, sender: str, about: str = "") -> bool:
+        """Whether the subject has had as many refusals this minute as it may. Counts nothing. `sender` is a `network`."""
+        subject = self._subject(sender, about)
+        number = self._counts[subject]
+        if number < self._per_minute and self._shared:
+            number = max(number, await self._ask(subject, add=False))
+            if number >= self._per_minute:
+                self._counts[subject] = number
+        return number >= self._per_minute
 
-    async def count(self, subject: str) -> bool:
+    async def count(self, sender: str, about: str = "") -> bool:
         """Counts a refusal. Whether it is one too many."""
-        subject = self._subject(subject)
+        subject = self._subject(sender, about)
+        self._subjects_of[sender] += subject not in self._counts
         self._counts[subject] += 1
         if self._counts[subject] <= self._per_minute and self._shared:
             self._counts[subject] = max(self._counts[subject], await self._ask(subject, add=True))
         return self._counts[subject] > self._per_minute
 
-    def _subject(self, subject: str) -> str:
+    def _subject(self, sender: str, about: str) -> str:
+        """What is counted: the network with what it sends about, or with all the rest of it, or all the networks that are too many."""
         minute = time.time_ns() // (60 * 10**9)
         if minute != self._minute:
             self._minute = minute
             self._counts.clear()
+            self._subjects_of.clear()
+        subject = self._key(f"{sender} {about}" if about else sender)
+        if subject not in self._counts and self._subjects_of[sender] >= SUBJECTS_OF_A_NETWORK:
+            subject = self._key(f"{sender} {_OTHERS}")
         if subject not in self._counts and len(self._counts) >= SUBJECTS_AT_MOST:
-            subject = _OTHERS
-        return f"{self._name} {subject}"[:_SUBJECT_CHARACTERS]
+            subject = self._key(_OTHERS)
+        return subject
+
+    def _key(self, subject: str) -> str:
+        return f"{self._name} {subject}"[:_KEY_CHARACTERS]
 
     async def _ask(self, subject: str, *, add: bool) -> int:
         if self._queries >= QUERIES_AT_ONCE:

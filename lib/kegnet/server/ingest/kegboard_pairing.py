@@ -8,14 +8,11 @@ import time
 
 from kegnet.core.syslog_handler import escape_name
 
+from ..limits import is_private, network
 from ..storage import Database
-from ..storage.boards import find_board, hand_out_token, remember_board
+from ..storage.boards import Board, awaits_token, find_board, hand_out_token, remember_board
 from ..storage.records import Client
-
-REMEMBER_EVERY_S = 30.0
-"""How often the row of a waiting board is written."""
-REMEMBERED_AT_MOST = 20
-"""Boards that may write their rows in that time: invented boards must not keep the database busy."""
+from .row_budget import RowBudget
 
 log = logging.getLogger(__name__)
 
@@ -25,30 +22,27 @@ class Pairing:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._remembered: dict[str, float] = {}
+        self._budget = RowBudget()
 
     async def answer(self, client: Client | None, device: str, address: str) -> dict[str, str]:
         """The content of `pairing` in the answer. `client` is the board's if it was ever accepted. Raises UnavailableError."""
         now_ms = time.time_ns() // 10**6
         if client is not None and not client.public_key:
-            token = await asyncio.to_thread(_hand_out, self._database, client, now_ms)
+            token = await asyncio.to_thread(_hand_out, self._database, client, network(address), now_ms)
             if token is not None:
                 log.info("the Kegboard %s got its token", escape_name(device))
                 return {"state": "allowed", "token": token}
         if await asyncio.to_thread(_is_denied, self._database, device):
             return {"state": "denied"}
-        if self._may_remember(device):
-            await asyncio.to_thread(_remember, self._database, device, address, now_ms)
+        board = asking(device, address, now_ms)
+        if self._budget.may_write(device, board.network, local=board.local) and await asyncio.to_thread(_remember, self._database, board):
+            log.info("the Kegboard %s asks to be accepted; do that on the page or by: kegnet-server boards", escape_name(device))
         return {"state": "pending"}
 
-    def _may_remember(self, device: str) -> bool:
-        now = time.monotonic()
-        self._remembered = {name: at for name, at in self._remembered.items() if now - at < REMEMBER_EVERY_S}
-        if device in self._remembered or len(self._remembered) >= REMEMBERED_AT_MOST:
-            return False
-        self._remembered[device] = now
-        log.info("the Kegboard %s asks to be accepted; do that on the page or by: kegnet-server boards", escape_name(device))
-        return True
+
+def asking(device: str, address: str, now_ms: int) -> Board:
+    """A board that asks from an address."""
+    return Board(device, address, now_ms, now_ms, network=network(address), local=is_private(address))
 
 
 def _is_denied(database: Database, device: str) -> bool:
@@ -57,11 +51,14 @@ def _is_denied(database: Database, device: str) -> bool:
     return board is not None and board.denied
 
 
-def _hand_out(database: Database, client: Client, now_ms: int) -> str | None:
+def _hand_out(database: Database, client: Client, sender: str, now_ms: int) -> str | None:
+    with database.reading() as c:
+        if not awaits_token(c, client, sender):
+            return None
     with database.writing() as c:
-        return hand_out_token(c, client, now_ms)
+        return hand_out_token(c, client, sender, now_ms)
 
 
-def _remember(database: Database, device: str, address: str, now_ms: int) -> None:
+def _remember(database: Database, board: Board) -> bool:
     with database.writing() as c:
-        remember_board(c, device, address, now_ms)
+        return remember_board(c, board)

@@ -104,7 +104,7 @@ class Receiver:
     async def _refuse(self, endpoint: str, verdict: Verdict, address: str, sent: SentMessage | None) -> Verdict:
         """The answer to a message without a valid signature: the limit is for those alone."""
         uuid = sent and sent.uuid
-        if await self._limit.count(f"{network(address)} {uuid or '-'}"):
+        if await self._limit.count(network(address), uuid or "-"):
             return self._record(endpoint, LIMITED, address, sent)
         if uuid:
             self._strangers.refused(uuid, address, wrong_key=verdict is FORGED)

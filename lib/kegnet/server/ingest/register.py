@@ -33,6 +33,7 @@ REFUSALS_A_MINUTE = 20
 """Per address (IPv6: its /64). A code is void after 5 wrong tries from any addresses."""
 NAME_CHARACTERS = 80
 KEY_BITS_AT_MOST = 8192
+_LIMITED = 429, "too many refused registrations from this address; wait a minute"
 _TS = re.compile("[0-9]{1,15}")
 
 log = logging.getLogger(__name__)
@@ -64,12 +65,16 @@ class Registrar:
         """The status and the text of the answer. Raises UnavailableError."""
         sender = network(address)
         if await self._limit.reached(sender):
-            return 429, "too many refused registrations from this address; wait a minute"
+            return _LIMITED
+        # One at a time: the hash is slow, and many tries at once must not take all threads.
+        async with self._one_at_a_time:
+            # Those that waited here with this one may have used up the limit.
+            return _LIMITED if await self._limit.reached(sender) else await self._try(body, sender, address)
+
+    async def _try(self, body: bytes, sender: str, address: str) -> tuple[int, str]:
         try:
             wanted = parse(body)
-            # One at a time: the hash is slow, and many tries must not use all threads.
-            async with self._one_at_a_time:
-                status, text = await asyncio.to_thread(register, self._database, wanted, time.time_ns() // 10**6)
+            status, text = await asyncio.to_thread(register, self._database, wanted, time.time_ns() // 10**6)
         except FormError as error:
             status, text = 400, f"not a valid registration: {error}"
         if status == 200:
@@ -83,21 +88,19 @@ class Registrar:
 def register(database: Database, wanted: Registration, now_ms: int) -> tuple[int, str]:
     """Registers the client if its code is right. Returns the status and the text of the answer. Raises FormError, UnavailableError.
 
-    A client that is already registered with this key needs no code, so a repeated request is accepted again.
+    A client that is registered with this key already needs no code: a request that is repeated is accepted again. Nobody else learns
+    which clients are known: without a code that is open, the answer is the same for those and for others.
     """
+    key = proven_key(wanted)
     with database.reading() as c:
         known, code = find_client(c, wanted.uuid), last_code(c)
-    state = CodeState.NONE if code is None else code.state(now_ms)
-    # Without an open code, the answer is the same for all, and needs neither a hash nor a transaction.
-    if known is None and state is not CodeState.OPEN:
-        return 401, state.value
-    key = proven_key(wanted)
-    if known is not None and known.kind != "kegnet":
-        raise FormError("the field id is that of a board")
-    if known is not None and _same_key(known.public_key, key):
+    if known is not None and known.kind == "kegnet" and _same_key(known.public_key, key):
         return 200, "registered before"
+    state = CodeState.NONE if code is None else code.state(now_ms)
     if code is None or state is not CodeState.OPEN:
         return 401, state.value
+    if known is not None and known.kind != "kegnet":
+        raise FormError("the field id is that of a board")
     digest = digest_of(wanted.digits, code.salt)
     with database.writing() as c:
         state = try_code(c, code.salt, digest, wanted.uuid, now_ms)

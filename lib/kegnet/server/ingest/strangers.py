@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
 
 from kegnet.core.syslog_handler import escape_name
 
@@ -16,13 +15,8 @@ from ..limits import is_private, network
 from ..model.waiting import Waiting
 from ..storage import Database, StorageError, UnavailableError
 from ..storage.waiting import remember_waiting
+from .row_budget import RowBudget
 
-WINDOW_S = 30.0
-"""The row of a waiting client is written at most once in this time."""
-ROWS_AT_MOST = 20
-ROWS_OF_A_NETWORK = 2
-REMOTE_ROWS_AT_MOST = 10
-"""Upper bounds on rows per window: of this process, of one network, of addresses that are not private."""
 _ADDRESS_CHARACTERS = 60
 
 log = logging.getLogger(__name__)
@@ -33,35 +27,18 @@ class Strangers:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._window_ends = 0.0
-        self._rows: dict[str, None] = {}
-        self._of: Counter[str] = Counter()
+        self._budget = RowBudget()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def refused(self, uuid: str, address: str, *, wrong_key: bool) -> None:
         """A message of the client `uuid` was refused."""
         now_ms = time.time_ns() // 10**6
         sender, local = network(address), is_private(address)
-        if self._may_write(uuid, sender, local):
+        if self._budget.may_write(uuid, sender, local=local):
             each = Waiting(uuid, address[:_ADDRESS_CHARACTERS], sender, local, now_ms, now_ms, wrong_key)
             task = asyncio.create_task(self._remember(each))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-
-    def _may_write(self, uuid: str, sender: str, local: bool) -> bool:
-        now = time.monotonic()
-        if now >= self._window_ends:
-            self._window_ends = now + WINDOW_S
-            self._rows.clear()
-            self._of.clear()
-        if uuid in self._rows or len(self._rows) >= ROWS_AT_MOST or self._of[sender] >= ROWS_OF_A_NETWORK:
-            return False
-        if not local and self._of[""] >= REMOTE_ROWS_AT_MOST:
-            return False
-        self._rows[uuid] = None
-        self._of[sender] += 1
-        self._of[""] += not local
-        return True
 
     async def _remember(self, each: Waiting) -> None:
         try:

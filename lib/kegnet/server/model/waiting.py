@@ -1,4 +1,4 @@
-"""Decides which unregistered clients are listed: a bounded number, with a share for each network.
+"""Decides which unaccepted clients and boards are listed: a bounded number, with a share for each network.
 
 Everybody can send invented ids. Networks share the places of the list, so a flood from one network displaces only its own clients.
 Addresses of the internet displace no client of the local network.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 WAITING_AT_MOST = 20
 DECLINED_AT_MOST = 20
@@ -16,6 +17,24 @@ SILENT_MS = 60 * 60 * 1000
 """A client that is not authorised sends at least once in 10 minutes. After this long without a message, it can be displaced."""
 FORGET_MS = 24 * 60 * 60 * 1000
 """After this long without a message it is not listed any more."""
+
+
+class Sender(Protocol):
+    """What counts for a place in a list: of a client, or of a board."""
+
+    @property
+    def uuid(self) -> str: ...  # noqa: D102
+    @property
+    def network(self) -> str: ...  # noqa: D102
+    @property
+    def local(self) -> bool: ...  # noqa: D102
+    @property
+    def first_ms(self) -> int: ...  # noqa: D102
+    @property
+    def last_ms(self) -> int: ...  # noqa: D102
+
+
+_Sender = TypeVar("_Sender", bound=Sender)
 
 
 @dataclass(frozen=True)
@@ -41,8 +60,8 @@ def forgotten(known: Sequence[Waiting], now_ms: int) -> list[Waiting]:
     return [each for each in known if not each.declined and now_ms - each.last_ms > FORGET_MS]
 
 
-def displaced(listed: Sequence[Waiting], newcomer: Waiting, now_ms: int) -> Waiting | None:
-    """The client of `listed`, which is full, that `newcomer` replaces. None: the newcomer is not listed.
+def displaced(listed: Sequence[_Sender], newcomer: _Sender, now_ms: int) -> _Sender | None:
+    """The sender of `listed`, which is full, that `newcomer` replaces. None: the newcomer is not listed.
 
     First one that was silent for an hour. Else, for a local newcomer, a remote one. Else the newest one of the network with the most
     places, if the newcomer's network would have fewer.
@@ -61,8 +80,8 @@ def displaced(listed: Sequence[Waiting], newcomer: Waiting, now_ms: int) -> Wait
     return last if places > own + 1 else None
 
 
-def _last_of_the_largest(rivals: Sequence[Waiting]) -> tuple[Waiting, int]:
-    """The newest client of the network with the most places, and the number of those places."""
+def _last_of_the_largest(rivals: Sequence[_Sender]) -> tuple[_Sender, int]:
+    """The newest sender of the network with the most places, and the number of those places."""
     places = Counter(each.network for each in rivals)
     last = max(rivals, key=lambda each: (places[each.network], each.first_ms, each.uuid))
     return last, places[last.network]

@@ -1,7 +1,7 @@
 """Boards that report by the Kegboard Event Protocol: those that ask to be accepted, and the data of accepted ones.
 
-Boards that ask are stored, not kept in memory, so that the pages and commands of all processes and hosts show them. Their number is
-bounded: a sender of invented boards displaces only other boards that ask.
+Boards that ask are stored, not kept in memory, so that the pages and commands of all processes and hosts show them.
+`model.waiting` bounds their number.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 
 import sqlalchemy as sa
 
+from ..model.waiting import DECLINED_AT_MOST, SILENT_MS, WAITING_AT_MOST, displaced
 from .clients import find_client, set_client
 from .database import Connection
 from .feed import Change, announce
@@ -23,26 +24,41 @@ from .schema import ping, pour, setting
 from .settings import get_setting, put_setting
 from .taps import find_tap, set_meter, set_tap
 
-WAITING_AT_MOST = 20
 PULSES_PER_LITRE = 10_000
 """A board reports millilitres. They are stored as pulses of a tenth of one, with this k-factor."""
 _NAMESPACE = uuid.UUID("5c2c8a5e-0c55-5b0e-9d38-1f0a6a8a2b7d")
 _WAITING = "board "
 _HEARD = "board heard "
 _SENSOR = "board sensor "
+_NETWORK = "network of board "
 _BOARDS = Change(frozenset(), frozenset({"board"}))
 """Concerns the page that lists the boards, and no client."""
 
 
 @dataclass(frozen=True)
 class Board:
-    """A board that asks to be accepted, or (`denied`) that somebody refused. `address` is where it last asked from."""
+    """A board that asks to be accepted, or (`denied`) that somebody refused. `address` is where it last asked from.
+
+    `network` is that of the address and counts as one sender. `local`: it is a private one.
+    """
 
     device: str
     address: str
     first_ms: int
     last_ms: int
     denied: bool = False
+    network: str = ""
+    local: bool = False
+
+    @property
+    def uuid(self) -> str:
+        """The UUID of its client, once it is accepted."""
+        return board_uuid(self.device)
+
+    def is_taken_by(self, newcomer: Board) -> bool:
+        """Whether another sender under this board's name may have its row: who accepts a board must get the one that the page shows."""
+        is_silent = newcomer.last_ms - self.last_ms > SILENT_MS
+        return newcomer.network == self.network or is_silent or (newcomer.local and not self.local)
 
 
 def board_uuid(device: str) -> str:
@@ -63,24 +79,34 @@ def find_board(c: Connection, device: str) -> Board | None:
     return None if value is None else Board(**json.loads(value))
 
 
-def remember_board(c: Connection, device: str, address: str, now_ms: int) -> Board:
-    """Stores that a board asks. More than `WAITING_AT_MOST` displace those that asked least recently."""
-    before = find_board(c, device)
-    board = Board(device, address, now_ms, now_ms) if before is None else replace(before, address=address, last_ms=now_ms)
-    put_setting(c, _name(device), json.dumps(asdict(board)))
-    if before is None:
-        everyone = sorted(waiting_boards(c), key=lambda each: each.last_ms, reverse=True)
-        for stale in everyone[WAITING_AT_MOST:]:
-            put_setting(c, _name(stale.device), None)
-        announce(c, _BOARDS)
-    return board
+def remember_board(c: Connection, newcomer: Board) -> bool:
+    """Stores that a board asks. Whether it is listed now and was not before."""
+    before = find_board(c, newcomer.device)
+    if before is not None:
+        if before.is_taken_by(newcomer):
+            _put(c, replace(newcomer, first_ms=before.first_ms, denied=before.denied))
+        return False
+    listed = [board for board in waiting_boards(c) if not board.denied]
+    if len(listed) >= WAITING_AT_MOST:
+        leaving = displaced(listed, newcomer, newcomer.last_ms)
+        if leaving is None:
+            return False
+        put_setting(c, _name(leaving.device), None)
+    _put(c, newcomer)
+    announce(c, _BOARDS)
+    return True
 
 
 def accept_board(c: Connection, device: str, now_ms: int) -> Client:
-    """Accepts a board: it gets a token when it asks next. One that was accepted before loses its token by that."""
+    """Accepts a board: it gets a token when it asks next, from the network from which it asked to be accepted.
+
+    One that was accepted before loses its token by that.
+    """
+    board, known = find_board(c, device), find_client(c, board_uuid(device))
     put_setting(c, _name(device), None)
-    known = find_client(c, board_uuid(device))
-    return set_client(c, board_uuid(device), now_ms=now_ms, public_key="", name=known.name if known else device, kind="kegboard")
+    client = set_client(c, board_uuid(device), now_ms=now_ms, public_key="", name=known.name if known else device, kind="kegboard")
+    put_setting(c, f"{_NETWORK}{client.key}", board.network if board else None)
+    return client
 
 
 def deny_board(c: Connection, device: str) -> bool:
@@ -88,16 +114,25 @@ def deny_board(c: Connection, device: str) -> bool:
     board = find_board(c, device)
     if board is None:
         return False
-    put_setting(c, _name(device), json.dumps(asdict(replace(board, denied=True))))
+    _put(c, replace(board, denied=True))
+    denied = sorted((each for each in waiting_boards(c) if each.denied), key=lambda each: each.last_ms, reverse=True)
+    for stale in denied[DECLINED_AT_MOST:]:
+        put_setting(c, _name(stale.device), None)
     announce(c, _BOARDS)
     return True
 
 
-def hand_out_token(c: Connection, client: Client, now_ms: int) -> str | None:
-    """The token of a board that was accepted and has none yet; it is handed out once. None: it has one."""
+def awaits_token(c: Connection, client: Client, network: str) -> bool:
+    """Whether it is a board that was accepted, has no token yet, and asked from that network."""
+    return get_setting(c, f"{_NETWORK}{client.key}") == network
+
+
+def hand_out_token(c: Connection, client: Client, network: str, now_ms: int) -> str | None:
+    """The token of a board that was accepted and has none yet; it is handed out once. None: it has one, or asked from elsewhere."""
     now = find_client(c, client.uuid)
-    if now is None or now.public_key:
+    if now is None or now.public_key or not awaits_token(c, client, network):
         return None
+    put_setting(c, f"{_NETWORK}{client.key}", None)
     token = "kbe_" + secrets.token_hex(24)
     set_client(c, client.uuid, now_ms=now_ms, public_key=token_hash(token), kind="kegboard")
     return token
@@ -142,6 +177,10 @@ def sensor_of(c: Connection, client_key: int, sensor: str) -> str:
         chosen = sensor
         put_setting(c, f"{_SENSOR}{client_key}", sensor)
     return chosen
+
+
+def _put(c: Connection, board: Board) -> None:
+    put_setting(c, _name(board.device), json.dumps(asdict(board)))
 
 
 def _name(device: str) -> str:
