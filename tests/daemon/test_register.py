@@ -111,6 +111,7 @@ def test_a_wrong_and_an_expired_code(fresh: Keg, server: KegnetServer) -> None:
         (429, b"too many", "not registered: 429 Too Many Requests: too many; fix: wait for a minute, then run this again"),
         (503, b"away", "not registered: 503 Service Unavailable: away; fix: wait for a minute, then run this again"),
         (400, b"no", "not registered: 400 Bad Request: no; fix: ask the administrator of the server; then run this again"),
+        (403, b"key", "not registered: 403 Forbidden: key; fix: ask the administrator of the server; then run this again"),
         (500, b"", "not registered: 500 Internal Server Error; fix: ask the administrator of the server; then run this again"),
         (302, b"", "a redirect without a target, not followed; fix: check serviceBaseURL, or log in to the network"),
     ],

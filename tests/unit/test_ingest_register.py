@@ -65,7 +65,7 @@ def test_many_wrong_tries_at_the_same_moment_are_limited(database: Database, key
             new_code(c, NOW_MS)
     wrong = body(key, str(uuid.uuid4()), sig="AAAA")
     statuses = Counter(status for status, _ in answers(database, *[wrong] * 150))
-    assert statuses == {400: REFUSALS_A_MINUTE, 429: 150 - REFUSALS_A_MINUTE}
+    assert statuses == {403: REFUSALS_A_MINUTE, 429: 150 - REFUSALS_A_MINUTE}
 
 
 def test_without_an_open_code_known_and_unknown_ids_get_the_same_answer(database: Database, key: Path, tmp_path: Path) -> None:

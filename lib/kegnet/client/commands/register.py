@@ -65,7 +65,7 @@ def _failure(conf: Config, result: Result) -> str:
         problem = f"this server has no registration ({result.reason})"
         fix = f"check serviceBaseURL in {conf.path}; if it is right, give the server's administrator what this prints: "
         fix += config.command(conf.path, "--setup")
-    elif result.outcome is Outcome.REFUSED:
+    elif result.outcome is Outcome.REFUSED and not result.reason.startswith("403"):
         digits = "check the digits, or " if "is wrong" in result.reason else ""
         fix = f"{digits}make a new code {_page(conf)}, {again} with it"
     elif result.outcome is Outcome.BUSY:

@@ -52,6 +52,10 @@ class Registration:
     name: str | None
 
 
+class ProofError(Exception):
+    """The key cannot be used, or the signature does not prove that the sender has it. The text is the reason."""
+
+
 class Registrar:
     """Answers registrations. For the event loop's thread."""
 
@@ -77,6 +81,8 @@ class Registrar:
             status, text = await asyncio.to_thread(register, self._database, wanted, time.time_ns() // 10**6)
         except FormError as error:
             status, text = 400, f"not a valid registration: {error}"
+        except ProofError as error:
+            status, text = 403, str(error)
         if status == 200:
             log.info("client %s from %s: %s", wanted.uuid, escape_name(address), text)
         else:
@@ -86,8 +92,9 @@ class Registrar:
 
 
 def register(database: Database, wanted: Registration, now_ms: int) -> tuple[int, str]:
-    """Registers the client if its code is right. Returns the status and the text of the answer. Raises FormError, UnavailableError.
+    """Registers the client if its code is right. Returns the status and the text of the answer.
 
+    Raises FormError, ProofError, UnavailableError.
     A client that is registered with this key already needs no code: a request that is repeated is accepted again. Nobody else learns
     which clients are known: without a code that is open, the answer is the same for those and for others.
     """
@@ -129,16 +136,16 @@ def parse(body: bytes) -> Registration:
 
 
 def proven_key(wanted: Registration) -> str:
-    """The public key in the form of `plain_pem`, after a check that the sender has the private key. Raises FormError."""
+    """The public key in the form of `plain_pem`, after a check that the sender has the private key. Raises ProofError."""
     try:
         key, pem = public_key(wanted.public_key), plain_pem(wanted.public_key)
     except PublicKeyError as error:
-        raise FormError(f"the field public_key cannot be used: {error}") from error
+        raise ProofError(f"the field public_key cannot be used: {error}") from error
     if key.key_size > KEY_BITS_AT_MOST:
-        raise FormError(f"the field public_key has {key.key_size} bits; at most {KEY_BITS_AT_MOST} are accepted")
+        raise ProofError(f"the field public_key has {key.key_size} bits; at most {KEY_BITS_AT_MOST} are accepted")
     text = signed_text(wanted.client_id, wanted.digits, wanted.ts)
     if not verifies(key, sha256(text).digest(), wanted.signature):
-        raise FormError("the signature is not that of public_key over register,id,code,ts")
+        raise ProofError("the signature is not that of public_key over register,id,code,ts")
     return pem
 
 

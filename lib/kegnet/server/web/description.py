@@ -68,8 +68,9 @@ _REGISTER: dict[str, Any] = {
 }
 _REGISTER_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: _plain_text("The client is registered with this key."),
-    400: _plain_text("The registration is invalid: a field is missing or wrong, or the signature is not that of `public_key`."),
+    400: _plain_text("The registration is invalid: a field is missing or wrong."),
     401: _plain_text("The code is wrong, used, expired or void."),
+    403: _plain_text("`public_key` cannot be used, or the signature is not that of its private key."),
     408: _RESPONSES[408],
     413: _RESPONSES[413],
     429: _plain_text("There were too many refused registrations from this address. `Retry-After` says when to try again."),
