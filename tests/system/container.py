@@ -39,7 +39,9 @@ def built_once(name: str, builder: str, *words: str) -> Path:
     with (CACHE / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
-            subprocess.run([LAB / builder, made, *words], check=True)
+            built = subprocess.run([LAB / builder, made, *words], stderr=subprocess.PIPE, text=True, errors="replace")
+            if built.returncode:
+                raise OSError(f"{builder} ended with {built.returncode}: {built.stderr}")
     return made
 
 
