@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import urllib.request
 from collections.abc import Iterator
 from http.cookiejar import Cookie
 from pathlib import Path
@@ -245,6 +246,16 @@ def test_a_new_readers_password_logs_readers_out_and_without_one_everybody_reads
     with private.writing() as connection:
         set_readers_password(connection, None)
     assert visitor.get("").status == 200
+
+
+def test_a_readers_password_ends_the_open_streams(server: KegnetServer) -> None:
+    with urllib.request.urlopen(f"{server.page_url}events", timeout=30) as stream:
+        assert stream.readline() == b"retry: 5000\n"
+        with server.writing() as connection:
+            set_readers_password(connection, READERS)
+        last = stream.read().splitlines()[-2]
+    assert b'"rights"' in last
+    assert request(f"{server.page_url}events", headers=BROWSER, method="HEAD").status == 303
 
 
 def test_the_walls_link_opens_the_wall_and_nothing_else(private: KegnetServer) -> None:

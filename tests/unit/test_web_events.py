@@ -15,7 +15,7 @@ from kegnet.server.context import Context
 from kegnet.server.counters import Counters
 from kegnet.server.options import ServeOptions
 from kegnet.server.outage import Outage
-from kegnet.server.storage import Change, Database, UnavailableError, open_database
+from kegnet.server.storage import Change, Connection, Database, UnavailableError, open_database
 from kegnet.server.storage.alarms import begin_alarm
 from kegnet.server.storage.clients import set_client
 from kegnet.server.storage.feed import EVERYTHING, Feed
@@ -26,7 +26,9 @@ from kegnet.server.storage.writer import Writer
 from kegnet.server.web import events
 from kegnet.server.web.database import now_ms
 from kegnet.server.web.events import Broadcast, hello
+from kegnet.server.web.password import set_password, set_readers_password
 from kegnet.server.web.updates import CLIENTS_AT_MOST, Update, read_update
+from kegnet.server.web.wall_link import new_wall_token, remove_wall_token
 from support.history import client_key, ping, pour, store
 
 ID = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
@@ -266,6 +268,47 @@ def test_without_a_database_pages_are_loaded_again(house: House, monkeypatch: py
         assert (await waiting)["reload"]
 
     run(house, scenario)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda connection: set_readers_password(connection, "for my guests"),
+        lambda connection: set_password(connection, "another of mine"),
+        new_wall_token,
+        remove_wall_token,
+    ],
+)
+def test_streams_end_when_the_rights_change(house: House, change: Callable[[Connection], object]) -> None:
+    with house.database.writing() as connection:
+        set_password(connection, "the first of mine")
+
+    def change_rights() -> None:
+        with house.database.writing() as connection:
+            change(connection)
+
+    async def scenario(house: House, broadcast: Broadcast) -> None:
+        stream = await opened(broadcast)
+        waiting = asyncio.create_task(event(stream))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(house.set_zone)
+        assert "rights" not in (await waiting)["kinds"], "any other setting"
+        waiting = asyncio.create_task(event(stream))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(change_rights)
+        assert "rights" in (await waiting)["kinds"]
+        assert await following(stream) == b"", "it has ended"
+        later = await opened(broadcast)
+        waiting = asyncio.create_task(event(later))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(house.change, "Garage")
+        assert "rights" not in (await waiting)["kinds"]
+        later_waits = asyncio.create_task(event(later))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(house.change, "Cellar")
+        assert (await later_waits)["kinds"], "a reader by the new rights goes on"
+
+    run(house, scenario, pace_s=0.0)
 
 
 def test_streams_end_when_the_server_stops(house: House) -> None:

@@ -18,7 +18,7 @@ from starlette.responses import Response, StreamingResponse
 
 from ..context import Context
 from ..storage import Change, StorageError, UnavailableError
-from ..storage.feed import Subscription
+from ..storage.feed import RIGHTS, Subscription
 from .database import now_ms
 from .static_files import PAGE_VERSION
 from .updates import Update, read_update
@@ -49,13 +49,14 @@ class Broadcast:
         self._pace_s = pace_s
         self._kept: deque[Update] = deque(maxlen=KEPT_EVENTS)
         self._number = 0
+        self._rights_number = 0
         self._encoded: dict[int, bytes] = {}
         self._published = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._readers = 0
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """The events from now on, until the server stops."""
+        """The events from now on, until the server stops or the rights change."""
         self._readers += 1
         try:
             task, seen = self._running(), self._number
@@ -63,9 +64,12 @@ class Broadcast:
             while not task.done():
                 if seen == self._number:
                     await self._published.wait()
-                event, seen = self._since(seen), self._number
+                event, may_read, seen = self._since(seen), self._rights_number <= seen, self._number
                 if event:
                     yield event
+                if not may_read:
+                    # The reader's next request is checked by the new rights.
+                    break
         finally:
             self._readers -= 1
             self._rest()
@@ -101,6 +105,8 @@ class Broadcast:
     def _publish(self, update: Update) -> None:
         self._kept.append(update)
         self._number += 1
+        if RIGHTS in update.kinds:
+            self._rights_number = self._number
         self._encoded.clear()
         self._wake()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from ..storage import Connection
-from ..storage.settings import get_setting, set_setting
+from ..storage.settings import get_setting, set_right
 
 SETTING = "wall token"
 """The token is stored as it is, because the page of the settings shows it."""
@@ -14,13 +14,13 @@ SETTING = "wall token"
 def new_wall_token(connection: Connection) -> str:
     """Makes a link. Earlier ones do not work any more."""
     token = secrets.token_urlsafe(16)
-    set_setting(connection, SETTING, token)
+    set_right(connection, SETTING, token)
     return token
 
 
 def remove_wall_token(connection: Connection) -> None:
     """Removes the link, which does not work any more."""
-    set_setting(connection, SETTING, None)
+    set_right(connection, SETTING, None)
 
 
 def wall_path(connection: Connection) -> str | None:
