@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import socket
 import struct
 import time
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from .daemon import Daemon
 from .keg import REPOSITORY
+from .syslog_socket import DatagramSocket
 from .wait import wait_for
 
 METER = REPOSITORY / "lib" / "meter.py"
@@ -79,7 +79,7 @@ class Wheel:
 
 
 class FlowMeter(Daemon):
-    """What the daemon needs, in `folder`. `start()` starts it."""
+    """What the daemon needs, in `folder`. `start()` starts it. `uptime_s` is added to its monotonic clock."""
 
     def __init__(self, folder: Path, *pins: int) -> None:
         super().__init__(folder)
@@ -89,10 +89,8 @@ class FlowMeter(Daemon):
         for directory in (self.spool, self.runtime, self.config.parent):
             directory.mkdir(parents=True)
         self.wheels = {pin: Wheel(pin) for pin in pins}
-        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._notify.bind(str(folder / "notify"))
-        self._notify.setblocking(False)
-        self.notifications: list[str] = []
+        self.uptime_s = 0
+        self.notifications = DatagramSocket(folder / "notify")
         self.write_config()
 
     def write_config(self, meter: str = "idle = 300", pins: Mapping[int, str] | None = None) -> None:
@@ -106,7 +104,9 @@ class FlowMeter(Daemon):
         before = len(self.syslog.datagrams)
         passed = [f"edges-{pin}={wheel.read_end}" for pin, wheel in self.wheels.items()]
         program = [SUPPORT / "altered_meter.py", *altered, "--"] if altered else [METER]
-        command = [self.python, ACTIVATE, *passed, "--", self.python, "-B", *program, "--config", self.config]
+        # In a time namespace, see time_namespaces(7), the clock has run for so long, also just after a boot.
+        clock = ["unshare", "--time", f"--monotonic={self.uptime_s}", "--fork", "--kill-child"] if self.uptime_s else []
+        command = [*clock, self.python, ACTIVATE, *passed, "--", self.python, "-B", *program, "--config", self.config]
         places = {"NOTIFY_SOCKET": str(self.folder / "notify"), "RUNTIME_DIRECTORY": str(self.runtime)}
         descriptors = [wheel.read_end for wheel in self.wheels.values()]
         self.launch_program(command, self.folder / "none", {**places, **(env or {})}, descriptors)
@@ -138,12 +138,8 @@ class FlowMeter(Daemon):
     @property
     def status(self) -> str:
         """The last status that the daemon reported."""
-        while True:
-            try:
-                self.notifications.append(self._notify.recv(65536).decode())
-            except BlockingIOError:
-                break
-        return next((text.removeprefix("STATUS=") for text in reversed(self.notifications) if text.startswith("STATUS=")), "")
+        lines = (text for text in reversed(self.notifications.datagrams) if text.startswith("STATUS="))
+        return next(lines, "").removeprefix("STATUS=")
 
     def wait_for_status(self, text: str, limit_s: float = 15.0) -> str:
         """Waits until the status contains `text`."""
@@ -153,6 +149,6 @@ class FlowMeter(Daemon):
     def close(self) -> None:
         """Kills the daemon, and closes everything."""
         super().close()
-        self._notify.close()
+        self.notifications.close()
         for wheel in self.wheels.values():
             wheel.close()

@@ -1,4 +1,4 @@
-"""A real syslog socket: the other end of /dev/log."""
+"""Datagram sockets that are always read: the other end of /dev/log, or of sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from .wait import wait_for
 
 
-class SyslogSocket:
-    """Listens at `path`, a datagram socket like that of rsyslogd, and keeps the datagrams."""
+class DatagramSocket:
+    """Listens at `path`, and keeps the datagrams as text. A thread reads them: a full queue stops the sender (net.unix.max_dgram_qlen)."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -37,6 +37,10 @@ class SyslogSocket:
             sender.sendto(b"end", str(self.path))
         self._thread.join()
         self._socket.close()
+
+
+class SyslogSocket(DatagramSocket):
+    """A datagram socket like that of rsyslogd."""
 
     def lines(self, pattern: str) -> list[str]:
         """The lines so far that contain `pattern`, a regular expression."""
