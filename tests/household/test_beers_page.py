@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -372,3 +373,14 @@ def test_a_stranger_cannot_make_the_server_read_a_large_body(server: KegnetServe
     assert request(f"{server.page_url}beers/import", body=b"<" * 900_000, method="POST").status == 403
     assert request(f"{server.page_url}beers/import", body=b"x" * 1_000_001, method="POST", password=PASSWORD).status == 413
     assert request(f"{server.page_url}beers/1/remove", body=b"x" * 9000, method="POST", password=PASSWORD).status == 413
+
+
+def test_dates_are_as_the_reader_has_chosen(server: KegnetServer) -> None:
+    key = all_beers(server)[0].key
+    iso = re.compile(r"<time [^>]*>\d{4}-\d\d-\d\d</time>")
+    assert re.search(r"<time [^>]*>\d+ \w{3} \d{4}</time>", request(f"{server.page_url}beers/{key}").text)
+    assert iso.search(request(f"{server.page_url}beers/{key}", headers={"Cookie": "dates=iso"}).text)
+    client = f"{server.page_url}clients/{ID}"
+    assert re.search(r"<time [^>]*>\d+ \w{3} \d{4}, \d\d:\d\d</time>", request(client).text)
+    chosen = request(client, headers={"Cookie": "dates=iso; clock=12"}).text
+    assert re.search(r"<time [^>]*>\d{4}-\d\d-\d\d, \d+:\d\d [AP]M</time>", chosen)

@@ -7,7 +7,7 @@ from datetime import UTC
 import pytest
 from kegnet.server.model.choices import Choices
 from kegnet.server.model.units import Units, ago, span
-from kegnet.server.web.tap_values import Clock
+from kegnet.server.web.times import Clock
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,4 @@ def test_times_of_a_tap_are_as_the_reader_has_chosen() -> None:
     assert (clock.time(evening_ms), clock.date(evening_ms)) == ("21:27", "30 Nov 2026")
     chosen = Clock(UTC, Choices(clock="12", dates="iso"))
     assert (chosen.time(evening_ms), chosen.date(evening_ms), chosen.weekday(evening_ms)) == ("9:27 PM", "2026-11-30", "Monday, 2026-11-30")
+    assert (clock.full(evening_ms), chosen.full(evening_ms)) == ("Mon 30 Nov 2026, 21:27 UTC", "Mon 2026-11-30, 9:27 PM UTC")

@@ -22,7 +22,6 @@ from ..storage.first_keg import first_keg, forget_first_keg, put_first_keg_on
 from ..storage.records import Client
 from ..storage.settings import get_setting, household
 from ..storage.taps import find_tap
-from . import times
 from .clients import fingerprint_of
 from .database import context_of, now_ms, read
 from .forms import Form
@@ -60,7 +59,6 @@ async def _show(request: Request, mistake: Mistake) -> Response:
 
 def _values(c: Connection, cookie: str, now: int) -> dict[str, object]:
     home, code = household(c), last_code(c)
-    zone = times.zone_of(home.time_zone)
     came = _state(c, code, now)
     return {
         "household": home,
@@ -73,7 +71,6 @@ def _values(c: Connection, cookie: str, now: int) -> dict[str, object]:
         "first_keg": first_keg(c),
         "free": _free_taps(c, came, now),
         "minutes": VALID_MS // 60_000,
-        "time": lambda at_ms: times.local(at_ms, zone).strftime("%H:%M"),
     }
 
 

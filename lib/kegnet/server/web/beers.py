@@ -18,7 +18,6 @@ from ..storage.beers import find_any_beer, remove_beer, restore_beer, set_beer
 from ..storage.library import LibraryBeer, kegs_of_beer, library, places_of
 from ..storage.records import Beer
 from ..storage.settings import get_setting, household
-from . import times
 from .beer_form import fields_of, undo_of, values_of
 from .database import now_ms, read
 from .forms import Form
@@ -165,12 +164,9 @@ def _form_values(connection: Connection, beer: Beer, mistake: Mistake) -> dict[s
 def common(connection: Connection) -> dict[str, object]:
     """The values from the database for each page of the library."""
     home = household(connection)
-    zone = times.zone_of(home.time_zone)
     return {
         "household": home,
         "sample_data": get_setting(connection, SAMPLE_DATA) is not None,
-        "day": lambda at_ms: times.local(at_ms, zone).strftime("%-d %b %Y"),
-        "iso": lambda at_ms: times.iso(at_ms, zone),
     }
 
 

@@ -10,7 +10,6 @@ from ..model.levels import glasses, keg_state, level
 from ..model.units import Units, counted
 from ..overview import ClientState, TapState
 from ..storage.records import Beer, Pour
-from . import times
 
 _GLASS_HEIGHT = 95.0
 """How far the beer of `templates/card.html` moves from a full glass to an empty one. static/card.js has the same number."""
@@ -92,14 +91,6 @@ class Card:
         """Until when the keg lasts; empty if nothing was poured lately."""
         lasts = self.state_of_tap.lasts_ms
         return "" if lasts is None or self.state in ("none", "empty") else until(lasts, self.now_ms, self.zone)
-
-    def iso(self, at_ms: int) -> str:
-        """A moment, for `<time datetime>`."""
-        return times.iso(at_ms, self.zone)
-
-    def moment(self, at_ms: int) -> str:
-        """A moment, for its title."""
-        return times.text(at_ms, self.zone)
 
 
 def cards_of(states: list[ClientState], now_ms: int, zone: tzinfo, *, alarms_first: bool = True) -> list[Card]:

@@ -126,9 +126,6 @@ def client_values(connection: Connection, uuid: str, span: Span, now: int) -> di
         "tap_names": {tap.key: tap.name for tap in taps_of(connection, [client.key])},
         "fingerprint": fingerprint_of(client),
         "now_ms": now,
-        "iso": lambda at_ms: times.iso(at_ms, zone),
-        "clock": lambda at_ms: times.text(at_ms, zone),
-        "short": lambda at_ms: times.short(at_ms, zone),
         "delay_ms": DELAY_MS,
         **_household(connection),
     }

@@ -21,7 +21,6 @@ from ..storage.first_keg import first_keg
 from ..storage.records import Client
 from ..storage.settings import get_setting, household
 from ..storage.waiting import decline_waiting, declined_clients, find_waiting, forget_waiting, waiting_clients
-from . import times
 from .database import now_ms, read
 from .forms import Form
 from .pages import CLIENTS_A_PAGE, SAMPLE_DATA, page_number
@@ -43,7 +42,6 @@ async def _show(request: Request, mistake: Mistake) -> Response:
 
 def _values(c: Connection, number: int, now: int) -> dict[str, object]:
     home = household(c)
-    zone = times.zone_of(home.time_zone)
     waiting = waiting_clients(c, now)
     states = overview(c, clients(c, number * CLIENTS_A_PAGE, CLIENTS_A_PAGE), now)
     return {
@@ -59,8 +57,6 @@ def _values(c: Connection, number: int, now: int) -> dict[str, object]:
         "declined": declined_clients(c),
         "boards": waiting_boards(c),
         "now_ms": now,
-        "iso": lambda at_ms: times.iso(at_ms, zone),
-        "clock": lambda at_ms: times.text(at_ms, zone),
         "fingerprint_of": fingerprint_of,
     }
 

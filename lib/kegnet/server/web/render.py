@@ -13,7 +13,7 @@ from ..model.choices import Choices
 from ..model.colours import css_colour, ebc_of
 from ..model.units import Units, ago, counted, span
 from ..storage.settings import NO_HOUSEHOLD, Household
-from . import charts
+from . import charts, times
 from .access import reader_of, token_query
 from .cards import glass_shift
 from .database import now_ms
@@ -49,7 +49,7 @@ def draw(request: Request, template: str, values: Mapping[str, object]) -> str:
     """The text of a template.
 
     Each has `root` (the path of the server, mostly empty), `static` (the path of the static files), `path` (of the page, below the root),
-    `now_ms`, `household`, and the reader's `choices` and `units`. `values` replaces the defaults of those that need the database.
+    `now_ms`, `household`, and the reader's `choices`, `units` and `clock`. `values` replaces the defaults of those that need the database.
     None of these values depends on the session.
     """
     root = root_path(request)
@@ -69,7 +69,8 @@ def draw(request: Request, template: str, values: Mapping[str, object]) -> str:
     home = common["household"]
     assert isinstance(home, Household)  # noqa: S101
     choices = choices_of(request, home)
-    return _templates.get_template(template).render({"choices": choices, "units": choices.units, **common})
+    clock = times.Clock(times.zone_of(home.time_zone), choices)
+    return _templates.get_template(template).render({"choices": choices, "units": choices.units, "clock": clock, **common})
 
 
 def choices_of(request: Request, home: Household) -> Choices:

@@ -21,9 +21,9 @@ from . import times
 from .cards import Card
 from .database import in_thread, now_ms, read
 from .pages import SAMPLE_DATA, page_number, shared_work
-from .render import choices_of, render, root_path
+from .render import render, root_path
 from .tap_place import PATH, Place, place_of, whole
-from .tap_values import HEAT_WEEKS, Clock, a_day_ml, days_on, heat_map, level_bins, level_days, pour_days
+from .tap_values import HEAT_WEEKS, a_day_ml, days_on, heat_map, level_bins, level_days, pour_days
 
 POURS_AT_FIRST = 15
 POURS_A_PAGE = 60
@@ -42,7 +42,7 @@ async def tap(request: Request) -> Response:
     key = ("tap", str(request.path_params["client"]), str(request.path_params["pin"]), root_path(request))
     values = await shared_work(request).result(key, lambda: read(request, lambda c: _tap_values(c, place_of(c, request), now_ms())))
     template = "tap_parts.html" if "parts" in request.query_params else "tap_page.html"
-    return await in_thread(lambda: render(request, template, for_reader(request, values)))
+    return await in_thread(lambda: render(request, template, values))
 
 
 async def pours(request: Request) -> Response:
@@ -83,13 +83,7 @@ async def kegs(request: Request) -> Response:
 async def show(request: Request, template: str, query: Callable[[Connection], Values], status: int = 200) -> Response:
     """A page with the values of `query`."""
     values = await read(request, query)
-    return render(request, template, for_reader(request, values), status)
-
-
-def for_reader(request: Request, values: Values) -> Values:
-    """The same values, with times in the form that this reader has chosen."""
-    home = values["household"]
-    return {**values, "clock": Clock(times.zone_of(home.time_zone), choices_of(request, home))}
+    return render(request, template, values, status)
 
 
 def common_values(connection: Connection, place: Place) -> Values:
@@ -100,7 +94,6 @@ def common_values(connection: Connection, place: Place) -> Values:
         "sample_data": get_setting(connection, SAMPLE_DATA) is not None,
         "now_ms": now,
         "place": place,
-        "clock": Clock(times.zone_of(home.time_zone)),
         "card": card_of(connection, place, now),
         "a_day_ml": a_day_ml,
         "days_on": days_on,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
 from itertools import groupby
 
-from ..model.choices import Choices
 from ..model.courses import course_of
 from ..model.days import day_start
 from ..model.heat import WEEKDAYS, Heat, busiest, heat_of, hours_of, shade
@@ -150,41 +148,3 @@ def days_on(keg: Keg, now_ms: int) -> float:
 def a_day_ml(poured: PouredKeg, now_ms: int) -> float:
     """What was drunk of a keg on each day."""
     return poured.drunk_ml / days_on(poured.keg, now_ms)
-
-
-AS_THE_BROWSER = Choices()
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Times as text, by the household's clock and the reader's choices."""
-
-    zone: tzinfo
-    choices: Choices = AS_THE_BROWSER
-
-    def iso(self, at_ms: int) -> str:
-        """For `<time datetime>`."""
-        return times.iso(at_ms, self.zone)
-
-    def full(self, at_ms: int) -> str:
-        """For example `Mon 30 Nov 2026, 01:24 CET`."""
-        return times.text(at_ms, self.zone)
-
-    def date(self, at_ms: int) -> str:
-        """For example `30 Nov 2026`."""
-        return self._local(at_ms).strftime("%Y-%m-%d" if self.choices.dates == "iso" else "%-d %b %Y")
-
-    def weekday(self, at_ms: int) -> str:
-        """For example `Monday, 30 Nov`."""
-        return self._local(at_ms).strftime("%A, %Y-%m-%d" if self.choices.dates == "iso" else "%A, %-d %b")
-
-    def time(self, at_ms: int) -> str:
-        """For example `01:24`, or `1:24 AM`."""
-        return self._local(at_ms).strftime("%-I:%M %p" if self.choices.clock == "12" else "%H:%M")
-
-    def field(self, at_ms: int) -> str:
-        """For a field of the type `datetime-local`."""
-        return self._local(at_ms).strftime("%Y-%m-%dT%H:%M")
-
-    def _local(self, at_ms: int) -> datetime:
-        return times.local(at_ms, self.zone)

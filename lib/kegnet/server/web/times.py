@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
+from ..model.choices import Choices
 from ..model.days import find_zone
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,11 +28,44 @@ def iso(at_ms: int, zone: tzinfo) -> str:
     return local(at_ms, zone).isoformat(timespec="seconds")
 
 
-def short(at_ms: int, zone: tzinfo) -> str:
-    """Without the year and the zone, for example `Mon 30 Nov, 01:24`."""
-    return local(at_ms, zone).strftime("%a %-d %b, %H:%M")
+AS_THE_BROWSER = Choices()
 
 
-def text(at_ms: int, zone: tzinfo) -> str:
-    """For people everywhere, for example `Mon 30 Nov 2026, 01:24 CET`."""
-    return local(at_ms, zone).strftime("%a %-d %b %Y, %H:%M %Z")
+@dataclass(frozen=True)
+class Clock:
+    """Times as text, by the household's clock and the reader's choices."""
+
+    zone: tzinfo
+    choices: Choices = AS_THE_BROWSER
+
+    def iso(self, at_ms: int) -> str:
+        """For `<time datetime>`."""
+        return iso(at_ms, self.zone)
+
+    def full(self, at_ms: int) -> str:
+        """For example `Mon 30 Nov 2026, 01:24 CET`."""
+        moment = self._local(at_ms)
+        return f"{moment:%a} {self.moment(at_ms)} {moment:%Z}"
+
+    def date(self, at_ms: int) -> str:
+        """For example `30 Nov 2026`."""
+        return self._local(at_ms).strftime("%Y-%m-%d" if self.choices.dates == "iso" else "%-d %b %Y")
+
+    def weekday(self, at_ms: int) -> str:
+        """For example `Monday, 30 Nov`."""
+        return self._local(at_ms).strftime("%A, %Y-%m-%d" if self.choices.dates == "iso" else "%A, %-d %b")
+
+    def time(self, at_ms: int) -> str:
+        """For example `01:24`, or `1:24 AM`."""
+        return self._local(at_ms).strftime("%-I:%M %p" if self.choices.clock == "12" else "%H:%M")
+
+    def moment(self, at_ms: int) -> str:
+        """For example `30 Nov 2026, 01:24`."""
+        return f"{self.date(at_ms)}, {self.time(at_ms)}"
+
+    def field(self, at_ms: int) -> str:
+        """For a field of the type `datetime-local`."""
+        return self._local(at_ms).strftime("%Y-%m-%dT%H:%M")
+
+    def _local(self, at_ms: int) -> datetime:
+        return local(at_ms, self.zone)

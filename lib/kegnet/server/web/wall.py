@@ -46,17 +46,13 @@ def wall_values(connection: Connection, now: int) -> dict[str, object]:
     home = household(connection)
     cards = cards_of(states, now, times.zone_of(home.time_zone), alarms_first=False)
     fridges = fridges_of(connection, states, now)[:BADGES]
-    return {"household": home, "fridges": fridges, "cards": cards, "now_ms": now, "clock": _clock(now, home), **paged(cards)}
+    return {"household": home, "fridges": fridges, "cards": cards, "now_ms": now, **paged(cards)}
 
 
 def paged(cards: list[Card]) -> dict[str, int]:
     """The number of pages, and of taps on each, as even as possible. static/tv.js computes the same."""
     pages = max(1, math.ceil(len(cards) / TAPS_A_PAGE))
     return {"pages": pages, "taps_a_page": math.ceil(len(cards) / pages)}
-
-
-def _clock(now: int, home: Household) -> str:
-    return f"{times.local(now, times.zone_of(home.time_zone)):%H:%M}"
 
 
 def _choices(request: Request) -> dict[str, object]:

@@ -204,7 +204,8 @@ function showTimes() {
   showAges();
   for (const time of document.querySelectorAll("time[data-fixed]")) {
     const ms = Date.parse(time.dateTime);
-    time.textContent = "short" in time.dataset ? shortMoment(ms) : moment(ms);
+    time.textContent = shortMoment(ms);
+    time.title = moment(ms);
   }
 }
 
