@@ -187,7 +187,7 @@ def test_the_time_zone_and_the_begin_of_the_day_can_be_set(house: House) -> None
     assert (settings.time_zone, settings.day_begins_hour) == ("America/Santiago", 4)
 
 
-def test_a_board_is_accepted_or_denied_on_the_page(house: House) -> None:
+def test_a_board_is_accepted_or_declined_on_the_page(house: House) -> None:
     with house.server.writing() as connection:
         for device in ("kegboard-1", "<b>2</b>"):
             remember_board(connection, Board(device, "192.168.1.7", 1, 1))
@@ -196,13 +196,17 @@ def test_a_board_is_accepted_or_denied_on_the_page(house: House) -> None:
     assert "192.168.1.7" in page
     assert "&lt;b&gt;2&lt;/b&gt;" in page
     assert house.post("clients/boards", device="kegboard-1", action="accept").status == 303
-    assert house.post("clients/boards", device="<b>2</b>", action="deny").status == 303
+    assert house.post("clients/boards", device="<b>2</b>", action="decline").status == 303
     assert house.post("clients/boards", device="kegboard-3", action="accept").status == 400
     names = [client["name"] for client in request(f"{house.server.page_url}api/clients").json()]
     assert names == ["Garage", "kegboard-1"]
     page = request(f"{house.server.page_url}clients", password=PASSWORD).text
     assert "asks to be accepted" not in page
     assert "Declined (1)" in page
+    assert "A board of this name is accepted already" not in page
+    with house.server.writing() as connection:
+        remember_board(connection, Board("kegboard-1", "192.168.1.9", 2, 2))
+    assert "A board of this name is accepted already" in request(f"{house.server.page_url}clients", password=PASSWORD).text
 
 
 @pytest.mark.parametrize(

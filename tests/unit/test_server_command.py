@@ -263,8 +263,8 @@ def test_boards_are_listed_accepted_and_removed(server: Server) -> None:
     database.close()
     assert server("boards", "list") == "bar-1  asks to be accepted, from 10.0.0.9\nbar-2  asks to be accepted, from 10.0.0.9\n"
     uuid = server("boards", "accept", "bar-1").removesuffix(": accepted as bar-1\n")
-    assert server("boards", "remove", "bar-2").startswith("bar-2: refused")
-    assert server("boards", "list") == f"bar-2  refused, from 10.0.0.9\n{uuid}  accepted as bar-1\n"
+    assert server("boards", "remove", "bar-2").startswith("bar-2: declined")
+    assert server("boards", "list") == f"bar-2  declined, from 10.0.0.9\n{uuid}  accepted as bar-1\n"
     assert server("clients", "list") == f"{uuid}  bar-1  kegboard\n"
     assert server("boards", "remove", uuid) == f"{uuid}: removed; what it sent is kept\n"
     assert "no board of this name asks" in server("boards", "accept", "bar-3")
@@ -276,11 +276,11 @@ def test_the_settings_are_printed_and_changed(server: Server) -> None:
     assert first.pop(3).startswith("time zone: ")
     assert first == [
         "title: KegNet", "a glass: 330 ml", "units: °C, l", "the day begins at: 0:00", "single temperatures are kept for: ever",
-        "reading: everybody", "link of the wall: none",
+        "reading: everybody", "address for phones: none", "link of the wall: none",
     ]  # fmt: skip
     text = (
         "title: Bar\na glass: 500 ml\nunits: °F, fl oz\ntime zone: Europe/Berlin\nthe day begins at: 4:00\n"
-        "single temperatures are kept for: 30 days\nreading: everybody\nlink of the wall: none\n"
+        "single temperatures are kept for: 30 days\nreading: everybody\naddress for phones: none\nlink of the wall: none\n"
     )
     shared = ("--title", "Bar", "--glass", "500", "--temperature", "F", "--volume", "oz")
     assert server("settings", *shared, "--time-zone", "Europe/Berlin", "--day-begins", "4", "--keep-temperatures", "30") == text
@@ -302,7 +302,11 @@ def test_reading_can_need_a_password_and_the_wall_a_link(server: Server) -> None
     assert link.startswith("link of the wall: /tv?token=")
     assert server("settings").splitlines()[-1] == link
     assert server("settings", "--wall-link", "new").splitlines()[-1] != link
-    assert server("settings", "--wall-link", "none", "--reading", "everybody").endswith("reading: everybody\nlink of the wall: none\n")
+    assert server("settings", "--wall-link", "none", "--reading", "everybody").endswith("reading: everybody\naddress for phones: none\nlink of the wall: none\n")
+    url = "https://kegs.example.org/"
+    assert f"address for phones: {url}\n" in server("settings", "--public-url", url)
+    assert server("settings", "--public-url", "kegs").startswith("1 kegnet-server: kegs: this is not an address of a web page; fix: ")
+    assert "address for phones: none\n" in server("settings", "--public-url", "none")
 
 
 def test_the_password_is_asked_for_and_not_too_short(server: Server) -> None:

@@ -19,7 +19,7 @@ def add_to(verbs: Any) -> None:
     group = arguments.add_group(verbs, "boards", "lists, accepts and removes boards that report without a Pi")
     arguments.add_command(group, "list", list_boards, "prints the boards that ask to be accepted, and those that are accepted")
     accept = arguments.add_command(group, "accept", accept_board, "accepts a board; it gets its token when it asks next")
-    remove = arguments.add_command(group, "remove", remove_board, "removes a board, or refuses one that asks; what it sent is kept")
+    remove = arguments.add_command(group, "remove", remove_board, "removes a board, or declines one that asks; what it sent is kept")
     for parser in (accept, remove):
         parser.add_argument("board", metavar="BOARD", help="its name or its UUID, see kegnet-server boards list")
 
@@ -28,7 +28,7 @@ def list_boards(_parsed: argparse.Namespace, database: Database) -> None:
     """Prints one board per line."""
     with database.reading() as connection:
         for board in storage.waiting_boards(connection):
-            state = "refused" if board.denied else "asks to be accepted"
+            state = "declined" if board.denied else "asks to be accepted"
             print(f"{escape_name(board.device)}  {state}, from {escape_name(board.address)}")
         for client in clients(connection):
             if client.kind == "kegboard":
@@ -46,10 +46,10 @@ def accept_board(parsed: argparse.Namespace, database: Database) -> None:
 
 
 def remove_board(parsed: argparse.Namespace, database: Database) -> None:
-    """Removes a board, or refuses one that asks. Raises CommandError."""
+    """Removes a board, or declines one that asks. Raises CommandError."""
     with database.writing() as connection:
         if storage.deny_board(connection, parsed.board):
-            print(f"{escape_name(parsed.board)}: refused; it asks again after its next start")
+            print(f"{escape_name(parsed.board)}: declined; it asks again after its next start")
             return
         client = client_of(connection, parsed.board)
         if client.kind != "kegboard":

@@ -17,7 +17,7 @@ from .terminal import ask_secret
 
 _DAYS_AT_MOST = 36_500
 _DAYS = arguments.number(1, _DAYS_AT_MOST)
-_HOUSEHOLD = ("title", "glass_ml", "temperature", "volume", "time_zone", "day_begins_hour")
+_HOUSEHOLD = ("title", "glass_ml", "temperature", "volume", "time_zone", "day_begins_hour", "public_url")
 
 
 def add_to(verbs: Any) -> None:
@@ -39,6 +39,9 @@ def add_to(verbs: Any) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--reading", choices=("everybody", "password"), help="who may read; with password, a prompt asks for the readers' password"
+    )
+    parser.add_argument(
+        "--public-url", metavar="URL", type=_url, help="the address for phones in the wall's QR code, or none: the address of the wall"
     )
     parser.add_argument("--wall-link", choices=("new", "none"), help="a link that opens only /tv where reading needs a password")
 
@@ -71,6 +74,7 @@ def _print(connection: Connection) -> None:
     print(f"the day begins at: {household.day_begins_hour}:00")
     print(f"single temperatures are kept for: {'ever' if household.retention_days is None else f'{household.retention_days} days'}")
     print(f"reading: {'with a password' if needs_password else 'everybody'}")
+    print(f"address for phones: {household.public_url or 'none'}")
     print(f"link of the wall: {wall_path(connection) or 'none'}")
 
 
@@ -83,6 +87,10 @@ def _zone(text: str) -> str:
             f"{text}: is not a time zone such as Europe/Berlin; timedatectl list-timezones prints them"
         ) from error
     return text
+
+
+def _url(text: str) -> str:
+    return "" if text == "none" else text
 
 
 def _days(text: str) -> int | None:

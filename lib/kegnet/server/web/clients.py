@@ -42,7 +42,7 @@ async def _show(request: Request, mistake: Mistake) -> Response:
 
 def _values(c: Connection, number: int, now: int) -> dict[str, object]:
     home = household(c)
-    waiting = waiting_clients(c, now)
+    waiting, boards = waiting_clients(c, now), waiting_boards(c)
     states = overview(c, clients(c, number * CLIENTS_A_PAGE, CLIENTS_A_PAGE), now)
     return {
         "household": home,
@@ -55,7 +55,8 @@ def _values(c: Connection, number: int, now: int) -> dict[str, object]:
         "page": number,
         "waiting": [(each, find_client(c, each.uuid)) for each in waiting],
         "declined": declined_clients(c),
-        "boards": waiting_boards(c),
+        "boards": boards,
+        "accepted_boards": {board.device for board in boards if find_client(c, board.uuid)},
         "now_ms": now,
         "fingerprint_of": fingerprint_of,
     }
@@ -139,7 +140,7 @@ def key_of(form: Form) -> str | None:
 
 
 async def decide_board(request: Request) -> Response:
-    """Accepts or denies the board `device`. `action` is `accept` or `deny`."""
+    """Accepts or declines the board `device`. `action` is `accept` or `decline`."""
 
     def change(c: Connection, form: Form, _units: Units) -> Done | None:
         device, action = form.typed.get("device", ""), form.typed.get("action")
@@ -147,11 +148,11 @@ async def decide_board(request: Request) -> Response:
             form.errors["action"] = "this board is not waiting any more"
         elif action == "accept":
             return Done("/clients", f"{accept_board(c, device, now_ms()).name} is accepted. It gets its token with its next request.")
-        elif action == "deny":
+        elif action == "decline":
             deny_board(c, device)
-            return Done("/clients", "Denied. It is listed again after its next start.")
+            return Done("/clients", "Declined. It is listed again after its next start.")
         else:
-            form.errors["action"] = "choose what to do: accept or deny"
+            form.errors["action"] = "choose what to do: accept or decline"
         return None
 
     return await submit(request, "a board", change, _show)
