@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from kegnet.server.listening import BindError, ListenError, base_url, bind, check_listen
+from kegnet.server.listening import BindError, ListenError, base_url, bind
 from support.ports import free_port
 
 
@@ -15,7 +15,7 @@ from support.ports import free_port
 )
 def test_what_is_no_address_is_refused_with_what_would_be_right(listen: str) -> None:
     with pytest.raises(ListenError, match=r"is no address; fix: use HOST:PORT, \[IPV6\]:PORT or unix:/path"):
-        check_listen(listen)
+        bind(listen)
 
 
 def test_an_address_gives_the_url_of_the_server(tmp_path: Path) -> None:

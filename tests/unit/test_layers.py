@@ -227,3 +227,13 @@ def test_the_reader_of_imports_sees_them_all(tmp_path: Path) -> None:
         "def f():\n    from kegnet.core import signing\n"
     )
     assert list(imports("client.example", file)) == ["client.retry", "client.spool", "core", "core.ini", "core.signing"]
+
+
+def test_a_line_of_a_template_can_be_reviewed() -> None:
+    long = [
+        f"{path.name}:{number}"
+        for path in sorted((KEGNET / "server/web/templates").iterdir())
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if len(line) > 140
+    ]
+    assert long == []

@@ -302,7 +302,9 @@ def test_reading_can_need_a_password_and_the_wall_a_link(server: Server) -> None
     assert link.startswith("link of the wall: /tv?token=")
     assert server("settings").splitlines()[-1] == link
     assert server("settings", "--wall-link", "new").splitlines()[-1] != link
-    assert server("settings", "--wall-link", "none", "--reading", "everybody").endswith("reading: everybody\naddress for phones: none\nlink of the wall: none\n")
+    assert server("settings", "--wall-link", "none", "--reading", "everybody").endswith(
+        "reading: everybody\naddress for phones: none\nlink of the wall: none\n"
+    )
     url = "https://kegs.example.org/"
     assert f"address for phones: {url}\n" in server("settings", "--public-url", url)
     assert server("settings", "--public-url", "kegs").startswith("1 kegnet-server: kegs: this is not an address of a web page; fix: ")

@@ -28,13 +28,11 @@ class BindError(ProblemError):
     """The address cannot be listened at now: it is in use, or the network is not there yet."""
 
 
-def check_listen(listen: str) -> None:
-    """Raises ListenError if `listen` is not HOST:PORT, [IPV6]:PORT or unix:/path."""
-    _parse(listen)
-
-
 def bind(listen: str, count: int = 1) -> list[socket.socket]:
-    """`count` sockets, one a process, that listen at the same address. Raises ListenError, BindError."""
+    """`count` sockets, one a process, that listen at the same address: HOST:PORT, [IPV6]:PORT or unix:/path.
+
+    Raises ListenError if `listen` is none of these, BindError.
+    """
     address = _parse(listen)
     try:
         socks = _bind_unix(address, count) if isinstance(address, str) else _bind_tcp(*address, count)
