@@ -69,7 +69,7 @@ PARTS = {
     ),
     "thinning": Part(("storage/thinning",), (f"{HOUSEHOLD}/test_thinning",), ON_SQLITE),
     "transfer": Part(("storage/transfer", "storage/transfer_rows"), (f"{HOUSEHOLD}/test_transfer",), ON_SQLITE),
-    "backup": Part(("storage/backup",), (f"{HOUSEHOLD}/test_backup",), ON_SQLITE),
+    "backup": Part(("storage/backup",), (f"{HOUSEHOLD}/test_backup",), ("-k", "not postgresql or program_for_backups")),
     "writing": Part(("storage/writer", "storage/insert"), (f"{UNIT}/test_storage_sqlite", f"{HOUSEHOLD}/test_databases"), ON_SQLITE),
     "file": Part(("storage/sqlite_file", "storage/database"), (f"{UNIT}/test_storage_sqlite", f"{HOUSEHOLD}/test_databases"), ON_SQLITE),
     "feed": Part(
@@ -85,7 +85,7 @@ PARTS = {
     "migrating": Part(
         ("storage/migrate",),
         (f"{UNIT}/test_storage_sqlite", f"{HOUSEHOLD}/test_databases"),
-        ("-k", "not postgresql and (migra or newer or together or first_start or tables or copied)"),
+        ("-k", "not postgresql and (migra or newer or together or first_start or tables or copied or rewritten)"),
     ),
     "registry": Part(("storage/clients", "storage/settings", "storage/refusals"), (f"{UNIT}/test_storage_registry",)),
     "watch": Part(("watch", "alarm_rounds", "storage/alarms", "storage/notifications"), (f"{UNIT}/test_alarm_watch",)),
