@@ -58,7 +58,7 @@ for (let at = first; at < first + number; at++) {
   for (const card of document.querySelectorAll("[data-tap]")) {
     const left = 19000 - (at * 37) % 19000, state = left < 190 ? "empty" : left < 1900 ? "low" : "ok";
     const last = { key: at, at_ms: now - (at % 500) * 60000, ml: 100 + at % 300 };
-    taps[card.dataset.tap] = { left_ml: left, full_ml: 19000, level: left / 19000, glasses: Math.floor(left / 330), lasts_ms: left * 30000,
+    taps[card.dataset.tap] = { left_ml: left, level: left / 19000, glasses: Math.floor(left / 330), lasts_ms: left * 30000,
       today_ml: at, state, alarms: state === "ok" ? [] : [`keg ${state}`], last };
   }
   for (const badge of document.querySelectorAll("[data-temp]")) {

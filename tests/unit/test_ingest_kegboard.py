@@ -153,7 +153,7 @@ def test_a_pour_is_stored_with_the_time_at_which_it_began(database: Database) ->
             found = find_tap(c, row["client"], 3)
         assert found is not None
         assert (found.name, found.pulses_per_litre) == ("tap 3", 10_000)
-        assert server.context.counters.copy().poured_pulses == {(board_uuid(DEVICE), 3): 3552}
+        assert server.context.counters.litres({}, 1) == {(board_uuid(DEVICE), 3): 3552}
 
     with_board(database, test)
 
@@ -194,9 +194,12 @@ def test_an_event_that_is_repeated_within_an_hour_counts_once(database: Database
         for age_ms in (0, 1000, HOUR_MS - 60_000):
             assert (await server.post(pour(1, age_ms), pour(1, age_ms), temperature(2, "a", 4.0, age_ms), token=token))[0] == 200
         assert (len(rows(database, "pour")), len(rows(database, "ping"))) == (1, 1)
-        counts = server.context.counters.copy()
-        assert counts.messages == {("kegboard", "unauthorized"): 1, ("kegboard", "accepted"): 2, ("kegboard", "repeated"): 4}
-        assert counts.poured_pulses == {(board_uuid(DEVICE), 3): 3552}
+        assert server.context.counters.messages() == {
+            ("kegboard", "unauthorized"): 1,
+            ("kegboard", "accepted"): 2,
+            ("kegboard", "repeated"): 4,
+        }
+        assert server.context.counters.litres({}, 1) == {(board_uuid(DEVICE), 3): 3552}
         # Another boot counts its events from 1 again.
         assert (await server.post(pour(1), token=token, boot_id="b2"))[0] == 200
         assert len(rows(database, "pour")) == 2
@@ -282,7 +285,7 @@ def test_many_refused_batches_are_ten_lines_and_a_summary(database: Database, ca
     async def test(server: Server) -> None:
         for _ in range(30):
             assert (await server.send(b"{"))[0] == 400
-        assert server.context.counters.copy().messages == {("kegboard", "malformed"): 30}
+        assert server.context.counters.messages() == {("kegboard", "malformed"): 30}
 
     with_server(database, test)
     assert caplog.messages == ["a Kegboard's batch from 192.0.2.9 is refused: the body is not JSON"] * 10

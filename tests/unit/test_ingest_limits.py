@@ -180,17 +180,23 @@ def test_a_database_that_is_away_leaves_the_count_of_this_process(database: Data
     assert not asyncio.run(RefusalLimit(database, "message", shared=True, per_minute=1).reached("192.0.2.7"))
 
 
-def test_counters_give_a_copy_of_one_moment() -> None:
+def test_messages_are_counted_by_endpoint_and_result() -> None:
     counters = Counters()
     counters.message("pour", "accepted")
     counters.message("pour", "accepted")
     counters.message("ping", "invalid")
+    assert counters.messages() == {("pour", "accepted"): 2, ("ping", "invalid"): 1}
+
+
+def test_new_pulses_become_litres_by_the_k_factor_of_their_time() -> None:
+    counters = Counters()
     counters.poured("uuid", 4, 586)
     counters.poured("uuid", 4, 14)
-    before = counters.copy()
-    counters.message("pour", "accepted")
-    assert before.messages == {("pour", "accepted"): 2, ("ping", "invalid"): 1}
-    assert before.poured_pulses == {("uuid", 4): 600}
+    assert counters.litres({("uuid", 4): 600}, 5000) == {("uuid", 4): 1.0}
+    counters.poured("uuid", 4, 600)
+    assert counters.litres({("uuid", 4): 1200}, 5000) == {("uuid", 4): 1.5}, "what was poured before stays"
+    counters.poured("uuid", 5, 5000)
+    assert counters.litres({}, 5000) == {("uuid", 4): 1.5, ("uuid", 5): 1.0}
 
 
 def test_processes_that_share_the_database_share_the_count(database: Database) -> None:

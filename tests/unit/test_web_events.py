@@ -151,7 +151,6 @@ def test_an_update_has_the_values_of_the_clients_that_changed(house: House) -> N
     assert tap_values == {
         "state": "ok",
         "left_ml": 4500,
-        "full_ml": 5000,
         "level": 0.9,
         "glasses": 13,
         "today_ml": 500,

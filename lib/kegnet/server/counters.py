@@ -11,7 +11,6 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter
@@ -25,14 +24,6 @@ _MESSAGES, _PULSES, _MEASURED, _LITRES = "messages", "pulses", "measured", "litr
 _LOCK = "measuring.lock"
 _Tap = tuple[str, int]
 """The UUID of the client, and the pin."""
-
-
-@dataclass(frozen=True)
-class Counts:
-    """A copy of the counters. The keys are (endpoint, result) and (UUID of the client, pin)."""
-
-    messages: dict[tuple[str, str], int]
-    poured_pulses: dict[_Tap, int]
 
 
 class Counters:
@@ -55,11 +46,9 @@ class Counters:
         """Counts the pulses of a new pour."""
         self._pulses.labels(client, str(pin)).inc(pulses)
 
-    def copy(self) -> Counts:
-        """All counts of one moment."""
-        samples = self._samples()
-        messages = {(s.labels["endpoint"], s.labels["result"]): int(s.value) for s in samples if s.name == f"{_MESSAGES}_total"}
-        return Counts(messages, {tap: int(pulses) for tap, pulses in _of_taps(samples, _PULSES).items()})
+    def messages(self) -> dict[tuple[str, str], int]:
+        """How many messages of each endpoint had each result."""
+        return {(s.labels["endpoint"], s.labels["result"]): int(s.value) for s in self._samples() if s.name == f"{_MESSAGES}_total"}
 
     def litres(self, k_factors: Mapping[_Tap, int], usual: int) -> dict[_Tap, float]:
         """The litres of each tap, the same in all processes. The pulses since the last call count by `k_factors` (or `usual`).

@@ -96,9 +96,8 @@ class Metrics:
         return _Described(text, taps, time.monotonic() + (REST * cpu_s if cpu_s > CHEAP_S else 0))
 
     def _counted(self, taps: Mapping[tuple[str, int], tuple[str, Tap]]) -> Iterator[Metric]:
-        counts = self._counters.copy()
         messages = CounterMetricFamily("kegnet_messages", "Messages by what became of them.", labels=("endpoint", "result"))
-        for labels, number in sorted(counts.messages.items()):
+        for labels, number in sorted(self._counters.messages().items()):
             messages.add_metric(labels, number)
         yield messages
         k_factors = {key: tap.pulses_per_litre for key, (_, tap) in taps.items()}

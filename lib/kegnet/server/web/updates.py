@@ -93,7 +93,6 @@ def tap_values(state: TapState, alarms: tuple[Alarm, ...], glass_ml: int) -> Val
     return {
         "state": keg_state(keg is not None, left, full),
         "left_ml": None if left is None else round(left),
-        "full_ml": full,
         "level": level(left, full),
         "glasses": glasses(left, glass_ml),
         "lasts_ms": state.lasts_ms,
