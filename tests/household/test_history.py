@@ -702,6 +702,12 @@ def test_a_new_keg_is_full_whatever_was_poured_before(history: History) -> None:
     with history.reading() as connection:
         (state,) = overview(connection, [client], NOW)[0].taps
     assert (state.left_ml, state.lasts_ms, [pour.at_ms for pour in state.last]) == (19_000, None, [NOW - 1])
+    assert state.last_of_keg is None, "it was of the beer before"
+    history.pour(client, 0, NOW)
+    with history.reading() as connection:
+        (state,) = overview(connection, [client], NOW)[0].taps
+    assert state.last_of_keg is not None
+    assert state.last_of_keg.at_ms == NOW
 
 
 def test_a_pour_of_a_hidden_tap_is_heard(history: History) -> None:
@@ -711,6 +717,10 @@ def test_a_pour_of_a_hidden_tap_is_heard(history: History) -> None:
     with history.reading() as connection:
         (state,) = overview(connection, [client], NOW)
     assert (state.heard_ms, state.taps) == (NOW + 5, ())
+    history.pour(client, 0, NOW + 1, received_ms=NOW + 6)
+    with history.reading() as connection:
+        (state,) = overview(connection, [client], NOW)
+    assert (state.heard_ms, state.taps) == (NOW + 6, ()), "a pour does not show it again"
 
 
 def test_days_begin_by_the_settings(history: History) -> None:

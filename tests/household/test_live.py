@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 import signal
 import statistics
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -205,13 +208,41 @@ def test_after_15_s_of_silence_the_page_reports_how_old_it_is(server: KegnetServ
     wait_for(lambda: amount(browser, 0) == "8.2 l", limit_s=30)
 
 
-def test_the_page_follows_again_after_a_restart(tmp_path: Path, browsers: Browsers) -> None:
-    listen = f"127.0.0.1:{free_port()}"
-    first = KegnetServer(tmp_path, listen=listen)
-    add_taps(first, 1)
-    browser = opened(browsers, first)
-    first.stop()
+@contextlib.contextmanager
+def refusing(port: int, status: int) -> Iterator[list[str]]:
+    """A server that answers as a proxy does while the server behind it restarts. The paths that it was asked for."""
+    asked: list[str] = []
+
+    class Refuses(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(status)
+
+        def log_message(self, *args: object) -> None:
+            """Is silent."""
+
+    with ThreadingHTTPServer(("127.0.0.1", port), Refuses) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield asked
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("status", [None, 502, 503])
+def test_the_page_follows_again_after_a_restart(status: int | None, tmp_path: Path, browsers: Browsers) -> None:
+    port = free_port()
+    listen = f"127.0.0.1:{port}"
+    with KegnetServer(tmp_path, listen=listen) as first:
+        add_taps(first, 1)
+        browser = opened(browsers, first)
     wait_for(lambda: not reads(browser))
+    if status is not None:
+        # An EventSource ends at such an answer and does not ask again by itself.
+        with refusing(port, status) as asked:
+            wait_for(lambda: asked.count("/events") > 1, limit_s=30)
     with KegnetServer(tmp_path, listen=listen) as second:
         # What was poured in between is there, too.
         store(second.database, pour(client_key(second.database, CLIENT), now_ms(), 5600))
@@ -219,6 +250,33 @@ def test_the_page_follows_again_after_a_restart(tmp_path: Path, browsers: Browse
 
 
 # One stream.
+
+
+def test_a_page_without_events_grows_old(server: KegnetServer, browsers: Browsers) -> None:
+    store(server.database, pour(client_key(server.database, CLIENT), now_ms() - 80_000, 56))
+    browser = opened(browsers, server)
+    shown = f"[data-tap='{CLIENT}-0'] [data-value=last] time"
+    assert text(browser, shown) == "1 minute ago"
+    wait_for(lambda: text(browser, shown) == "2 minutes ago", limit_s=45)
+
+
+def test_a_change_during_a_load_is_loaded_after_it(server: KegnetServer, browsers: Browsers) -> None:
+    browser = opened(browsers, server)
+    browser.execute_script("""
+        const load = window.fetch;
+        window.loads = 0;
+        window.fetch = async (...words) => {
+          const answer = await load(...words);
+          window.loads++;
+          if (window.loads === 1) await new Promise((resolve) => { window.goOn = resolve; });
+          return answer;
+        };
+        const change = () => document.dispatchEvent(new CustomEvent("kegnet:change", { detail: { reload: true } }));
+        change();
+        window.change = change;""")
+    wait_for(lambda: browser.execute_script("return window.loads") == 1)
+    browser.execute_script("window.change(); setTimeout(window.goOn, 1000)")
+    wait_for(lambda: browser.execute_script("return window.loads") == 2)
 
 
 def test_a_hidden_page_reads_no_stream_and_one_that_is_shown_again_catches_up(server: KegnetServer, browsers: Browsers) -> None:

@@ -116,6 +116,17 @@ def test_wrong_passwords_are_limited_over_all_pages_and_the_page_stays_quick(hou
     assert request(f"{house.server.page_url}settings", password=PASSWORD).headers["Retry-After"] == "60"
 
 
+def test_an_invented_address_of_the_sender_gives_no_more_tries(tmp_path: Path) -> None:
+    with KegnetServer(tmp_path / "server", None, "--proxy", "10.0.0.5") as server:
+        server.set_password(PASSWORD)
+        _start_of_a_minute()
+        statuses = [
+            request(f"{server.page_url}settings", password=f"guess {number}", headers={"X-Forwarded-For": f"192.0.2.{number}"}).status
+            for number in range(passwords.WRONG_PASSWORDS_A_MINUTE + 5)
+        ]
+    assert statuses == [401] * passwords.WRONG_PASSWORDS_A_MINUTE + [429] * 5
+
+
 def _start_of_a_minute() -> None:
     """The counts begin anew with each minute of Unix time: not while the test runs."""
     wait_for(lambda: time.time() % 60 < 45, limit_s=20)

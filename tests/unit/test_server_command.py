@@ -433,3 +433,19 @@ def test_without_its_modules_the_command_names_the_package_to_install(server: Se
     done = server.run("clients", "list", PYTHONPATH=str(tmp_path / "modules"))
     assert done.returncode == 1
     assert done.stderr == "kegnet-server: the Python module sqlalchemy is missing; fix: sudo apt install python3-sqlalchemy\n"
+
+
+def test_the_command_runs_by_debians_python_whatever_comes_first_in_the_path(tmp_path: Path) -> None:
+    other = tmp_path / "python3"
+    other.write_text("#!/bin/sh\nexit 9\n")
+    other.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    assert subprocess.run(["python3"], env={"PATH": path}, timeout=60).returncode == 9
+    done = subprocess.run([REPOSITORY / "lib/server.py", "--version"], env={"PATH": path}, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_help_does_not_print_the_password_of_the_database(server: Server) -> None:
+    done = server.run("--help", KEGNET_DATABASE="postgresql://kegnet:open-sesame@localhost/kegnet")
+    assert done.returncode == 0
+    assert "open-sesame" not in done.stdout + done.stderr

@@ -39,6 +39,12 @@ class TapState:
     left_ml: float | None
     lasts_ms: int | None
 
+    @property
+    def last_of_keg(self) -> Pour | None:
+        """The last pour of the keg that is on; without one, of the tap."""
+        last = next(iter(self.last), None)
+        return None if last is None or (self.keg is not None and last.at_ms < self.keg.on_ms) else last
+
 
 @dataclass(frozen=True)
 class ClientState:

@@ -70,8 +70,8 @@ class Card:
 
     @property
     def last(self) -> Pour | None:
-        """The last pour."""
-        return self.state_of_tap.last[0] if self.state_of_tap.last else None
+        """The last pour of the keg."""
+        return self.state_of_tap.last_of_keg
 
     def left_text(self, units: Units) -> str:
         """The volume that is left in the keg."""

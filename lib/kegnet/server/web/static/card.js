@@ -24,7 +24,7 @@ export function showTap(card, { left_ml: left, level, lasts_ms: lasts, alarms, s
   if (!gone) setText(card, "left", empty ? "Empty" : left === null ? "Level unknown" : keg(left));
   setText(card, "glasses", empty || gone || left === null ? "" : glasses(left));
   setText(card, "until", empty || gone || lasts === null ? "" : until(lasts));
-  if (last) setLast(card, last.ml, last.at_ms);
+  if (last) setLast(card, last.ml, last.at_ms); else setText(card, "last", "No pours yet");
   setText(card, "alarms", alarms.join(", "));
   card.classList.toggle("alarmed", alarms.length > 0);
 }
