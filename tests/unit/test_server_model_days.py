@@ -104,3 +104,12 @@ def test_an_unknown_time_zone_is_none(name: str) -> None:
 
 def test_a_time_zone_is_found_by_its_name() -> None:
     assert find_zone("Europe/Berlin") == ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago", "UTC"])
+@pytest.mark.parametrize("hour", [0, 23])
+def test_a_time_that_no_calendar_has_is_of_the_first_day_of_the_year_9999(zone: str, hour: int) -> None:
+    at_ms = 253_402_300_799_999
+    first = datetime.datetime(9999, 1, 1, tzinfo=datetime.UTC).timestamp() * 1000
+    assert abs(day_start(at_ms, ZoneInfo(zone), hour) - first) < 2 * 86_400_000
+    assert week_start(at_ms, ZoneInfo(zone), hour) <= day_start(at_ms, ZoneInfo(zone), hour)

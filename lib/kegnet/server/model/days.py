@@ -9,6 +9,9 @@ from __future__ import annotations
 import datetime
 import zoneinfo
 
+LATEST_MS = 253_370_764_800_000
+"""The year 9999 begins. What is later counts as this: `datetime` has no year 10000, which zones east of Greenwich would need."""
+
 
 def find_zone(name: str) -> datetime.tzinfo | None:
     """The time zone with a name of the IANA database, such as `Europe/Berlin`. None where there is none of that name."""
@@ -31,6 +34,7 @@ def week_start(now_ms: int, zone: datetime.tzinfo, begins_hour: int) -> int:
 
 def _day_of(now_ms: int, zone: datetime.tzinfo, begins_hour: int) -> datetime.date:
     """The last day that has begun by `now_ms`. The clock can go back over midnight, so the next date is a candidate, too."""
+    now_ms = min(now_ms, LATEST_MS)
     date = datetime.datetime.fromtimestamp(now_ms // 1000, zone).date() + datetime.timedelta(days=1)
     while _begin_ms(date, zone, begins_hour) > now_ms:
         date -= datetime.timedelta(days=1)

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from ..model.choices import Choices
-from ..model.days import find_zone
+from ..model.days import LATEST_MS, find_zone
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST_MS = 253_370_764_800_000
-"""The year 9999 begins. What is later is shown as this: `datetime` has no year 10000, which zones east of Greenwich would need."""
 
 
 def zone_of(name: str) -> tzinfo:
@@ -20,7 +18,7 @@ def zone_of(name: str) -> tzinfo:
 
 def local(at_ms: int, zone: tzinfo) -> datetime:
     """Unix milliseconds as a time with zone."""
-    return (_EPOCH + timedelta(milliseconds=min(max(at_ms, 0), _LATEST_MS))).astimezone(zone)
+    return (_EPOCH + timedelta(milliseconds=min(max(at_ms, 0), LATEST_MS))).astimezone(zone)
 
 
 def iso(at_ms: int, zone: tzinfo) -> str:
