@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from .sqlite_file import SqliteFile
 
 KINDS = frozenset({"ping", "pour", "alarm", "client", "tap", "setting"})
-RIGHTS = "rights"
-"""The kind of a change of who may read or change something."""
 COALESCE_S = 0.05
 """A change waits this long for others: a burst of messages is few changes for a thousand readers."""
 CHECK_S = 10

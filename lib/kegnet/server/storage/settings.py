@@ -18,7 +18,7 @@ from ..model.units import POURS
 from . import schema
 from .database import Connection
 from .errors import StorageError
-from .feed import RIGHTS, Change, announce
+from .feed import Change, announce
 
 _setting = schema.setting
 _INSTALLATION = "installation"
@@ -64,12 +64,6 @@ def set_setting(connection: Connection, name: str, value: str | None) -> None:
     """Sets it; None removes it."""
     put_setting(connection, name, value)
     announce(connection, Change(frozenset(), frozenset({"setting"})))
-
-
-def set_right(connection: Connection, name: str, value: str | None) -> None:
-    """Sets a setting that decides who may read or change something. Open event streams end, so that their readers are checked again."""
-    put_setting(connection, name, value)
-    announce(connection, Change(frozenset(), frozenset({"setting", RIGHTS})))
 
 
 def put_setting(connection: Connection, name: str, value: str | None) -> None:

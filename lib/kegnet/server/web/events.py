@@ -11,14 +11,16 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ..context import Context
 from ..storage import Change, StorageError, UnavailableError
-from ..storage.feed import RIGHTS, Subscription
+from ..storage.feed import Subscription
+from ..storage.settings import get_settings
+from . import password, wall_link
 from .database import now_ms
 from .static_files import PAGE_VERSION
 from .updates import Update, read_update
@@ -49,6 +51,7 @@ class Broadcast:
         self._pace_s = pace_s
         self._kept: deque[Update] = deque(maxlen=KEPT_EVENTS)
         self._number = 0
+        self._rights: Mapping[str, str] | None = None
         self._rights_number = 0
         self._encoded: dict[int, bytes] = {}
         self._published = asyncio.Event()
@@ -105,8 +108,6 @@ class Broadcast:
     def _publish(self, update: Update) -> None:
         self._kept.append(update)
         self._number += 1
-        if RIGHTS in update.kinds:
-            self._rights_number = self._number
         self._encoded.clear()
         self._wake()
 
@@ -128,8 +129,11 @@ class Broadcast:
 
     async def _publish_changes(self) -> None:
         async with self._context.feed.subscribe() as subscription:
+            await self._rights_changed()
             while True:
                 update, cpu_s = await self._next(subscription)
+                if "setting" in update.kinds and await self._rights_changed():
+                    self._rights_number = self._number + 1
                 self._publish(update)
                 await asyncio.sleep(max(MANY_PACE_S if update.many else self._pace_s, REST * cpu_s, self._readers / READERS_A_SECOND))
 
@@ -144,6 +148,19 @@ class Broadcast:
             # The pages report it themselves when a load fails.
             self._context.outage.began(str(error))
             return Update(now_ms(), change.kinds, reload=True, many=True), 0.0
+
+    async def _rights_changed(self) -> bool:
+        """Whether the passwords or the wall's link are others than at the last call. Without the database: unknown, so they are."""
+        before = self._rights
+        try:
+            self._rights = await asyncio.to_thread(self._read_rights)
+        except (UnavailableError, StorageError):
+            self._rights = None
+        return self._rights is None or self._rights != before
+
+    def _read_rights(self) -> Mapping[str, str]:
+        with self._context.database.reading() as connection:
+            return get_settings(connection, (password.SETTING, password.READERS_SETTING, wall_link.SETTING))
 
     def _read(self, change: Change) -> tuple[Update, float]:
         """The update for a change, and the CPU time that it took."""

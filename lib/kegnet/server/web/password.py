@@ -13,7 +13,7 @@ from kegnet.core.problem import ProblemError
 
 from ..storage import Connection
 from ..storage.logins import remove_logins
-from ..storage.settings import get_setting, set_right
+from ..storage.settings import get_setting, set_setting
 
 SETTING, READERS_SETTING = "password hash", "readers' password hash"
 """The names of the settings with the hashes. Without a readers' password, everybody may read."""
@@ -39,7 +39,7 @@ def set_password(connection: Connection, text: str) -> None:
 
 def store_password(connection: Connection, stored: str) -> None:
     """The same with a computed hash, because hashing takes too long for a transaction."""
-    set_right(connection, SETTING, stored)
+    set_setting(connection, SETTING, stored)
     remove_logins(connection, "administrator")
 
 
@@ -57,7 +57,7 @@ def set_readers_password(connection: Connection, text: str | None) -> None:
 
 def store_readers_password(connection: Connection, stored: str | None) -> None:
     """The same with a computed hash, because hashing takes too long for a transaction."""
-    set_right(connection, READERS_SETTING, stored)
+    set_setting(connection, READERS_SETTING, stored)
     remove_logins(connection, "reader")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from ..storage import Connection
-from ..storage.settings import get_setting, set_right
+from ..storage.settings import get_setting, set_setting
 
 SETTING = "wall token"
 """The token is stored as it is, because the page of the settings shows it."""
@@ -14,13 +14,13 @@ SETTING = "wall token"
 def new_wall_token(connection: Connection) -> str:
     """Makes a link. Earlier ones do not work any more."""
     token = secrets.token_urlsafe(16)
-    set_right(connection, SETTING, token)
+    set_setting(connection, SETTING, token)
     return token
 
 
 def remove_wall_token(connection: Connection) -> None:
     """Removes the link, which does not work any more."""
-    set_right(connection, SETTING, None)
+    set_setting(connection, SETTING, None)
 
 
 def wall_path(connection: Connection) -> str | None:
