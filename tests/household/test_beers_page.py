@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from kegnet.server.storage.beer_pictures import Picture, set_picture
 from kegnet.server.storage.beers import beers, set_beer
+from kegnet.server.storage.clients import remove_client
 from kegnet.server.storage.records import Beer
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -373,6 +374,24 @@ def test_a_stranger_cannot_make_the_server_read_a_large_body(server: KegnetServe
     assert request(f"{server.page_url}beers/import", body=b"<" * 900_000, method="POST").status == 403
     assert request(f"{server.page_url}beers/import", body=b"x" * 1_000_001, method="POST", password=PASSWORD).status == 413
     assert request(f"{server.page_url}beers/1/remove", body=b"x" * 9000, method="POST", password=PASSWORD).status == 413
+
+
+def test_a_beer_with_a_sharp_s_is_found_and_the_tap_of_a_removed_client_is_no_link(server: KegnetServer, browsers: Browsers) -> None:
+    with server.writing() as connection:
+        set_beer(connection, None, name="Weißbier")
+    browser = browsers.start()
+    browser.get(f"{server.page_url}beers")
+    browser.find_element(By.ID, "wanted").send_keys("WEIß")
+    assert shown(browser) == ["Weißbier"]
+    assert "Weißbier" in request(f"{server.page_url}beers?q=wei%C3%9F").text
+    link = f'href="/taps/{ID}/0"'
+    key = next(beer.key for beer in all_beers(server) if beer.name == "IPA")
+    assert link in request(f"{server.page_url}beers/{key}").text
+    with server.writing() as connection:
+        remove_client(connection, ID, now_ms())
+    page = request(f"{server.page_url}beers/{key}").text
+    assert "Garage" in page
+    assert link not in page
 
 
 def test_dates_are_as_the_reader_has_chosen(server: KegnetServer) -> None:

@@ -38,7 +38,7 @@ def test_the_library_counts_kegs_and_names_the_taps(history: History) -> None:
         found = library(connection)
         kegs = kegs_of_beer(connection, ale.key, 2)
         assert places_of(connection, weizen.key) == []
-    places = tuple(Place(client.uuid, "Garage", pin, name) for pin, name in ((0, "Left"), (1, "Right")))
+    places = tuple(Place(client.uuid, "Garage", pin, name, None) for pin, name in ((0, "Left"), (1, "Right")))
     assert [(each.beer.name, each.kegs, each.places) for each in found] == [("Ale", 3, places), ("weizen", 0, ()), ("Éclair", 0, ())]
     assert [(keg.place.tap_name, keg.on_ms, keg.off_ms) for keg in kegs] == [("Right", NOW, None), ("Left", NOW - 5 * DAY_MS, None)]
     with history.reading() as connection:
@@ -57,6 +57,10 @@ def test_hidden_taps_and_removed_clients_are_no_places(history: History) -> None
     with history.reading() as connection:
         assert places_of(connection, ale.key) == []
         assert library(connection)[0].kegs == 2
+        assert {keg.place.client_name: keg.place.removed_ms for keg in kegs_of_beer(connection, ale.key, 2)} == {
+            "Garage": None,
+            "Cellar": NOW,
+        }
 
 
 def test_a_removed_beer_comes_back_as_it_was(history: History) -> None:

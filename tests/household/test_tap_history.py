@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
+from kegnet.server.model.days import day_start
 from kegnet.server.model.pours import CorrectionKind
 from kegnet.server.storage import StorageError
 from kegnet.server.storage.bins import Bin, poured_in_bins
@@ -15,7 +17,9 @@ from kegnet.server.storage.messages import VerifiedMessage
 from kegnet.server.storage.pour_details import details_of
 from kegnet.server.storage.pours import correct, find_pour, poured_ml, pours_of, undo_correction
 from kegnet.server.storage.records import Client, Keg, Tap
+from kegnet.server.storage.settings import household, set_household
 from kegnet.server.storage.taps import meters_of, set_meter, unset_meter
+from kegnet.server.web.tap_values import level_bins, level_days
 from support.stored_history import DAY_MS, HOUR_MS, NOW, History
 
 DELETE, MOVE, SPILL, VOLUME = CorrectionKind.DELETE, CorrectionKind.MOVE, CorrectionKind.SPILL, CorrectionKind.VOLUME
@@ -210,6 +214,18 @@ def five_years_of(history: History, client: Client, pours_a_day: int) -> None:
     ]
     for start in range(0, len(made), 5000):
         history.insert(made[start : start + 5000])
+
+
+def test_the_days_of_a_long_keg_are_those_of_a_zone_with_half_an_hour(history: History) -> None:
+    client = history.client()
+    history.call(set_household, time_zone="Asia/Kolkata")
+    zone = ZoneInfo("Asia/Kolkata")
+    at_ms = day_start(NOW, zone, 0) + 15 * 60_000
+    history.pour(client, 0, at_ms)
+    on = keg(history, history.tap(client), NOW - 100 * DAY_MS)
+    with history.reading() as connection:
+        days = level_days(on, level_bins(connection, on, NOW), household(connection))
+    assert [day.start_ms for day in days] == [day_start(at_ms, zone, 0)]
 
 
 def test_a_tap_of_five_years_is_shown_quickly(history: History) -> None:

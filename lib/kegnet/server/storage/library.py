@@ -18,12 +18,13 @@ _client, _keg, _tap = schema.client.c, schema.keg.c, schema.tap.c
 
 @dataclass(frozen=True)
 class Place:
-    """A tap with its names. `client` is a UUID."""
+    """A tap with its names. `client` is a UUID. `removed_ms` is when the client was removed: its taps have no pages any more."""
 
     client: str
     client_name: str
     pin: int
     tap_name: str
+    removed_ms: int | None
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def kegs_of_beer(connection: sa.engine.Connection, beer_key: int, limit: int) ->
     ]
 
 
-_PLACE = (_client.uuid, _client.name, _tap.pin, _tap.name)
+_PLACE = (_client.uuid, _client.name, _tap.pin, _tap.name, _client.removed_ms)
 """The columns of a `Place`, in its order."""
 
 

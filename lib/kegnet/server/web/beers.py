@@ -40,7 +40,7 @@ async def show_library(request: Request) -> Response:
 
     def page(connection: Connection) -> Response:
         found = library(connection)
-        shown = [each for each in found if all(word in _searched(each) for word in wanted.casefold().split())]
+        shown = [each for each in found if all(word in _searched(each) for word in wanted.lower().split())]
         values = {"beers": shown, "number": len(found), "wanted": wanted, "searched": _searched, **common(connection)}
         return render(request, "beers.html", values)
 
@@ -180,8 +180,8 @@ def beer_of(request: Request, connection: Connection) -> tuple[Beer, bool]:
 
 
 def _searched(each: LibraryBeer) -> str:
-    """The text that is searched."""
-    return f"{each.beer.name} {each.beer.brewery} {each.beer.style}".casefold()
+    """The text that is searched. In lower case as static/beers.js does it: `casefold` would make "ss" of "ß"."""
+    return f"{each.beer.name} {each.beer.brewery} {each.beer.style}".lower()
 
 
 def announce_change(connection: Connection) -> None:

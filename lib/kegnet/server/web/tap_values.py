@@ -26,7 +26,7 @@ QUARTER_MS = 900_000
 POINTS_AT_MOST = 2000
 MINUTE_MS = 60_000
 _MINUTES_UNTIL_MS = 90 * DAY_MS
-"""A keg that is on for longer has a level for each hour instead of each minute."""
+"""A keg that is on for longer has a level for each quarter of an hour instead of each minute. Days of all time zones begin at one."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def level_bins(connection: Connection, keg: Keg, now_ms: int) -> list[Bin]:
     """The amounts that left a keg while it was on."""
     # Includes pours of a client whose clock is a little ahead.
     until_ms = now_ms + DAY_MS if keg.off_ms is None else keg.off_ms
-    bin_ms = MINUTE_MS if until_ms - keg.on_ms <= _MINUTES_UNTIL_MS else 60 * MINUTE_MS
+    bin_ms = MINUTE_MS if until_ms - keg.on_ms <= _MINUTES_UNTIL_MS else QUARTER_MS
     return poured_in_bins(connection, keg.tap, keg.on_ms, until_ms, bin_ms)
 
 
