@@ -285,7 +285,8 @@ def test_a_beer_is_chosen_from_the_library_or_added_once(house: House) -> None:
     ("fields", "volume_ml", "start_ml"),
     [
         ({"size": "other", "volume": "25,5", "contents": "full"}, 25_500, 25_500),
-        ({"size": "19000", "volume": "20"}, 20_000, 20_000),
+        ({"size": "19000", "volume": "20"}, 19_000, 19_000),
+        ({"volume": "20"}, 20_000, 20_000),
         ({"size": "other", "volume": "", "contents": "full"}, None, None),
         ({"size": "19000", "contents": "part", "start": "12.5"}, 19_000, 12_500),
         ({"size": "other", "volume": "", "contents": "part", "start": "12.5"}, 12_500, 12_500),
@@ -379,6 +380,15 @@ def test_the_present_keg_is_changed_and_the_change_is_undone(house: House) -> No
     assert (house.keg.volume_ml, house.keg.start_ml) == (25_000, 19_000)
     house.post("/keg", action="change", beer="", size="other", volume="", contents="keep")
     assert house.keg == Keg(before.key, before.tap, None, before.on_ms, None, None, 19_000)
+
+
+def test_a_chosen_size_counts_in_spite_of_the_hidden_field_of_another_size(house: House) -> None:
+    house.post("/keg", action="change", size="other", volume="18")
+    page = house.visitor.get(f"{TAP}/keg").text
+    assert page.count('name="volume" value="18"') == 2, "both forms send it, also while it is hidden"
+    house.post("/keg", action="change", size="20000", volume="18", contents="keep")
+    assert house.keg is not None
+    assert house.keg.volume_ml == 20_000
 
 
 def test_a_keg_is_taken_off_and_put_back(house: House) -> None:

@@ -43,8 +43,8 @@ def added_beer(connection: Connection, form: Form, known: int | None) -> int | N
 
 
 def size_of(form: Form, units: Units) -> int | None:
-    """The size in millilitres: `volume`, a number, if it is filled in, else `size`, millilitres of the list. None: not known."""
-    if form.typed.get("volume", "").strip() or form.typed.get("size", OTHER_SIZE) == OTHER_SIZE:
+    """The size in millilitres: `size`, of the list, or `volume`, a number, if `size` is `other` or absent. None: not known."""
+    if form.typed.get("size", OTHER_SIZE) == OTHER_SIZE:
         return _millilitres(form, "volume", units)
     return form.whole("size", 1, LARGEST_KEG_ML)
 
