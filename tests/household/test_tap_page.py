@@ -83,6 +83,14 @@ class House:
     def keg(self) -> Keg | None:
         return self.server.keg_on(ID)
 
+    def shown_keg(self, action: str) -> str:
+        """The key of the keg in a form of the page of the keg."""
+        page = self.visitor.get(f"{TAP}/keg").text
+        form = next(form for form in page.split("<form ") if f'name="action" value="{action}"' in form)
+        found = re.search('<input type="hidden" name="keg" value="([^"]+)">', form)
+        assert found is not None, form
+        return found[1]
+
     def undo(self) -> None:
         """Sends the undo form of the report of the last change."""
         flash = self.after[self.after.index('id="flash"') :]
@@ -389,6 +397,29 @@ def test_a_chosen_size_counts_in_spite_of_the_hidden_field_of_another_size(house
     house.post("/keg", action="change", size="20000", volume="18", contents="keep")
     assert house.keg is not None
     assert house.keg.volume_ml == 20_000
+
+
+@pytest.mark.parametrize("fields", [{"action": "off"}, {"action": "change", "new_beer": "Helles", "contents": "part", "start": "2"}])
+def test_a_form_of_another_keg_changes_nothing(house: House, fields: dict[str, str]) -> None:
+    shown = house.shown_keg("off"), house.shown_keg("change")
+    assert house.keg is not None
+    assert shown == (str(house.keg.key),) * 2
+    house.post("/keg", action="new", new_beer="Stout", size="50000")
+    present = house.keg
+    answer = house.post("/keg", **fields, keg=shown[0])
+    assert (answer.status, house.keg) == (400, present)
+    assert "Nothing is saved yet: another keg is on now; look at the page again." in plain(answer.text)
+    assert "Helles" not in answer.text, "the form has the values of the keg that is on"
+    house.post("/keg", action="off", keg=house.shown_keg("off"))
+    answer = house.post("/keg", **fields, keg=shown[0])
+    assert answer.status == 400
+    assert "no keg is on this tap" in answer.text
+
+
+def test_a_wrong_value_keeps_the_texts_of_the_change_form(house: House) -> None:
+    answer = house.post("/keg", action="change", keg=house.shown_keg("change"), new_beer="Helles", contents="part", start="x")
+    assert answer.status == 400
+    assert 'value="Helles"' in answer.text
 
 
 def test_a_keg_is_taken_off_and_put_back(house: House) -> None:

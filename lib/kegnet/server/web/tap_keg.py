@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -41,7 +43,7 @@ async def _show(request: Request, mistake: Mistake) -> Response:
         return {
             **common_values(connection, place),
             "mistake": mistake,
-            "form": _form_of(mistake),
+            "form": _form_of(mistake, keg),
             "keg": keg,
             "last_keg": last[0] if last else None,
             "beers": beers(connection),
@@ -54,9 +56,14 @@ async def _show(request: Request, mistake: Mistake) -> Response:
     return await show(request, "tap_keg.html", query, 400 if mistake.errors else 200)
 
 
-def _form_of(mistake: Mistake) -> str:
-    """The form that has the errors: `new` or `change`."""
-    return mistake.typed.get("action", "") if mistake.errors else ""
+def _form_of(mistake: Mistake, keg: Keg | None) -> str:
+    """The form that has the errors: `new` or `change`. None has them if they are about another keg: its texts would change this one."""
+    return mistake.typed.get("action", "") if mistake.errors and _is_about(mistake.typed, keg) else ""
+
+
+def _is_about(typed: Mapping[str, str], keg: Keg | None) -> bool:
+    """Whether a form is about that keg: its field `keg` is the key, or absent."""
+    return "keg" not in typed or (keg is not None and typed["keg"] == str(keg.key))
 
 
 def _usual_ml(units: Units, last: list[Keg]) -> int:
@@ -66,7 +73,10 @@ def _usual_ml(units: Units, last: list[Keg]) -> int:
 
 
 async def change_keg_of_tap(request: Request) -> Response:
-    """Changes the keg of a tap. `action`: `new` keg, `change` the present one, take it `off`, put it `back`, or `undo` a new one."""
+    """Changes the keg of a tap. `action`: `new` keg, `change` the present one, take it `off`, put it `back`, or `undo` a new one.
+
+    With a field `keg`, a key, the present one is only changed if it is that keg: another reader may have put a new one on.
+    """
 
     def change(connection: Connection, form: Form, units: Units) -> Done | None:
         place = place_of(connection, request)
@@ -77,10 +87,10 @@ async def change_keg_of_tap(request: Request) -> Response:
                 return _new(connection, form, units, place)
             case "back" | "restore" as action:
                 return _back(connection, form, place, action)
-            case "change" | "off" | "undo" as action if keg is not None:
+            case "change" | "off" | "undo" as action if keg is not None and _is_about(form.typed, keg):
                 return _CHANGES[action](connection, form, units, place, keg)
             case "change" | "off" | "undo":
-                form.errors["action"] = "no keg is on this tap"
+                form.errors["action"] = "no keg is on this tap" if keg is None else "another keg is on now; look at the page again"
             case _:
                 form.errors["action"] = "choose what to do: new, change, off or undo"
         return None
@@ -123,10 +133,7 @@ def _off(connection: Connection, _form: Form, _units: Units, place: Place, keg: 
     return Done(place.path, "Saved: the keg is off.", Undo(f"{place.path}/keg", {"action": "back", "keg": str(keg.key)}))
 
 
-def _undo(connection: Connection, form: Form, _units: Units, place: Place, keg: Keg) -> Done | None:
-    if form.typed.get("keg", str(keg.key)) != str(keg.key):
-        form.errors["action"] = "another keg is on now"
-        return None
+def _undo(connection: Connection, _form: Form, _units: Units, place: Place, keg: Keg) -> Done | None:
     undo_keg(connection, keg.key, now_ms())
     return Done(place.path, "Undone: the previous keg is on again, and all pours count for it.")
 
