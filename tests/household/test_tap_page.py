@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -420,6 +421,36 @@ def test_a_wrong_value_keeps_the_texts_of_the_change_form(house: House) -> None:
     answer = house.post("/keg", action="change", keg=house.shown_keg("change"), new_beer="Helles", contents="part", start="x")
     assert answer.status == 400
     assert 'value="Helles"' in answer.text
+
+
+def test_a_keg_of_a_removed_beer_is_changed_and_undone(house: House) -> None:
+    before = house.keg
+    assert before is not None
+    assert before.beer is not None
+    fields = {"action": "change", "beer": str(before.beer.key), "new_beer": "", "contents": "part", "start": "5"}
+    house.visitor.post(f"beers/{before.beer.key}/remove")
+    assert house.post("/keg", **fields).status == 303
+    assert house.keg == replace(before, start_ml=5000)
+    house.undo()
+    assert house.keg == before
+    house.post("/keg", action="change", new_beer="Stout")
+    house.undo()
+    assert house.keg == before, "the undo gives the keg its removed beer again"
+    house.post("/keg", action="change", new_beer="Stout")
+    answer = house.post("/keg", **fields)
+    assert answer.status == 400
+    assert "choose a beer of the list" in answer.text
+
+
+def test_a_form_with_an_error_keeps_the_beer_that_was_chosen_instead_of_a_removed_one(house: House) -> None:
+    house.post("/keg", action="new", new_beer="Stout", size="19000")
+    assert house.keg is not None
+    assert house.keg.beer is not None
+    house.visitor.post(f"beers/{house.keg.beer.key}/remove")
+    with house.server.database.reading() as connection:
+        (ipa,) = beers(connection)
+    form = house.post("/keg", action="change", beer=str(ipa.key), size="x").text.split('id="change-beer"')[1].split("</select>")[0]
+    assert re.findall(r'value="(\d+)"\s+selected', form) == [str(ipa.key)]
 
 
 def test_a_keg_is_taken_off_and_put_back(house: House) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, tzinfo
 from ..model.units import Units
 from ..model.weights import BEER_DENSITY, GRAMS, LEAST_DENSITY, MOST_DENSITY, WeightError, contents_ml
 from ..storage import Connection
-from ..storage.beers import beers, find_beer, set_beer
+from ..storage.beers import beers, find_any_beer, find_beer, set_beer
 from .forms import Form
 from .tap_place import required_number
 
@@ -18,8 +18,11 @@ OVERFULL = 1.05
 NO_BEER, OTHER_SIZE = "", "other"
 
 
-def beer_of(connection: Connection, form: Form) -> int | None:
-    """The key of the beer: `new_beer`, a name, which is added to the library if it is new; else `beer`, a key. None: no name."""
+def beer_of(connection: Connection, form: Form, own: int | None = None) -> int | None:
+    """The key of the beer: `new_beer`, a name, which is added to the library if it is new; else `beer`, a key. None: no name.
+
+    `own` is the key of the keg's present beer. The keg can keep it, also when it was removed from the library.
+    """
     name = form.name("new_beer", may_be_empty=True)
     if name:
         known = next((beer for beer in beers(connection) if beer.name == name), None)
@@ -28,8 +31,16 @@ def beer_of(connection: Connection, form: Form) -> int | None:
     if chosen == NO_BEER:
         return None
     key = form.whole("beer", 1, 2**31 - 1)
-    if key is None or find_beer(connection, key) is None:
+    if key is None or (key != own and find_beer(connection, key) is None):
         form.errors["beer"] = "choose a beer of the list"
+    return key
+
+
+def earlier_beer_of(connection: Connection, form: Form) -> int | None:
+    """The key of the beer that an undo gives a keg again, also when it was removed from the library. None: no name."""
+    key = form.whole("beer", 1, 2**31 - 1)
+    if key is not None and find_any_beer(connection, key) is None:
+        form.errors["beer"] = "there is no such beer"
     return key
 
 

@@ -21,7 +21,7 @@ from .database import now_ms
 from .forms import Form
 from .render import choices_of
 from .submit import NO_MISTAKE, Done, Mistake, Undo, guard_of, submit
-from .tap_contents import LARGEST_KEG_ML, added_beer, beer_of, contents_of, since_of, size_of
+from .tap_contents import LARGEST_KEG_ML, added_beer, beer_of, contents_of, earlier_beer_of, since_of, size_of
 from .tap_pages import Values, common_values, show
 from .tap_place import PATH, Place, announce_change, place_of
 
@@ -116,7 +116,7 @@ def _new(connection: Connection, form: Form, units: Units, place: Place) -> Done
 def _change(connection: Connection, form: Form, units: Units, place: Place, keg: Keg) -> Done | None:
     beer = keg.beer.key if keg.beer else None
     if form.has("beer") or form.has("new_beer"):
-        beer = beer_of(connection, form)
+        beer = beer_of(connection, form, beer)
     size_ml = size_of(form, units) if form.has("size") or form.has("volume") else keg.volume_ml
     left_ml = contents_of(form, units, size_ml) if form.has("contents") else None
     if form.errors:
@@ -145,7 +145,7 @@ def _back(connection: Connection, form: Form, place: Place, action: str) -> Done
     """Undoes the removal or the change of a keg."""
     keg = find_keg(connection, form.whole("keg", 1, 2**31 - 1) or 0)
     values = {"volume_ml": form.whole("volume_ml", 1, LARGEST_KEG_ML), "start_ml": form.whole("start_ml", 0, 2 * LARGEST_KEG_ML)}
-    beer = beer_of(connection, form)
+    beer = earlier_beer_of(connection, form)
     if keg is None or keg.tap != place.tap.key:
         form.errors["action"] = "there is no such keg"
     if form.errors or keg is None:
