@@ -386,9 +386,9 @@ def test_the_present_keg_is_changed_and_the_change_is_undone(house: House) -> No
     assert house.keg == before, "what a form does not contain changes nothing"
     assert before.beer is not None
     house.post("/keg", action="change", beer=str(before.beer.key), size="other", volume="25", contents="keep")
-    assert (house.keg.volume_ml, house.keg.start_ml) == (25_000, 19_000)
+    assert (house.keg.volume_ml, house.keg.start_ml) == (25_000, 25_000)
     house.post("/keg", action="change", beer="", size="other", volume="", contents="keep")
-    assert house.keg == Keg(before.key, before.tap, None, before.on_ms, None, None, 19_000)
+    assert house.keg == Keg(before.key, before.tap, None, before.on_ms, None, None, None)
 
 
 def test_a_chosen_size_counts_in_spite_of_the_hidden_field_of_another_size(house: House) -> None:
@@ -421,6 +421,62 @@ def test_a_wrong_value_keeps_the_texts_of_the_change_form(house: House) -> None:
     answer = house.post("/keg", action="change", keg=house.shown_keg("change"), new_beer="Helles", contents="part", start="x")
     assert answer.status == 400
     assert 'value="Helles"' in answer.text
+
+
+def test_a_keg_that_was_full_is_full_with_its_corrected_size(house: House) -> None:
+    before = house.keg
+    house.pour(1000)
+    house.post("/keg", action="change", size="9500", contents="keep")
+    assert house.keg is not None
+    assert (house.keg.volume_ml, house.keg.start_ml) == (9500, 9500)
+    assert "Left of 9.5 l 8.5" in house.get()
+    house.undo()
+    assert house.keg == before
+
+
+@pytest.mark.parametrize(
+    ("fields", "place"), [({"size": "9500"}, "size"), ({"size": "other", "volume": "9"}, "volume"), ({"volume": "9"}, "volume")]
+)
+def test_a_corrected_size_is_not_smaller_than_what_was_in_the_keg(house: House, fields: dict[str, str], place: str) -> None:
+    house.post("/keg", action="change", contents="part", start="12")
+    before = house.keg
+    answer = house.post("/keg", action="change", contents="keep", **fields)
+    assert (answer.status, house.keg) == (400, before)
+    wrong = re.search('<(?:span|p) class="wrong"[^>]*>([^<]+)<', answer.text.split('aria-labelledby="present"')[1])
+    assert wrong is not None
+    assert wrong[1] == "it contained 12.0 l when it was put on; enter how much is left, too"
+    assert ('id="change-volume-wrong"' in answer.text) == (place == "volume")
+    assert house.post("/keg", action="change", contents="part", start="5", **fields).status == 303
+
+
+def test_a_level_above_what_the_size_allows_after_its_pours_does_not_block_other_changes(house: House) -> None:
+    house.pour(5000)
+    house.post("/keg", action="change", contents="part", start="18")
+    assert house.keg is not None
+    assert (house.keg.volume_ml, house.keg.start_ml) == (19_000, 23_000)
+    assert house.post("/keg", action="change", new_beer="Stout", size="19000", contents="keep").status == 303
+    assert house.post("/keg", action="change", size="20000", contents="keep").status == 400
+    assert house.post("/keg", action="change", size="30000", contents="keep").status == 303
+    assert (house.keg.volume_ml, house.keg.start_ml) == (30_000, 23_000)
+
+
+def test_a_size_that_was_unknown_does_not_make_the_level_known(house: House) -> None:
+    house.post("/keg", action="new", new_beer="Stout", size="other", volume="")
+    house.post("/keg", action="change", size="30000", contents="keep")
+    assert house.keg is not None
+    assert (house.keg.volume_ml, house.keg.start_ml) == (30_000, None)
+
+
+def test_a_size_that_the_form_shows_rounded_is_not_changed(house: House) -> None:
+    house.post("/keg", action="change", size="other", volume="18.5")
+    headers = {"Cookie": "volume=oz"}
+    page = request(f"{house.server.page_url}{TAP}/keg", password=PASSWORD, headers=headers).text
+    assert 'id="change-volume" name="volume" value="4.887"' in page
+    form = {"action": "change", "new_beer": "Stout", "size": "other", "volume": "4.887", "contents": "keep"}
+    assert request(f"{house.server.page_url}{TAP}/keg", form=form, password=PASSWORD, headers=headers).status == 303
+    assert house.keg is not None
+    assert house.keg.beer is not None
+    assert (house.keg.beer.name, house.keg.volume_ml) == ("Stout", 18_500)
 
 
 def test_a_keg_of_a_removed_beer_is_changed_and_undone(house: House) -> None:

@@ -8,6 +8,7 @@ from ..model.units import Units
 from ..model.weights import BEER_DENSITY, GRAMS, LEAST_DENSITY, MOST_DENSITY, WeightError, contents_ml
 from ..storage import Connection
 from ..storage.beers import beers, find_any_beer, find_beer, set_beer
+from ..storage.records import Keg
 from .forms import Form
 from .tap_place import required_number
 
@@ -58,6 +59,26 @@ def size_of(form: Form, units: Units) -> int | None:
     if form.typed.get("size", OTHER_SIZE) == OTHER_SIZE:
         return _millilitres(form, "volume", units)
     return form.whole("size", 1, LARGEST_KEG_ML)
+
+
+def changed_size_of(form: Form, units: Units, keg: Keg) -> int | None:
+    """The size of a keg after a change. The text that the form shows for the present size, which is rounded, is no change."""
+    size, volume = form.typed.get("size", OTHER_SIZE), form.typed.get("volume")
+    if size == OTHER_SIZE and (volume is None or (keg.volume_ml is not None and volume.strip() == units.keg_number(keg.volume_ml))):
+        return keg.volume_ml
+    return size_of(form, units)
+
+
+def start_of(form: Form, units: Units, keg: Keg, size_ml: int | None) -> int | None:
+    """What was in the keg when it was put on, after a correction of its size: a full keg is full with the new size, too."""
+    if keg.start_ml is None or size_ml == keg.volume_ml:
+        return keg.start_ml
+    if keg.start_ml == keg.volume_ml:
+        return size_ml
+    if size_ml is not None and keg.start_ml > size_ml:
+        field = "volume" if form.typed.get("size", OTHER_SIZE) == OTHER_SIZE else "size"
+        form.errors[field] = f"it contained {units.keg(keg.start_ml)} when it was put on; enter how much is left, too"
+    return keg.start_ml
 
 
 def contents_of(form: Form, units: Units, size_ml: int | None) -> int | None:

@@ -21,7 +21,7 @@ from .database import now_ms
 from .forms import Form
 from .render import choices_of
 from .submit import NO_MISTAKE, Done, Mistake, Undo, guard_of, submit
-from .tap_contents import LARGEST_KEG_ML, added_beer, beer_of, contents_of, earlier_beer_of, since_of, size_of
+from .tap_contents import LARGEST_KEG_ML, added_beer, beer_of, changed_size_of, contents_of, earlier_beer_of, since_of, size_of, start_of
 from .tap_pages import Values, common_values, show
 from .tap_place import PATH, Place, announce_change, place_of
 
@@ -117,12 +117,13 @@ def _change(connection: Connection, form: Form, units: Units, place: Place, keg:
     beer = keg.beer.key if keg.beer else None
     if form.has("beer") or form.has("new_beer"):
         beer = beer_of(connection, form, beer)
-    size_ml = size_of(form, units) if form.has("size") or form.has("volume") else keg.volume_ml
+    size_ml = changed_size_of(form, units, keg)
     left_ml = contents_of(form, units, size_ml) if form.has("contents") else None
+    start_ml = start_of(form, units, keg, size_ml) if left_ml is None and not form.errors else keg.start_ml
     if form.errors:
         return None
     before = {"beer": _text(keg.beer.key if keg.beer else None), "volume_ml": _text(keg.volume_ml), "start_ml": _text(keg.start_ml)}
-    change_keg(connection, keg.key, beer=added_beer(connection, form, beer), volume_ml=size_ml)
+    change_keg(connection, keg.key, beer=added_beer(connection, form, beer), volume_ml=size_ml, start_ml=start_ml)
     if left_ml is not None:
         set_level(connection, keg.key, left_ml, now_ms())
     return Done(place.path, "Saved.", Undo(f"{place.path}/keg", {"action": "restore", "keg": str(keg.key), **before}))
