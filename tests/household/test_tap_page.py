@@ -94,12 +94,17 @@ class House:
 
     def undo(self) -> None:
         """Sends the undo form of the report of the last change."""
-        flash = self.after[self.after.index('id="flash"') :]
+        answer = self.sent_undo()
+        assert answer.status == 303, answer.text
+
+    def sent_undo(self, page: str = "") -> Answer:
+        """The answer to the undo form of a report: that of the last change, or the one in `page`."""
+        after = page or self.after
+        flash = after[after.index('id="flash"') :]
         action = re.search('<form method="post" action="/([^"]+)"', flash)
         assert action is not None, flash[:500]
         fields = dict(re.findall('<input type="hidden" name="([^"]+)" value="([^"]*)">', flash[: flash.index("</form>")]))
-        answer = self.visitor.post(action[1], fields)
-        assert answer.status == 303, answer.text
+        return self.visitor.post(action[1], fields)
 
 
 def plain(page: str) -> str:
@@ -477,6 +482,52 @@ def test_a_size_that_the_form_shows_rounded_is_not_changed(house: House) -> None
     assert house.keg is not None
     assert house.keg.beer is not None
     assert (house.keg.beer.name, house.keg.volume_ml) == ("Stout", 18_500)
+
+
+def test_an_undo_keeps_what_others_changed_later(house: House) -> None:
+    before = house.keg
+    assert before is not None
+    house.post("/keg", action="change", contents="part", start="12")
+    page = house.after
+    house.post("/keg", action="change", new_beer="Saison")
+    assert house.sent_undo(page).status == 303
+    assert house.keg is not None
+    assert house.keg.beer is not None
+    assert house.keg == replace(before, beer=house.keg.beer)
+    assert house.keg.beer.name == "Saison"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"contents": "part", "start": "12"}, {"contents": "part", "start": "11"}),
+        ({"contents": "part", "start": "12"}, {"new_beer": "Saison", "size": "30000"}),
+        ({"size": "30000"}, {"contents": "part", "start": "25"}),
+        ({"new_beer": "Stout", "size": "30000"}, {"new_beer": "Saison"}),
+        ({"new_beer": "Stout"}, {"beer": ""}),
+    ],
+)
+def test_an_undo_of_what_others_changed_again_is_refused(house: House, first: dict[str, str], second: dict[str, str]) -> None:
+    house.post("/keg", action="change", **first)
+    page = house.after
+    house.post("/keg", action="change", **second)
+    present = house.keg
+    answer = house.sent_undo(page)
+    assert (answer.status, house.keg) == (400, present)
+    assert "the keg was changed again since then, so that change cannot be undone" in plain(answer.text)
+
+
+def test_a_change_that_changes_nothing_has_no_undo(house: House) -> None:
+    house.post("/keg", action="change", size="19000", contents="keep")
+    assert "Saved." in house.after
+    assert "<form" not in house.after.split('id="flash"')[1].split("<script")[0]
+
+
+def test_an_undo_of_a_script_gives_only_the_values_that_it_contains(house: House) -> None:
+    before = house.keg
+    assert before is not None
+    house.post("/keg", action="restore", keg=str(before.key), volume_ml="20000")
+    assert house.keg == replace(before, volume_ml=20_000)
 
 
 def test_a_keg_of_a_removed_beer_is_changed_and_undone(house: House) -> None:

@@ -26,6 +26,8 @@ from .tap_pages import Values, common_values, show
 from .tap_place import PATH, Place, announce_change, place_of
 
 _NONE = ""
+_TOGETHER = (("beer",), ("volume_ml", "start_ml"))
+"""The values that are undone together: a level depends on the size."""
 
 
 async def keg_page(request: Request) -> Response:
@@ -86,7 +88,7 @@ async def change_keg_of_tap(request: Request) -> Response:
             case "new":
                 return _new(connection, form, units, place)
             case "back" | "restore" as action:
-                return _back(connection, form, place, action)
+                return _UNDOS[action](connection, form, place)
             case "change" | "off" | "undo" as action if keg is not None and _is_about(form.typed, keg):
                 return _CHANGES[action](connection, form, units, place, keg)
             case "change" | "off" | "undo":
@@ -122,11 +124,18 @@ def _change(connection: Connection, form: Form, units: Units, place: Place, keg:
     start_ml = start_of(form, units, keg, size_ml) if left_ml is None and not form.errors else keg.start_ml
     if form.errors:
         return None
-    before = {"beer": _text(keg.beer.key if keg.beer else None), "volume_ml": _text(keg.volume_ml), "start_ml": _text(keg.start_ml)}
     change_keg(connection, keg.key, beer=added_beer(connection, form, beer), volume_ml=size_ml, start_ml=start_ml)
     if left_ml is not None:
         set_level(connection, keg.key, left_ml, now_ms())
-    return Done(place.path, "Saved.", Undo(f"{place.path}/keg", {"action": "restore", "keg": str(keg.key), **before}))
+    return Done(place.path, "Saved.", _undo_of(keg, find_keg(connection, keg.key) or keg, place))
+
+
+def _undo_of(before: Keg, after: Keg, place: Place) -> Undo | None:
+    """The form that undoes a change: the earlier values of what it changed, and as `..._now` the ones that must still be present."""
+    was, now = _values(before), _values(after)
+    changed = [name for names in _TOGETHER if any(was[name] != now[name] for name in names) for name in names]
+    values = {name: was[name] for name in changed} | {f"{name}_now": now[name] for name in changed}
+    return Undo(f"{place.path}/keg", {"action": "restore", "keg": str(before.key), **values}) if changed else None
 
 
 def _off(connection: Connection, _form: Form, _units: Units, place: Place, keg: Keg) -> Done | None:
@@ -142,24 +151,47 @@ def _undo(connection: Connection, _form: Form, _units: Units, place: Place, keg:
 _CHANGES = {"change": _change, "off": _off, "undo": _undo}
 
 
-def _back(connection: Connection, form: Form, place: Place, action: str) -> Done | None:
-    """Undoes the removal or the change of a keg."""
-    keg = find_keg(connection, form.whole("keg", 1, 2**31 - 1) or 0)
-    values = {"volume_ml": form.whole("volume_ml", 1, LARGEST_KEG_ML), "start_ml": form.whole("start_ml", 0, 2 * LARGEST_KEG_ML)}
-    beer = earlier_beer_of(connection, form)
-    if keg is None or keg.tap != place.tap.key:
-        form.errors["action"] = "there is no such keg"
-    if form.errors or keg is None:
+def _back(connection: Connection, form: Form, place: Place) -> Done | None:
+    """Undoes the removal of a keg."""
+    keg = _keg_of(connection, form, place)
+    if keg is None:
         return None
-    if action == "back":
-        put_back(connection, keg.key)
-    else:
-        change_keg(connection, keg.key, beer=beer, **values)
+    put_back(connection, keg.key)
     return Done(place.path, "Undone.")
 
 
-def _text(number: int | None) -> str:
-    return _NONE if number is None else str(number)
+def _restore(connection: Connection, form: Form, place: Place) -> Done | None:
+    """Undoes the change of a keg, unless its values are not those that this change left."""
+    keg = _keg_of(connection, form, place)
+    restored = {
+        "beer": earlier_beer_of(connection, form),
+        "volume_ml": form.whole("volume_ml", 1, LARGEST_KEG_ML),
+        "start_ml": form.whole("start_ml", 0, 2 * LARGEST_KEG_ML),
+    }
+    if keg is not None and any(form.typed.get(f"{name}_now", value) != value for name, value in _values(keg).items()):
+        form.errors["action"] = "the keg was changed again since then, so that change cannot be undone"
+    if form.errors or keg is None:
+        return None
+    change_keg(connection, keg.key, **{name: value for name, value in restored.items() if form.has(name)})
+    return Done(place.path, "Undone.")
+
+
+_UNDOS = {"back": _back, "restore": _restore}
+
+
+def _keg_of(connection: Connection, form: Form, place: Place) -> Keg | None:
+    """The keg of this tap that the form names. None, with an error: there is none."""
+    keg = find_keg(connection, form.whole("keg", 1, 2**31 - 1) or 0)
+    if keg is not None and keg.tap == place.tap.key:
+        return keg
+    form.errors["action"] = "there is no such keg"
+    return None
+
+
+def _values(keg: Keg) -> dict[str, str]:
+    """The values of a keg that a change can change, as texts of a form."""
+    values = {"beer": keg.beer.key if keg.beer else None, "volume_ml": keg.volume_ml, "start_ml": keg.start_ml}
+    return {name: _NONE if value is None else str(value) for name, value in values.items()}
 
 
 ROUTES = (Route(PATH + "/keg", keg_page), Route(PATH + "/keg", change_keg_of_tap, methods=["POST"]))
