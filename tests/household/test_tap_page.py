@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -83,14 +84,27 @@ class House:
     def keg(self) -> Keg | None:
         return self.server.keg_on(ID)
 
+    def shown_keg(self, action: str) -> str:
+        """The key of the keg in a form of the page of the keg."""
+        page = self.visitor.get(f"{TAP}/keg").text
+        form = next(form for form in page.split("<form ") if f'name="action" value="{action}"' in form)
+        found = re.search('<input type="hidden" name="keg" value="([^"]+)">', form)
+        assert found is not None, form
+        return found[1]
+
     def undo(self) -> None:
         """Sends the undo form of the report of the last change."""
-        flash = self.after[self.after.index('id="flash"') :]
+        answer = self.sent_undo()
+        assert answer.status == 303, answer.text
+
+    def sent_undo(self, page: str = "") -> Answer:
+        """The answer to the undo form of a report: that of the last change, or the one in `page`."""
+        after = page or self.after
+        flash = after[after.index('id="flash"') :]
         action = re.search('<form method="post" action="/([^"]+)"', flash)
         assert action is not None, flash[:500]
         fields = dict(re.findall('<input type="hidden" name="([^"]+)" value="([^"]*)">', flash[: flash.index("</form>")]))
-        answer = self.visitor.post(action[1], fields)
-        assert answer.status == 303, answer.text
+        return self.visitor.post(action[1], fields)
 
 
 def plain(page: str) -> str:
@@ -285,7 +299,8 @@ def test_a_beer_is_chosen_from_the_library_or_added_once(house: House) -> None:
     ("fields", "volume_ml", "start_ml"),
     [
         ({"size": "other", "volume": "25,5", "contents": "full"}, 25_500, 25_500),
-        ({"size": "19000", "volume": "20"}, 20_000, 20_000),
+        ({"size": "19000", "volume": "20"}, 19_000, 19_000),
+        ({"volume": "20"}, 20_000, 20_000),
         ({"size": "other", "volume": "", "contents": "full"}, None, None),
         ({"size": "19000", "contents": "part", "start": "12.5"}, 19_000, 12_500),
         ({"size": "other", "volume": "", "contents": "part", "start": "12.5"}, 12_500, 12_500),
@@ -376,9 +391,173 @@ def test_the_present_keg_is_changed_and_the_change_is_undone(house: House) -> No
     assert house.keg == before, "what a form does not contain changes nothing"
     assert before.beer is not None
     house.post("/keg", action="change", beer=str(before.beer.key), size="other", volume="25", contents="keep")
-    assert (house.keg.volume_ml, house.keg.start_ml) == (25_000, 19_000)
+    assert (house.keg.volume_ml, house.keg.start_ml) == (25_000, 25_000)
     house.post("/keg", action="change", beer="", size="other", volume="", contents="keep")
-    assert house.keg == Keg(before.key, before.tap, None, before.on_ms, None, None, 19_000)
+    assert house.keg == Keg(before.key, before.tap, None, before.on_ms, None, None, None)
+
+
+def test_a_chosen_size_counts_in_spite_of_the_hidden_field_of_another_size(house: House) -> None:
+    house.post("/keg", action="change", size="other", volume="18")
+    page = house.visitor.get(f"{TAP}/keg").text
+    assert page.count('name="volume" value="18"') == 2, "both forms send it, also while it is hidden"
+    house.post("/keg", action="change", size="20000", volume="18", contents="keep")
+    assert house.keg is not None
+    assert house.keg.volume_ml == 20_000
+
+
+@pytest.mark.parametrize("fields", [{"action": "off"}, {"action": "change", "new_beer": "Helles", "contents": "part", "start": "2"}])
+def test_a_form_of_another_keg_changes_nothing(house: House, fields: dict[str, str]) -> None:
+    shown = house.shown_keg("off"), house.shown_keg("change")
+    assert house.keg is not None
+    assert shown == (str(house.keg.key),) * 2
+    house.post("/keg", action="new", new_beer="Stout", size="50000")
+    present = house.keg
+    answer = house.post("/keg", **fields, keg=shown[0])
+    assert (answer.status, house.keg) == (400, present)
+    assert "Nothing is saved yet: another keg is on now; look at the page again." in plain(answer.text)
+    assert "Helles" not in answer.text, "the form has the values of the keg that is on"
+    house.post("/keg", action="off", keg=house.shown_keg("off"))
+    answer = house.post("/keg", **fields, keg=shown[0])
+    assert answer.status == 400
+    assert "no keg is on this tap" in answer.text
+
+
+def test_a_wrong_value_keeps_the_texts_of_the_change_form(house: House) -> None:
+    answer = house.post("/keg", action="change", keg=house.shown_keg("change"), new_beer="Helles", contents="part", start="x")
+    assert answer.status == 400
+    assert 'value="Helles"' in answer.text
+
+
+def test_a_keg_that_was_full_is_full_with_its_corrected_size(house: House) -> None:
+    before = house.keg
+    house.pour(1000)
+    house.post("/keg", action="change", size="9500", contents="keep")
+    assert house.keg is not None
+    assert (house.keg.volume_ml, house.keg.start_ml) == (9500, 9500)
+    assert "Left of 9.5 l 8.5" in house.get()
+    house.undo()
+    assert house.keg == before
+
+
+@pytest.mark.parametrize(
+    ("fields", "place"), [({"size": "9500"}, "size"), ({"size": "other", "volume": "9"}, "volume"), ({"volume": "9"}, "volume")]
+)
+def test_a_corrected_size_is_not_smaller_than_what_was_in_the_keg(house: House, fields: dict[str, str], place: str) -> None:
+    house.post("/keg", action="change", contents="part", start="12")
+    before = house.keg
+    answer = house.post("/keg", action="change", contents="keep", **fields)
+    assert (answer.status, house.keg) == (400, before)
+    wrong = re.search('<(?:span|p) class="wrong"[^>]*>([^<]+)<', answer.text.split('aria-labelledby="present"')[1])
+    assert wrong is not None
+    assert wrong[1] == "it contained 12.0 l when it was put on; enter how much is left, too"
+    assert ('id="change-volume-wrong"' in answer.text) == (place == "volume")
+    assert house.post("/keg", action="change", contents="part", start="5", **fields).status == 303
+
+
+def test_a_level_above_what_the_size_allows_after_its_pours_does_not_block_other_changes(house: House) -> None:
+    house.pour(5000)
+    house.post("/keg", action="change", contents="part", start="18")
+    assert house.keg is not None
+    assert (house.keg.volume_ml, house.keg.start_ml) == (19_000, 23_000)
+    assert house.post("/keg", action="change", new_beer="Stout", size="19000", contents="keep").status == 303
+    assert house.post("/keg", action="change", size="20000", contents="keep").status == 400
+    assert house.post("/keg", action="change", size="30000", contents="keep").status == 303
+    assert (house.keg.volume_ml, house.keg.start_ml) == (30_000, 23_000)
+
+
+def test_a_size_that_was_unknown_does_not_make_the_level_known(house: House) -> None:
+    house.post("/keg", action="new", new_beer="Stout", size="other", volume="")
+    house.post("/keg", action="change", size="30000", contents="keep")
+    assert house.keg is not None
+    assert (house.keg.volume_ml, house.keg.start_ml) == (30_000, None)
+
+
+def test_a_size_that_the_form_shows_rounded_is_not_changed(house: House) -> None:
+    house.post("/keg", action="change", size="other", volume="18.5")
+    headers = {"Cookie": "volume=oz"}
+    page = request(f"{house.server.page_url}{TAP}/keg", password=PASSWORD, headers=headers).text
+    assert 'id="change-volume" name="volume" value="4.887"' in page
+    form = {"action": "change", "new_beer": "Stout", "size": "other", "volume": "4.887", "contents": "keep"}
+    assert request(f"{house.server.page_url}{TAP}/keg", form=form, password=PASSWORD, headers=headers).status == 303
+    assert house.keg is not None
+    assert house.keg.beer is not None
+    assert (house.keg.beer.name, house.keg.volume_ml) == ("Stout", 18_500)
+
+
+def test_an_undo_keeps_what_others_changed_later(house: House) -> None:
+    before = house.keg
+    assert before is not None
+    house.post("/keg", action="change", contents="part", start="12")
+    page = house.after
+    house.post("/keg", action="change", new_beer="Saison")
+    assert house.sent_undo(page).status == 303
+    assert house.keg is not None
+    assert house.keg.beer is not None
+    assert house.keg == replace(before, beer=house.keg.beer)
+    assert house.keg.beer.name == "Saison"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"contents": "part", "start": "12"}, {"contents": "part", "start": "11"}),
+        ({"contents": "part", "start": "12"}, {"new_beer": "Saison", "size": "30000"}),
+        ({"size": "30000"}, {"contents": "part", "start": "25"}),
+        ({"new_beer": "Stout", "size": "30000"}, {"new_beer": "Saison"}),
+        ({"new_beer": "Stout"}, {"beer": ""}),
+    ],
+)
+def test_an_undo_of_what_others_changed_again_is_refused(house: House, first: dict[str, str], second: dict[str, str]) -> None:
+    house.post("/keg", action="change", **first)
+    page = house.after
+    house.post("/keg", action="change", **second)
+    present = house.keg
+    answer = house.sent_undo(page)
+    assert (answer.status, house.keg) == (400, present)
+    assert "the keg was changed again since then, so that change cannot be undone" in plain(answer.text)
+
+
+def test_a_change_that_changes_nothing_has_no_undo(house: House) -> None:
+    house.post("/keg", action="change", size="19000", contents="keep")
+    assert "Saved." in house.after
+    assert "<form" not in house.after.split('id="flash"')[1].split("<script")[0]
+
+
+def test_an_undo_of_a_script_gives_only_the_values_that_it_contains(house: House) -> None:
+    before = house.keg
+    assert before is not None
+    house.post("/keg", action="restore", keg=str(before.key), volume_ml="20000")
+    assert house.keg == replace(before, volume_ml=20_000)
+
+
+def test_a_keg_of_a_removed_beer_is_changed_and_undone(house: House) -> None:
+    before = house.keg
+    assert before is not None
+    assert before.beer is not None
+    fields = {"action": "change", "beer": str(before.beer.key), "new_beer": "", "contents": "part", "start": "5"}
+    house.visitor.post(f"beers/{before.beer.key}/remove")
+    assert house.post("/keg", **fields).status == 303
+    assert house.keg == replace(before, start_ml=5000)
+    house.undo()
+    assert house.keg == before
+    house.post("/keg", action="change", new_beer="Stout")
+    house.undo()
+    assert house.keg == before, "the undo gives the keg its removed beer again"
+    house.post("/keg", action="change", new_beer="Stout")
+    answer = house.post("/keg", **fields)
+    assert answer.status == 400
+    assert "choose a beer of the list" in answer.text
+
+
+def test_a_form_with_an_error_keeps_the_beer_that_was_chosen_instead_of_a_removed_one(house: House) -> None:
+    house.post("/keg", action="new", new_beer="Stout", size="19000")
+    assert house.keg is not None
+    assert house.keg.beer is not None
+    house.visitor.post(f"beers/{house.keg.beer.key}/remove")
+    with house.server.database.reading() as connection:
+        (ipa,) = beers(connection)
+    form = house.post("/keg", action="change", beer=str(ipa.key), size="x").text.split('id="change-beer"')[1].split("</select>")[0]
+    assert re.findall(r'value="(\d+)"\s+selected', form) == [str(ipa.key)]
 
 
 def test_a_keg_is_taken_off_and_put_back(house: House) -> None:

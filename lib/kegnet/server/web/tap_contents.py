@@ -7,7 +7,8 @@ from datetime import datetime, tzinfo
 from ..model.units import Units
 from ..model.weights import BEER_DENSITY, GRAMS, LEAST_DENSITY, MOST_DENSITY, WeightError, contents_ml
 from ..storage import Connection
-from ..storage.beers import beers, find_beer, set_beer
+from ..storage.beers import beers, find_any_beer, find_beer, set_beer
+from ..storage.records import Keg
 from .forms import Form
 from .tap_place import required_number
 
@@ -18,8 +19,11 @@ OVERFULL = 1.05
 NO_BEER, OTHER_SIZE = "", "other"
 
 
-def beer_of(connection: Connection, form: Form) -> int | None:
-    """The key of the beer: `new_beer`, a name, which is added to the library if it is new; else `beer`, a key. None: no name."""
+def beer_of(connection: Connection, form: Form, own: int | None = None) -> int | None:
+    """The key of the beer: `new_beer`, a name, which is added to the library if it is new; else `beer`, a key. None: no name.
+
+    `own` is the key of the keg's present beer. The keg can keep it, also when it was removed from the library.
+    """
     name = form.name("new_beer", may_be_empty=True)
     if name:
         known = next((beer for beer in beers(connection) if beer.name == name), None)
@@ -28,8 +32,16 @@ def beer_of(connection: Connection, form: Form) -> int | None:
     if chosen == NO_BEER:
         return None
     key = form.whole("beer", 1, 2**31 - 1)
-    if key is None or find_beer(connection, key) is None:
+    if key is None or (key != own and find_beer(connection, key) is None):
         form.errors["beer"] = "choose a beer of the list"
+    return key
+
+
+def earlier_beer_of(connection: Connection, form: Form) -> int | None:
+    """The key of the beer that an undo gives a keg again, also when it was removed from the library. None: no name."""
+    key = form.whole("beer", 1, 2**31 - 1)
+    if key is not None and find_any_beer(connection, key) is None:
+        form.errors["beer"] = "there is no such beer"
     return key
 
 
@@ -43,10 +55,30 @@ def added_beer(connection: Connection, form: Form, known: int | None) -> int | N
 
 
 def size_of(form: Form, units: Units) -> int | None:
-    """The size in millilitres: `volume`, a number, if it is filled in, else `size`, millilitres of the list. None: not known."""
-    if form.typed.get("volume", "").strip() or form.typed.get("size", OTHER_SIZE) == OTHER_SIZE:
+    """The size in millilitres: `size`, of the list, or `volume`, a number, if `size` is `other` or absent. None: not known."""
+    if form.typed.get("size", OTHER_SIZE) == OTHER_SIZE:
         return _millilitres(form, "volume", units)
     return form.whole("size", 1, LARGEST_KEG_ML)
+
+
+def changed_size_of(form: Form, units: Units, keg: Keg) -> int | None:
+    """The size of a keg after a change. The text that the form shows for the present size, which is rounded, is no change."""
+    size, volume = form.typed.get("size", OTHER_SIZE), form.typed.get("volume")
+    if size == OTHER_SIZE and (volume is None or (keg.volume_ml is not None and volume.strip() == units.keg_number(keg.volume_ml))):
+        return keg.volume_ml
+    return size_of(form, units)
+
+
+def start_of(form: Form, units: Units, keg: Keg, size_ml: int | None) -> int | None:
+    """What was in the keg when it was put on, after a correction of its size: a full keg is full with the new size, too."""
+    if keg.start_ml is None or size_ml == keg.volume_ml:
+        return keg.start_ml
+    if keg.start_ml == keg.volume_ml:
+        return size_ml
+    if size_ml is not None and keg.start_ml > size_ml:
+        field = "volume" if form.typed.get("size", OTHER_SIZE) == OTHER_SIZE else "size"
+        form.errors[field] = f"it contained {units.keg(keg.start_ml)} when it was put on; enter how much is left, too"
+    return keg.start_ml
 
 
 def contents_of(form: Form, units: Units, size_ml: int | None) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,11 +21,13 @@ from .database import now_ms
 from .forms import Form
 from .render import choices_of
 from .submit import NO_MISTAKE, Done, Mistake, Undo, guard_of, submit
-from .tap_contents import LARGEST_KEG_ML, added_beer, beer_of, contents_of, since_of, size_of
+from .tap_contents import LARGEST_KEG_ML, added_beer, beer_of, changed_size_of, contents_of, earlier_beer_of, since_of, size_of, start_of
 from .tap_pages import Values, common_values, show
 from .tap_place import PATH, Place, announce_change, place_of
 
 _NONE = ""
+_TOGETHER = (("beer",), ("volume_ml", "start_ml"))
+"""The values that are undone together: a level depends on the size."""
 
 
 async def keg_page(request: Request) -> Response:
@@ -41,7 +45,7 @@ async def _show(request: Request, mistake: Mistake) -> Response:
         return {
             **common_values(connection, place),
             "mistake": mistake,
-            "form": _form_of(mistake),
+            "form": _form_of(mistake, keg),
             "keg": keg,
             "last_keg": last[0] if last else None,
             "beers": beers(connection),
@@ -54,9 +58,14 @@ async def _show(request: Request, mistake: Mistake) -> Response:
     return await show(request, "tap_keg.html", query, 400 if mistake.errors else 200)
 
 
-def _form_of(mistake: Mistake) -> str:
-    """The form that has the errors: `new` or `change`."""
-    return mistake.typed.get("action", "") if mistake.errors else ""
+def _form_of(mistake: Mistake, keg: Keg | None) -> str:
+    """The form that has the errors: `new` or `change`. None has them if they are about another keg: its texts would change this one."""
+    return mistake.typed.get("action", "") if mistake.errors and _is_about(mistake.typed, keg) else ""
+
+
+def _is_about(typed: Mapping[str, str], keg: Keg | None) -> bool:
+    """Whether a form is about that keg: its field `keg` is the key, or absent."""
+    return "keg" not in typed or (keg is not None and typed["keg"] == str(keg.key))
 
 
 def _usual_ml(units: Units, last: list[Keg]) -> int:
@@ -66,7 +75,10 @@ def _usual_ml(units: Units, last: list[Keg]) -> int:
 
 
 async def change_keg_of_tap(request: Request) -> Response:
-    """Changes the keg of a tap. `action`: `new` keg, `change` the present one, take it `off`, put it `back`, or `undo` a new one."""
+    """Changes the keg of a tap. `action`: `new` keg, `change` the present one, take it `off`, put it `back`, or `undo` a new one.
+
+    With a field `keg`, a key, the present one is only changed if it is that keg: another reader may have put a new one on.
+    """
 
     def change(connection: Connection, form: Form, units: Units) -> Done | None:
         place = place_of(connection, request)
@@ -76,11 +88,11 @@ async def change_keg_of_tap(request: Request) -> Response:
             case "new":
                 return _new(connection, form, units, place)
             case "back" | "restore" as action:
-                return _back(connection, form, place, action)
-            case "change" | "off" | "undo" as action if keg is not None:
+                return _UNDOS[action](connection, form, place)
+            case "change" | "off" | "undo" as action if keg is not None and _is_about(form.typed, keg):
                 return _CHANGES[action](connection, form, units, place, keg)
             case "change" | "off" | "undo":
-                form.errors["action"] = "no keg is on this tap"
+                form.errors["action"] = "no keg is on this tap" if keg is None else "another keg is on now; look at the page again"
             case _:
                 form.errors["action"] = "choose what to do: new, change, off or undo"
         return None
@@ -106,16 +118,24 @@ def _new(connection: Connection, form: Form, units: Units, place: Place) -> Done
 def _change(connection: Connection, form: Form, units: Units, place: Place, keg: Keg) -> Done | None:
     beer = keg.beer.key if keg.beer else None
     if form.has("beer") or form.has("new_beer"):
-        beer = beer_of(connection, form)
-    size_ml = size_of(form, units) if form.has("size") or form.has("volume") else keg.volume_ml
+        beer = beer_of(connection, form, beer)
+    size_ml = changed_size_of(form, units, keg)
     left_ml = contents_of(form, units, size_ml) if form.has("contents") else None
+    start_ml = start_of(form, units, keg, size_ml) if left_ml is None and not form.errors else keg.start_ml
     if form.errors:
         return None
-    before = {"beer": _text(keg.beer.key if keg.beer else None), "volume_ml": _text(keg.volume_ml), "start_ml": _text(keg.start_ml)}
-    change_keg(connection, keg.key, beer=added_beer(connection, form, beer), volume_ml=size_ml)
+    change_keg(connection, keg.key, beer=added_beer(connection, form, beer), volume_ml=size_ml, start_ml=start_ml)
     if left_ml is not None:
         set_level(connection, keg.key, left_ml, now_ms())
-    return Done(place.path, "Saved.", Undo(f"{place.path}/keg", {"action": "restore", "keg": str(keg.key), **before}))
+    return Done(place.path, "Saved.", _undo_of(keg, find_keg(connection, keg.key) or keg, place))
+
+
+def _undo_of(before: Keg, after: Keg, place: Place) -> Undo | None:
+    """The form that undoes a change: the earlier values of what it changed, and as `..._now` the ones that must still be present."""
+    was, now = _values(before), _values(after)
+    changed = [name for names in _TOGETHER if any(was[name] != now[name] for name in names) for name in names]
+    values = {name: was[name] for name in changed} | {f"{name}_now": now[name] for name in changed}
+    return Undo(f"{place.path}/keg", {"action": "restore", "keg": str(before.key), **values}) if changed else None
 
 
 def _off(connection: Connection, _form: Form, _units: Units, place: Place, keg: Keg) -> Done | None:
@@ -123,10 +143,7 @@ def _off(connection: Connection, _form: Form, _units: Units, place: Place, keg: 
     return Done(place.path, "Saved: the keg is off.", Undo(f"{place.path}/keg", {"action": "back", "keg": str(keg.key)}))
 
 
-def _undo(connection: Connection, form: Form, _units: Units, place: Place, keg: Keg) -> Done | None:
-    if form.typed.get("keg", str(keg.key)) != str(keg.key):
-        form.errors["action"] = "another keg is on now"
-        return None
+def _undo(connection: Connection, _form: Form, _units: Units, place: Place, keg: Keg) -> Done | None:
     undo_keg(connection, keg.key, now_ms())
     return Done(place.path, "Undone: the previous keg is on again, and all pours count for it.")
 
@@ -134,24 +151,47 @@ def _undo(connection: Connection, form: Form, _units: Units, place: Place, keg: 
 _CHANGES = {"change": _change, "off": _off, "undo": _undo}
 
 
-def _back(connection: Connection, form: Form, place: Place, action: str) -> Done | None:
-    """Undoes the removal or the change of a keg."""
-    keg = find_keg(connection, form.whole("keg", 1, 2**31 - 1) or 0)
-    values = {"volume_ml": form.whole("volume_ml", 1, LARGEST_KEG_ML), "start_ml": form.whole("start_ml", 0, 2 * LARGEST_KEG_ML)}
-    beer = beer_of(connection, form)
-    if keg is None or keg.tap != place.tap.key:
-        form.errors["action"] = "there is no such keg"
-    if form.errors or keg is None:
+def _back(connection: Connection, form: Form, place: Place) -> Done | None:
+    """Undoes the removal of a keg."""
+    keg = _keg_of(connection, form, place)
+    if keg is None:
         return None
-    if action == "back":
-        put_back(connection, keg.key)
-    else:
-        change_keg(connection, keg.key, beer=beer, **values)
+    put_back(connection, keg.key)
     return Done(place.path, "Undone.")
 
 
-def _text(number: int | None) -> str:
-    return _NONE if number is None else str(number)
+def _restore(connection: Connection, form: Form, place: Place) -> Done | None:
+    """Undoes the change of a keg, unless its values are not those that this change left."""
+    keg = _keg_of(connection, form, place)
+    restored = {
+        "beer": earlier_beer_of(connection, form),
+        "volume_ml": form.whole("volume_ml", 1, LARGEST_KEG_ML),
+        "start_ml": form.whole("start_ml", 0, 2 * LARGEST_KEG_ML),
+    }
+    if keg is not None and any(form.typed.get(f"{name}_now", value) != value for name, value in _values(keg).items()):
+        form.errors["action"] = "the keg was changed again since then, so that change cannot be undone"
+    if form.errors or keg is None:
+        return None
+    change_keg(connection, keg.key, **{name: value for name, value in restored.items() if form.has(name)})
+    return Done(place.path, "Undone.")
+
+
+_UNDOS = {"back": _back, "restore": _restore}
+
+
+def _keg_of(connection: Connection, form: Form, place: Place) -> Keg | None:
+    """The keg of this tap that the form names. None, with an error: there is none."""
+    keg = find_keg(connection, form.whole("keg", 1, 2**31 - 1) or 0)
+    if keg is not None and keg.tap == place.tap.key:
+        return keg
+    form.errors["action"] = "there is no such keg"
+    return None
+
+
+def _values(keg: Keg) -> dict[str, str]:
+    """The values of a keg that a change can change, as texts of a form."""
+    values = {"beer": keg.beer.key if keg.beer else None, "volume_ml": keg.volume_ml, "start_ml": keg.start_ml}
+    return {name: _NONE if value is None else str(value) for name, value in values.items()}
 
 
 ROUTES = (Route(PATH + "/keg", keg_page), Route(PATH + "/keg", change_keg_of_tap, methods=["POST"]))
