@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 from kegnet.server.model.pours import CorrectionKind
-from kegnet.server.overview import overview
+from kegnet.server.overview import overview, state_of_tap
 from kegnet.server.storage import Connection, StorageError, schema
 from kegnet.server.storage.alarms import begin_alarm
 from kegnet.server.storage.beers import beers, find_beer, remove_beer, set_beer
@@ -310,7 +310,21 @@ def test_the_level_can_be_set(history: History) -> None:
     history.call(set_level, made.key, 12_000, NOW)
     history.call(set_level, 99, 12_000, NOW)
     with history.reading() as connection:
-        assert find_keg(connection, made.key) == Keg(made.key, tap.key, None, NOW - DAY_MS, None, 19_000, 13_500)
+        # The last pour is later than now by this server's clock.
+        assert find_keg(connection, made.key) == Keg(made.key, tap.key, None, NOW - DAY_MS, None, 19_000, 14_500)
+        assert state_of_tap(connection, tap, NOW).left_ml == 12_000
+
+
+def test_a_level_that_would_need_too_large_a_keg_is_refused(history: History) -> None:
+    client = history.client()
+    made = keg(history, history.tap(client), NOW - DAY_MS)
+    for number in range(13):
+        history.pour(client, 0, NOW - number, 10**9)
+    with pytest.raises(StorageError) as refused:
+        history.call(set_level, made.key, 1000, NOW)
+    assert refused.value.problem == "2321429 litres were poured since this keg was put on"
+    with history.reading() as connection:
+        assert find_keg(connection, made.key) == made
 
 
 def test_the_level_of_a_keg_that_is_off_counts_its_own_pours(history: History) -> None:

@@ -16,6 +16,8 @@ from .ranges import MOST_MS, keys_of
 from .records import Beer, Keg
 
 _keg, _tap = schema.keg.c, schema.tap.c
+MOST_START_ML = 2 * 10**8
+"""The most that a keg can have contained, so that its level fits into the column."""
 _COLUMNS = (_keg.key, _keg.tap, _keg.on_ms, _keg.off_ms, _keg.volume_ml, _keg.start_ml)
 
 
@@ -107,11 +109,19 @@ def change_keg(connection: sa.engine.Connection, keg_key: int, **fields: int | N
 
 
 def set_level(connection: sa.engine.Connection, keg_key: int, left_ml: int, now_ms: int) -> None:
-    """Sets what is in the keg now; what it held when it was put on follows from that and its pours."""
+    """Sets what is in the keg now; what it held when it was put on follows from that and its pours.
+
+    Raises StorageError if these are more than a keg can contain.
+    """
     keg = find_keg(connection, keg_key)
     if keg is not None:
-        ((out_ml, _),) = poured_ml(connection, [(keg.tap, keg.on_ms, min(now_ms + 1, keg.off_ms or MOST_MS))])
-        _set(connection, keg_key, start_ml=left_ml + round(out_ml))
+        # As `overview` counts them: a client's clock can be a little ahead.
+        until_ms = MOST_MS if keg.off_ms is None else min(now_ms + 1, keg.off_ms)
+        ((out_ml, _),) = poured_ml(connection, [(keg.tap, keg.on_ms, until_ms)])
+        start_ml = left_ml + round(out_ml)
+        if start_ml > MOST_START_ML:
+            raise StorageError(f"{out_ml / 1000:.0f} litres were poured since this keg was put on", "put a new keg on")
+        _set(connection, keg_key, start_ml=start_ml)
 
 
 def _lock(connection: sa.engine.Connection, tap_key: Any) -> None:
