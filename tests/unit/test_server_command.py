@@ -128,6 +128,9 @@ def test_kegs_go_on_and_off_and_the_last_change_is_undone(server: Server) -> Non
     assert "to now  Stout" in server("kegs", "list", CLIENT, "17")
     server("kegs", "off", CLIENT, "17")
     assert "no keg is on tap 17" in server("kegs", "off", CLIENT, "17")
+    assert server("kegs", "undo", CLIENT, "17").startswith("Undone: it is on again: ")
+    assert "to now  Stout" in server("kegs", "list", CLIENT, "17")
+    server("kegs", "off", CLIENT, "17")
     assert "is in the future" in server("kegs", "on", CLIENT, "17", "--since", "2999-01-01")
     assert "cannot be more" in server("kegs", "on", CLIENT, "17", "--litres", "5", "--left", "6")
     assert server("beers", "remove", "1") == "Stout: removed\n"
@@ -184,8 +187,9 @@ def test_pulses_per_litre_count_from_now_on_or_since_ever(server: Server) -> Non
     add_pour(server)
     server("taps", "set", CLIENT, "17", "--pulses-per-litre", "2800")
     assert server("pours", "list").endswith("  0.500 litres\n")
-    server("taps", "set", CLIENT, "17", "--pulses-per-litre", "2800", "--since-ever")
-    assert server("pours", "list").endswith("  1.000 litres\n")
+    server("taps", "set", CLIENT, "17", "--pulses-per-litre", "1400", "--since-ever")
+    assert server("pours", "list").endswith("  2.000 litres\n")
+    assert "  1400 pulses per litre" in server("taps", "list")
 
 
 def test_open_pages_follow_a_command(server: Server) -> None:
