@@ -16,6 +16,7 @@ from kegnet.server.storage import Connection, StorageError, schema
 from kegnet.server.storage.alarms import begin_alarm
 from kegnet.server.storage.beers import beers, find_beer, remove_beer, set_beer
 from kegnet.server.storage.clients import clients, set_client
+from kegnet.server.storage.first_keg import put_first_keg_on, remember_first_keg
 from kegnet.server.storage.kegs import change_keg, find_keg, kegs_of, kegs_on, put_back, put_on, set_level, take_off, undo_keg
 from kegnet.server.storage.pours import correct, corrections_of, find_pour, last_pours, poured_ml, pours_of, stream_pours, undo_correction
 from kegnet.server.storage.readings import course, heard, latest_readings, samples, stream_readings
@@ -339,6 +340,19 @@ def test_the_level_of_a_keg_that_is_off_counts_its_own_pours(history: History) -
         found = find_keg(connection, made.key)
     assert found is not None
     assert found.start_ml == 1000
+
+
+def test_the_first_keg_of_a_tap_counts_from_the_first_pour_or_the_removal_of_the_keg_before(history: History) -> None:
+    client = history.client()
+    for pin, off_ms in ((0, None), (1, NOW - HOUR_MS), (2, NOW - 9 * DAY_MS)):
+        history.pour(client, pin, NOW - DAY_MS)
+        tap = history.tap(client, pin)
+        if off_ms is not None:
+            history.call(take_off, keg(history, tap, NOW - 10 * DAY_MS).key, off_ms)
+        history.call(remember_first_keg, f"Ale {pin}", 19_000)
+        assert history.call(put_first_keg_on, client, tap, NOW)
+        with history.reading() as connection:
+            assert kegs_on(connection, [tap.key])[tap.key].on_ms == max(NOW - DAY_MS, off_ms or 0)
 
 
 # Pours.
