@@ -259,6 +259,28 @@ def test_an_export_fills_another_database(server: Server, key: Path) -> None:
     assert "the database is not empty" in other("import", server.folder / "all.jsonl")
 
 
+def test_an_import_reports_that_the_readers_need_a_new_password(server: Server, key: Path) -> None:
+    (server.folder / "other").mkdir()
+    other = Server(server.folder / "other", key)
+    server("password", given="open sesame\n")
+    server("settings", "--reading", "password", given="guests welcome\n")
+    last = other("import", given=server("export")).splitlines()[-1]
+    assert last == (
+        "Only the administrator can read, because the readers' password is not exported; fix: kegnet-server settings --reading password"
+    )
+    other("password", given="open sesame\n")
+    assert "reading: with a password\n" in other("settings")
+    assert "reading: with a password\n" in other("settings", "--reading", "password", given="guests welcome\n")
+    assert "reading: everybody\n" in other("settings", "--reading", "everybody")
+    assert "Only the administrator" not in Server(new_folder(server), key)("import", given=other("export"))
+
+
+def new_folder(server: Server) -> Path:
+    folder = server.folder / "third"
+    folder.mkdir()
+    return folder
+
+
 def test_boards_are_listed_accepted_and_removed(server: Server) -> None:
     database = open_database(server.url)
     with database.writing() as connection:
