@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 from kegnet.server.model.pours import CorrectionKind
-from kegnet.server.overview import overview
+from kegnet.server.overview import overview, state_of_tap
 from kegnet.server.storage import Connection, StorageError, schema
 from kegnet.server.storage.alarms import begin_alarm
 from kegnet.server.storage.beers import beers, find_beer, remove_beer, set_beer
-from kegnet.server.storage.clients import clients
-from kegnet.server.storage.kegs import change_keg, find_keg, kegs_of, kegs_on, put_on, set_level, take_off, undo_keg
+from kegnet.server.storage.clients import clients, set_client
+from kegnet.server.storage.first_keg import put_first_keg_on, remember_first_keg
+from kegnet.server.storage.kegs import change_keg, find_keg, kegs_of, kegs_on, put_back, put_on, set_level, take_off, undo_keg
 from kegnet.server.storage.pours import correct, corrections_of, find_pour, last_pours, poured_ml, pours_of, stream_pours, undo_correction
 from kegnet.server.storage.readings import course, heard, latest_readings, samples, stream_readings
 from kegnet.server.storage.records import Beer, Client, Course, Keg, Pour, Reading, Tap
@@ -25,6 +28,7 @@ from support.stored_history import DAY_MS, HOUR_MS, NOW, History
 
 DELETE, MOVE, SPILL, VOLUME = CorrectionKind.DELETE, CorrectionKind.MOVE, CorrectionKind.SPILL, CorrectionKind.VOLUME
 FOREVER = 2**62
+ID = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 
 
 def keg(history: History, tap: Tap, on_ms: int, beer: int | None = None, start_ml: int | None = 19_000) -> Keg:
@@ -58,6 +62,19 @@ def counted_queries(history: History) -> Iterator[tuple[Connection, list[str]]]:
     with history.reading() as connection:
         yield connection, asked
     sa.event.remove(sa.engine.Engine, "before_cursor_execute", count)
+
+
+# Clients.
+
+
+def test_a_client_that_is_added_twice_at_once_is_one_client(history: History) -> None:
+    def add(name: str) -> object:
+        return history.call(set_client, ID, now_ms=NOW, public_key="x", name=name)
+
+    with first_then(history, lambda: add("Second")) as connection:
+        first = set_client(connection, ID.upper(), now_ms=NOW, public_key="x", name="First")
+    with history.reading() as connection:
+        assert clients(connection) == [replace(first, name="Second")]
 
 
 # Taps.
@@ -203,6 +220,44 @@ def test_a_keg_that_was_taken_off_before_stays_off(history: History) -> None:
         assert kegs_on(connection, [tap.key]) == {}
 
 
+def test_of_two_concurrent_changes_of_a_tap_the_second_sees_the_first(history: History) -> None:
+    tap = history.tap(history.client())
+    first = keg(history, tap, NOW - 9 * DAY_MS)
+    with first_then(history, lambda: keg(history, tap, NOW - 5 * DAY_MS)) as connection:
+        second = put_on(connection, tap.key, beer=None, on_ms=NOW - 6 * DAY_MS, volume_ml=None, start_ml=None)
+    with history.reading() as connection:
+        third, *before = kegs_of(connection, tap.key, 9)
+        assert [(each.key, each.off_ms) for each in before] == [(second.key, third.on_ms), (first.key, second.on_ms)]
+    with first_then(history, lambda: history.call(take_off, third.key, NOW)) as connection:
+        take_off(connection, third.key, NOW - DAY_MS)
+    with first_then(history, lambda: refused_put_back(history, third)) as connection:
+        put_on(connection, tap.key, beer=None, on_ms=NOW, volume_ml=None, start_ml=None)
+    with history.reading() as connection:
+        fourth, *before = kegs_of(connection, tap.key, 9)
+        assert (fourth.off_ms, [each.off_ms for each in before]) == (None, [NOW - DAY_MS, third.on_ms, second.on_ms])
+    with first_then(history, lambda: history.call(undo_keg, fourth.key, NOW)) as connection:
+        take_off(connection, fourth.key, NOW + DAY_MS)
+    with history.reading() as connection:
+        assert kegs_of(connection, tap.key, 9) == before
+
+
+def refused_put_back(history: History, made: Keg) -> None:
+    with pytest.raises(StorageError, match="another keg was put on since"):
+        history.call(put_back, made.key)
+
+
+@contextmanager
+def first_then(history: History, second: Callable[[], object]) -> Iterator[Connection]:
+    """A transaction; `second` begins before its commit, and has ended when this ends."""
+    with ThreadPoolExecutor() as pool:
+        with history.database.writing() as connection:
+            yield connection
+            later = pool.submit(second)
+            # It waits for the commit, or ends at once without noticing the first one.
+            wait([later], 0.5)
+        later.result()
+
+
 def test_kegs_do_not_overlap(history: History) -> None:
     tap = history.tap(history.client())
     first = keg(history, tap, NOW)
@@ -256,7 +311,21 @@ def test_the_level_can_be_set(history: History) -> None:
     history.call(set_level, made.key, 12_000, NOW)
     history.call(set_level, 99, 12_000, NOW)
     with history.reading() as connection:
-        assert find_keg(connection, made.key) == Keg(made.key, tap.key, None, NOW - DAY_MS, None, 19_000, 13_500)
+        # The last pour is later than now by this server's clock.
+        assert find_keg(connection, made.key) == Keg(made.key, tap.key, None, NOW - DAY_MS, None, 19_000, 14_500)
+        assert state_of_tap(connection, tap, NOW).left_ml == 12_000
+
+
+def test_a_level_that_would_need_too_large_a_keg_is_refused(history: History) -> None:
+    client = history.client()
+    made = keg(history, history.tap(client), NOW - DAY_MS)
+    for number in range(13):
+        history.pour(client, 0, NOW - number, 10**9)
+    with pytest.raises(StorageError) as refused:
+        history.call(set_level, made.key, 1000, NOW)
+    assert refused.value.problem == "2321429 litres were poured since this keg was put on"
+    with history.reading() as connection:
+        assert find_keg(connection, made.key) == made
 
 
 def test_the_level_of_a_keg_that_is_off_counts_its_own_pours(history: History) -> None:
@@ -271,6 +340,19 @@ def test_the_level_of_a_keg_that_is_off_counts_its_own_pours(history: History) -
         found = find_keg(connection, made.key)
     assert found is not None
     assert found.start_ml == 1000
+
+
+def test_the_first_keg_of_a_tap_counts_from_the_first_pour_or_the_removal_of_the_keg_before(history: History) -> None:
+    client = history.client()
+    for pin, off_ms in ((0, None), (1, NOW - HOUR_MS), (2, NOW - 9 * DAY_MS)):
+        history.pour(client, pin, NOW - DAY_MS)
+        tap = history.tap(client, pin)
+        if off_ms is not None:
+            history.call(take_off, keg(history, tap, NOW - 10 * DAY_MS).key, off_ms)
+        history.call(remember_first_keg, f"Ale {pin}", 19_000)
+        assert history.call(put_first_keg_on, client, tap, NOW)
+        with history.reading() as connection:
+            assert kegs_on(connection, [tap.key])[tap.key].on_ms == max(NOW - DAY_MS, off_ms or 0)
 
 
 # Pours.

@@ -18,14 +18,15 @@ from kegnet.server.storage.alarms import begin_alarm
 from kegnet.server.storage.beer_pictures import Picture, set_picture
 from kegnet.server.storage.beers import set_beer
 from kegnet.server.storage.clients import set_limits
-from kegnet.server.storage.feed import EVERYTHING, Change, Feed
+from kegnet.server.storage.feed import EVERYTHING, RIGHTS, Change, Feed
 from kegnet.server.storage.kegs import put_on
 from kegnet.server.storage.pours import correct
 from kegnet.server.storage.settings import get_setting, set_household, set_setting
 from kegnet.server.storage.taps import set_meter
 from kegnet.server.storage.thinning import thin, thinned_before_ms
-from kegnet.server.storage.transfer import TABLES, export_lines, import_lines
+from kegnet.server.storage.transfer import NOT_EXPORTED, TABLES, export_lines, import_lines
 from kegnet.server.storage.transfer_rows import LineError, checked_row, json_row
+from kegnet.server.web.password import READERS_SETTING, matches
 from support.pictures import png
 from support.stored_history import DAY_MS, HOUR_MS, NOW, History
 
@@ -135,6 +136,25 @@ def test_the_password_is_not_exported_and_that_of_the_new_database_stays(history
         assert get_setting(connection, "day_begins_hour") == "4"
 
 
+def test_reading_stays_closed_after_an_import_though_its_password_is_not_exported(history: History, other: History) -> None:
+    history.call(set_setting, READERS_SETTING, "secret")
+    lines = exported(history)
+    assert "secret" not in "".join(lines)
+    import_lines(other.database, lines)
+    with other.reading() as connection:
+        stored = get_setting(connection, READERS_SETTING)
+    assert stored == NOT_EXPORTED
+    assert not any(matches(stored, text) for text in (stored, "secret", ""))
+
+
+def test_the_readers_password_of_the_new_database_stays(history: History, other: History) -> None:
+    history.call(set_setting, READERS_SETTING, "secret")
+    other.call(set_setting, READERS_SETTING, "mine")
+    import_lines(other.database, exported(history))
+    with other.reading() as connection:
+        assert get_setting(connection, READERS_SETTING) == "mine"
+
+
 def test_the_first_line_names_the_format_and_the_last_one_counts(history: History) -> None:
     client = history.client()
     lines = exported(history)
@@ -171,12 +191,13 @@ def test_readers_hear_of_an_import(history: History, other: History) -> None:
                 with contextlib.suppress(TimeoutError):
                     change = await asyncio.wait_for(subscription.next(), 0.2)
             await asyncio.to_thread(import_lines, other.database, lines)
-            while "ping" not in change.kinds:
+            while RIGHTS not in change.kinds:
                 change = await asyncio.wait_for(subscription.next(), 15)
         task.cancel()
         return change
 
-    assert asyncio.run(heard()) == EVERYTHING
+    # Open streams end, because an import can close reading.
+    assert asyncio.run(heard()) == Change(frozenset(), EVERYTHING.kinds | {RIGHTS})
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,9 @@ def test_kegs_go_on_and_off_and_the_last_change_is_undone(server: Server) -> Non
     assert "to now  Stout" in server("kegs", "list", CLIENT, "17")
     server("kegs", "off", CLIENT, "17")
     assert "no keg is on tap 17" in server("kegs", "off", CLIENT, "17")
+    assert server("kegs", "undo", CLIENT, "17").startswith("Undone: it is on again: ")
+    assert "to now  Stout" in server("kegs", "list", CLIENT, "17")
+    server("kegs", "off", CLIENT, "17")
     assert "is in the future" in server("kegs", "on", CLIENT, "17", "--since", "2999-01-01")
     assert "cannot be more" in server("kegs", "on", CLIENT, "17", "--litres", "5", "--left", "6")
     assert server("beers", "remove", "1") == "Stout: removed\n"
@@ -184,8 +187,9 @@ def test_pulses_per_litre_count_from_now_on_or_since_ever(server: Server) -> Non
     add_pour(server)
     server("taps", "set", CLIENT, "17", "--pulses-per-litre", "2800")
     assert server("pours", "list").endswith("  0.500 litres\n")
-    server("taps", "set", CLIENT, "17", "--pulses-per-litre", "2800", "--since-ever")
-    assert server("pours", "list").endswith("  1.000 litres\n")
+    server("taps", "set", CLIENT, "17", "--pulses-per-litre", "1400", "--since-ever")
+    assert server("pours", "list").endswith("  2.000 litres\n")
+    assert "  1400 pulses per litre" in server("taps", "list")
 
 
 def test_open_pages_follow_a_command(server: Server) -> None:
@@ -253,6 +257,28 @@ def test_an_export_fills_another_database(server: Server, key: Path) -> None:
     assert "client: 1\n" in other("import", given=exported)
     assert other("pours", "list") == server("pours", "list")
     assert "the database is not empty" in other("import", server.folder / "all.jsonl")
+
+
+def test_an_import_reports_that_the_readers_need_a_new_password(server: Server, key: Path) -> None:
+    (server.folder / "other").mkdir()
+    other = Server(server.folder / "other", key)
+    server("password", given="open sesame\n")
+    server("settings", "--reading", "password", given="guests welcome\n")
+    last = other("import", given=server("export")).splitlines()[-1]
+    assert last == (
+        "Only the administrator can read, because the readers' password is not exported; fix: kegnet-server settings --reading password"
+    )
+    other("password", given="open sesame\n")
+    assert "reading: with a password\n" in other("settings")
+    assert "reading: with a password\n" in other("settings", "--reading", "password", given="guests welcome\n")
+    assert "reading: everybody\n" in other("settings", "--reading", "everybody")
+    assert "Only the administrator" not in Server(new_folder(server), key)("import", given=other("export"))
+
+
+def new_folder(server: Server) -> Path:
+    folder = server.folder / "third"
+    folder.mkdir()
+    return folder
 
 
 def test_boards_are_listed_accepted_and_removed(server: Server) -> None:

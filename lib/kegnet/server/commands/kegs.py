@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+from dataclasses import replace
 from typing import Any
 
 from ..storage import Connection, Database
@@ -57,15 +58,21 @@ def take_off(parsed: argparse.Namespace, database: Database) -> None:
 
 
 def undo_keg(parsed: argparse.Namespace, database: Database) -> None:
-    """Undoes the last change: the newest keg was never on. Raises CommandError."""
+    """Undoes the last change: the newest keg was never on, or was not taken off. Raises CommandError."""
     with database.writing() as connection:
         client, tap = tap_of(connection, parsed.uuid, parsed.pin)
         newest = next(iter(storage.kegs_of(connection, tap.key, 1)), None)
         if newest is None:
             raise CommandError(f"{tap.name} has had no keg", "kegnet-server kegs on puts one on")
-        storage.undo_keg(connection, newest.key, now_ms())
+        if newest.off_ms is None:
+            storage.undo_keg(connection, newest.key, now_ms())
+        else:
+            storage.put_back(connection, newest.key)
         changed(connection, "tap", client.uuid)
-    print(f"Undone: {_line(newest)}")
+    if newest.off_ms is None:
+        print(f"Undone: {_line(newest)}")
+    else:
+        print(f"Undone: it is on again: {_line(replace(newest, off_ms=None))}")
 
 
 def list_kegs(parsed: argparse.Namespace, database: Database) -> None:

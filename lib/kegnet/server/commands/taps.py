@@ -41,8 +41,10 @@ def set_tap(parsed: argparse.Namespace, database: Database) -> None:
     with database.writing() as connection:
         client = client_of(connection, parsed.uuid)
         tap = storage.set_tap(connection, client.key, parsed.pin, name=parsed.name)
-        if parsed.pulses_per_litre is not None:
-            storage.set_meter(connection, tap.key, 0 if parsed.since_ever else now_ms(), parsed.pulses_per_litre)
+        if parsed.since_ever:
+            storage.set_only_meter(connection, tap.key, parsed.pulses_per_litre)
+        elif parsed.pulses_per_litre is not None:
+            storage.set_meter(connection, tap.key, now_ms(), parsed.pulses_per_litre)
         if parsed.fresh or parsed.keg_litres is not None:
             _set_keg(connection, tap, parsed.keg_litres, parsed.fresh)
         changed(connection, "tap", client.uuid)

@@ -21,6 +21,7 @@ from .errors import CommandError
 _STANDARD = "-"
 _SQLITE = "sqlite:///"
 _MODE = 0o600
+_CLOSED = "Only the administrator can read, because the readers' password is not exported; fix: kegnet-server settings --reading password"
 
 
 def add_to(verbs: Any) -> None:
@@ -84,7 +85,7 @@ def export_all(parsed: argparse.Namespace, database: Database) -> None:
 
 def import_all(parsed: argparse.Namespace, database: Database) -> None:
     """Fills the database, which must be empty, and prints how many rows each table has. Raises ProblemError."""
-    from ..storage.transfer import import_lines
+    from ..storage.transfer import import_lines, needs_readers_password
 
     if parsed.file == _STANDARD:
         counts = import_lines(database, sys.stdin)
@@ -93,6 +94,9 @@ def import_all(parsed: argparse.Namespace, database: Database) -> None:
             counts = import_lines(database, (line.decode("utf-8", "replace") for line in source))
     for table, count in counts.items():
         print(f"{table}: {count}")
+    with database.reading() as connection:
+        if needs_readers_password(connection):
+            print(_CLOSED)
 
 
 def _require_absent(path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from . import schema
 from .database import Connection
@@ -49,13 +51,14 @@ def set_client(
 ) -> Client:
     """Adds a client, or changes its name and its public key. One that was removed is registered again, with its history."""
     uuid = uuid.lower()
-    row = connection.execute(sa.select(_client.c.key, _client.c.kind).where(_client.c.uuid == uuid)).first()
     given = {name: value for name, value in (("public_key", public_key), ("name", name)) if value is not None}
-    if row is None:
+    changed = {"removed_ms": None, **given}
+    known = connection.execute(sa.update(_client).where(_client.c.uuid == uuid).values(changed)).rowcount
+    if not known:
         added = {"public_key": "", "name": uuid[:8], "uuid": uuid, "kind": kind, "added_ms": now_ms, **given}
-        connection.execute(sa.insert(_client).values(added))
-    else:
-        connection.execute(sa.update(_client).where(_client.c.key == row.key).values(removed_ms=None, **given))
+        # A concurrent call may add it first.
+        insert: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        connection.execute(insert(_client).values(added).on_conflict_do_update(index_elements=["uuid"], set_=changed))
     if public_key is not None:
         forget_waiting(connection, uuid)
     announce(connection, Change(frozenset({uuid}), frozenset({"client"})))

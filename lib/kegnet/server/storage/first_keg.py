@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from .beers import find_beer, set_beer
 from .database import Connection
 from .feed import Change, announce
-from .kegs import kegs_on, put_on
+from .kegs import kegs_of, kegs_on, put_on
 from .records import Beer, Client, Tap
 from .schema import keg, pour
 from .settings import get_setting, put_setting
@@ -50,12 +50,14 @@ def forget_first_keg(c: Connection) -> None:
 
 
 def put_first_keg_on(c: Connection, client: Client, tap: Tap, now_ms: int) -> bool:
-    """Puts the keg on a tap, from the first pour there on. False: there is none, or the tap has a keg."""
+    """Puts the keg on a tap, from the first pour there on, or since the keg before is off. False: there is none, or the tap has a keg."""
     waits = first_keg(c)
     if waits is None or kegs_on(c, [tap.key]):
         return False
     first = c.execute(sa.select(sa.func.min(pour.c.at_ms)).where(pour.c.client == client.key, pour.c.pin == tap.pin)).scalar()
     on_ms = now_ms if first is None else min(first, now_ms)
+    for before in kegs_of(c, tap.key, 1):
+        on_ms = max(on_ms, before.off_ms or 0)
     put_on(c, tap.key, beer=waits.beer.key, on_ms=on_ms, volume_ml=waits.volume_ml, start_ml=waits.volume_ml)
     forget_first_keg(c)
     announce(c, Change(frozenset({client.uuid}), frozenset({"tap"})))

@@ -15,7 +15,9 @@ from .pours import poured_ml
 from .ranges import MOST_MS, keys_of
 from .records import Beer, Keg
 
-_keg = schema.keg.c
+_keg, _tap = schema.keg.c, schema.tap.c
+MOST_START_ML = 2 * 10**8
+"""The most that a keg can have contained, so that its level fits into the column."""
 _COLUMNS = (_keg.key, _keg.tap, _keg.on_ms, _keg.off_ms, _keg.volume_ml, _keg.start_ml)
 
 
@@ -53,6 +55,7 @@ def put_on(
 
     Raises StorageError where a keg was put on or taken off later than that.
     """
+    _lock(connection, tap_key)
     before = next(iter(kegs_of(connection, tap_key, 1)), None)
     if before is not None:
         last_ms = before.on_ms + 1 if before.off_ms is None else before.off_ms
@@ -69,7 +72,7 @@ def put_on(
 
 def take_off(connection: sa.engine.Connection, keg_key: int, off_ms: int) -> None:
     """Takes a keg off. One that is off already stays as it is. Raises StorageError where it was put on later than that."""
-    keg = find_keg(connection, keg_key)
+    keg = _locked_keg(connection, keg_key)
     if keg is None or keg.off_ms is not None:
         return
     if off_ms <= keg.on_ms:
@@ -79,7 +82,7 @@ def take_off(connection: sa.engine.Connection, keg_key: int, off_ms: int) -> Non
 
 def put_back(connection: sa.engine.Connection, keg_key: int) -> None:
     """Undoes the removal of a keg from its tap. Raises StorageError if another keg was put on since."""
-    keg = find_keg(connection, keg_key)
+    keg = _locked_keg(connection, keg_key)
     if keg is None or keg.off_ms is None:
         return
     if kegs_of(connection, keg.tap, 1)[0].key != keg.key:
@@ -89,7 +92,7 @@ def put_back(connection: sa.engine.Connection, keg_key: int) -> None:
 
 def undo_keg(connection: sa.engine.Connection, keg_key: int, now_ms: int) -> None:
     """Undoes that a keg was put on: the one that it replaced is on as long as this one was."""
-    keg = find_keg(connection, keg_key)
+    keg = _locked_keg(connection, keg_key)
     if keg is None:
         return
     _set(connection, keg_key, undone_ms=now_ms)
@@ -106,11 +109,30 @@ def change_keg(connection: sa.engine.Connection, keg_key: int, **fields: int | N
 
 
 def set_level(connection: sa.engine.Connection, keg_key: int, left_ml: int, now_ms: int) -> None:
-    """Sets what is in the keg now; what it held when it was put on follows from that and its pours."""
+    """Sets what is in the keg now; what it held when it was put on follows from that and its pours.
+
+    Raises StorageError if these are more than a keg can contain.
+    """
     keg = find_keg(connection, keg_key)
     if keg is not None:
-        ((out_ml, _),) = poured_ml(connection, [(keg.tap, keg.on_ms, min(now_ms + 1, keg.off_ms or MOST_MS))])
-        _set(connection, keg_key, start_ml=left_ml + round(out_ml))
+        # As `overview` counts them: a client's clock can be a little ahead.
+        until_ms = MOST_MS if keg.off_ms is None else min(now_ms + 1, keg.off_ms)
+        ((out_ml, _),) = poured_ml(connection, [(keg.tap, keg.on_ms, until_ms)])
+        start_ml = left_ml + round(out_ml)
+        if start_ml > MOST_START_ML:
+            raise StorageError(f"{out_ml / 1000:.0f} litres were poured since this keg was put on", "put a new keg on")
+        _set(connection, keg_key, start_ml=start_ml)
+
+
+def _lock(connection: sa.engine.Connection, tap_key: Any) -> None:
+    """Lets concurrent changes of a tap's kegs happen one after the other. On SQLite every transaction that writes does so."""
+    connection.execute(sa.select(_tap.key).where(_tap.key == tap_key).with_for_update(key_share=True))
+
+
+def _locked_keg(connection: sa.engine.Connection, keg_key: int) -> Keg | None:
+    """The keg as it is after all concurrent changes of its tap."""
+    _lock(connection, sa.select(_keg.tap).where(_keg.key == keg_key).scalar_subquery())
+    return find_keg(connection, keg_key)
 
 
 def _set(connection: sa.engine.Connection, keg_key: int, **fields: int | None) -> None:

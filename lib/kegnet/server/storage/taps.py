@@ -66,6 +66,12 @@ def set_meter(connection: sa.engine.Connection, tap_key: int, from_ms: int, puls
     connection.execute(sa.insert(schema.meter).values(tap=tap_key, from_ms=from_ms, pulses_per_litre=pulses_per_litre))
 
 
+def set_only_meter(connection: sa.engine.Connection, tap_key: int, pulses_per_litre: int) -> None:
+    """Sets the k-factor of a tap's flow meter for all pours, in the place of all its k-factors. Raises StorageError."""
+    connection.execute(sa.delete(schema.meter).where(_meter.tap == tap_key))
+    set_meter(connection, tap_key, 0, pulses_per_litre)
+
+
 def unset_meter(connection: sa.engine.Connection, tap_key: int, from_ms: int) -> bool:
     """Removes the k-factor that is valid from that time on; the previous one is valid again. Returns whether there was one."""
     where = sa.and_(_meter.tap == tap_key, _meter.from_ms == from_ms)

@@ -18,13 +18,15 @@ from kegnet.core.syslog_handler import escape_name
 from . import schema
 from .database import Database
 from .errors import StorageError
-from .feed import Change, announce
-from .settings import set_household
+from .feed import RIGHTS, Change, announce
+from .settings import get_setting, put_setting, set_household
 from .transfer_rows import LineError, checked_row, json_row
 
 FORMAT, VERSION = "kegnet-server", 1
-SECRET_SETTINGS = ("password hash", "readers' password hash", "session key", "wall token", "registration code")
+SECRET_SETTINGS = ("password hash", "session key", "wall token", "registration code")
 """Settings that are not exported."""
+_READERS_PASSWORD, NOT_EXPORTED = "readers' password hash", "not exported"
+"""The name of a setting, and its value in an export: the hash of no password. After an import, only the administrator can read."""
 TABLES = tuple(
     getattr(schema, name)
     for name in ("client", "beer", "picture", "tap", "meter", "keg", "pour", "correction", "ping", "hour", "alarm", "setting")
@@ -54,6 +56,7 @@ def import_lines(database: Database, lines: Iterable[str]) -> dict[str, int]:
     numbered = enumerate(lines, 1)
     with database.writing() as connection:
         _require_empty(connection)
+        readers_password = get_setting(connection, _READERS_PASSWORD)
         try:
             _read_header(next(numbered, None))
             reader = _Reader(numbered)
@@ -64,15 +67,25 @@ def import_lines(database: Database, lines: Iterable[str]) -> dict[str, int]:
             _require_settings(connection)
         except LineError as error:
             raise StorageError(f"line {error.line}: {error}", _FIX) from error
+        if readers_password is not None:
+            put_setting(connection, _READERS_PASSWORD, readers_password)
         if database.postgresql:
             _advance_sequences(connection)
-        announce(connection, Change(frozenset(), frozenset({"ping", "pour", "alarm", "client", "tap", "setting"})))
+        announce(connection, Change(frozenset(), frozenset({"ping", "pour", "alarm", "client", "tap", "setting", RIGHTS})))
     return reader.counts
 
 
+def needs_readers_password(connection: sa.engine.Connection) -> bool:
+    """Reading needed a password where this database was exported, and no new one is set."""
+    return get_setting(connection, _READERS_PASSWORD) == NOT_EXPORTED
+
+
 def _everything(table: sa.Table) -> Any:
-    query = sa.select(table).order_by(*table.primary_key.columns)
-    return query.where(table.c.name.not_in(SECRET_SETTINGS)) if table is schema.setting else query
+    if table is not schema.setting:
+        return sa.select(table).order_by(*table.primary_key.columns)
+    name, value = table.c.name, table.c.value
+    shown = sa.case((name == _READERS_PASSWORD, NOT_EXPORTED), else_=value).label("value")
+    return sa.select(name, shown).where(name.not_in(SECRET_SETTINGS)).order_by(name)
 
 
 def _require_empty(connection: sa.engine.Connection) -> None:
