@@ -18,7 +18,7 @@ from kegnet.core.syslog_handler import escape_name
 from . import schema
 from .database import Database
 from .errors import StorageError
-from .feed import RIGHTS, Change, announce
+from .feed import EVERYTHING, announce
 from .settings import get_setting, put_setting, set_household
 from .transfer_rows import LineError, checked_row, json_row
 
@@ -71,7 +71,7 @@ def import_lines(database: Database, lines: Iterable[str]) -> dict[str, int]:
             put_setting(connection, _READERS_PASSWORD, readers_password)
         if database.postgresql:
             _advance_sequences(connection)
-        announce(connection, Change(frozenset(), frozenset({"ping", "pour", "alarm", "client", "tap", "setting", RIGHTS})))
+        announce(connection, EVERYTHING)
     return reader.counts
 
 
