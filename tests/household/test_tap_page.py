@@ -423,6 +423,24 @@ def test_a_new_k_factor_counts_from_now_on_and_can_be_undone(house: House) -> No
     assert house.found(later).millilitres == 1000
 
 
+def test_a_form_from_before_a_calibration_keeps_its_k_factor(house: House) -> None:
+    def fields() -> dict[str, str]:
+        page = house.visitor.get(f"{TAP}/settings").text
+        return {name: re.findall(f'name="{name}" value="([^"]*)"', page)[0] for name in ("pulses_per_litre", "pulses_shown")}
+
+    before = fields()
+    with house.server.writing() as connection:
+        set_meter(connection, house.tap.key, now_ms(), 5400)
+    wrong = house.post("/settings", name="", **before)
+    assert (wrong.status, 'name="pulses_shown" value="5600"' in wrong.text) == (400, True), "the form is still the one from before"
+    assert house.post("/settings", name="Left tap", **before).status == 303
+    assert (house.tap.name, house.tap.pulses_per_litre) == ("Left tap", 5400)
+    assert house.post("/settings", **fields() | {"pulses_per_litre": "5600"}).status == 303
+    assert house.tap.pulses_per_litre == 5600
+    house.undo()
+    assert house.tap.pulses_per_litre == 5400
+
+
 def test_a_tap_is_renamed_and_hidden_and_what_a_form_does_not_contain_stays(house: House) -> None:
     assert house.post("/settings", name="Ghost", hidden_box="1", hidden="1").status == 303
     assert (house.tap.name, house.tap.hidden) == ("Ghost", True)
