@@ -12,12 +12,12 @@ import pytest
 from kegnet.server.storage.boards import Board, remember_board
 from kegnet.server.storage.clients import find_client, set_limits
 from kegnet.server.storage.records import Client, Keg, Tap
-from kegnet.server.storage.settings import household, set_setting
+from kegnet.server.storage.settings import household, set_household, set_setting
 from kegnet.server.web import password, passwords
 from support.history import client_key
 from support.kegnet_server import KegnetServer
 from support.wait import wait_for
-from support.web_requests import PASSWORD, Answer, request
+from support.web_requests import PASSWORD, Answer, Visitor, request
 
 ID = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 OF_THE_FIRST_SERVER = "pbkdf2:sha256:1000$XlIwduwXdW3pVJz2$eae90fab9b04c7be15dad14b4c0cd2e3f324ef0b6e766e59425141771390bd55"
@@ -161,6 +161,20 @@ def test_a_form_without_a_field_leaves_limits_as_they_are(house: House) -> None:
 def test_an_empty_field_removes_what_it_set(house: House) -> None:
     assert house.post(f"clients/{ID}/limits", coldest="", warmest="7,5").status == 303
     assert (house.client.coldest, house.client.warmest) == (None, 7500)
+
+
+def test_a_form_that_is_saved_unchanged_changes_nothing(house: House) -> None:
+    visitor = Visitor(house.server.page_url).log_in()
+    with house.server.writing() as connection:
+        set_household(connection, volume="oz")
+    for unit, glass, warmest in (("C", "16", "4.25"), ("F", "12", "38.25")):
+        visitor.get("settings")
+        visitor.post("choices", {"temperature": unit})
+        visitor.post("settings", {"glass": glass})
+        visitor.post(f"clients/{ID}/limits", {"coldest": "", "warmest": warmest})
+        assert f'name="glass" value="{glass}"' in visitor.get("settings").text
+        assert f'name="warmest" value="{warmest}"' in visitor.get(f"clients/{ID}").text
+        assert 'name="coldest" value=""' in visitor.get(f"clients/{ID}").text
 
 
 def test_limits_are_in_the_degrees_of_the_reader(house: House) -> None:
