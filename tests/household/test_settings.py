@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -161,6 +162,22 @@ def test_a_form_without_a_field_leaves_limits_as_they_are(house: House) -> None:
 def test_an_empty_field_removes_what_it_set(house: House) -> None:
     assert house.post(f"clients/{ID}/limits", coldest="", warmest="7,5").status == 303
     assert (house.client.coldest, house.client.warmest) == (None, 7500)
+
+
+def test_an_undo_of_limits_is_exact_in_any_unit(house: House) -> None:
+    visitor = Visitor(house.server.page_url).log_in()
+    visitor.get(f"clients/{ID}")
+    for before, field, limit in (((2000, 6500), "warmest", "9.125"), ((2000, None), "coldest", ""), ((-1234, None), "coldest", "")):
+        with house.server.writing() as connection:
+            set_limits(connection, client_key(house.server.database, ID), *before)
+        assert visitor.post(f"clients/{ID}/limits", {field: limit}).status == 303
+        assert (house.client.coldest, house.client.warmest) != before
+        page = visitor.get(f"clients/{ID}").text
+        flash = page[page.index('id="flash"') :].partition("</form>")[0]
+        undo = dict(re.findall('<input type="hidden" name="([^"]+)" value="([^"]*)">', flash))
+        visitor.post("choices", {"temperature": "F"})
+        assert visitor.post(f"clients/{ID}/limits", undo).status == 303
+        assert (house.client.coldest, house.client.warmest) == before
 
 
 def test_a_form_that_is_saved_unchanged_changes_nothing(house: House) -> None:
