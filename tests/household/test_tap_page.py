@@ -451,7 +451,7 @@ def test_a_tap_is_renamed_and_hidden_and_what_a_form_does_not_contain_stays(hous
     assert (house.tap.name, house.tap.hidden) == ("Ghost", True)
     assert house.post("/settings", hidden_box="1").status == 303
     assert house.tap.hidden is False
-    for fields in ({"name": ""}, {"name": "Ke\0pt"}, {"pulses_per_litre": "5,600"}, {"name": "x" * 81}):
+    for fields in ({"name": ""}, {"name": "Ke\x1bpt"}, {"pulses_per_litre": "5,600"}, {"name": "x" * 81}):
         answer = house.post("/settings", **fields)
         assert answer.status == 400
         assert 'aria-invalid="true"' in answer.text
