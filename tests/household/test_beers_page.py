@@ -297,6 +297,16 @@ def test_2000_letters_of_any_script_fit_into_the_notes_and_more_are_refused_besi
     assert {len(beer.notes) for beer in all_beers(server)} <= {0, 2000}
 
 
+def test_notes_keep_their_blanks_and_lose_control_characters(server: KegnetServer) -> None:
+    server.set_password(PASSWORD)
+    visitor = Visitor(server.page_url).log_in()
+    text = "10\u00a0°C, 5\u202f%\u2003or\u00ad so: 東京\u3000ビール \u202bبيرة\u202c"
+    assert (
+        visitor.post("beers/new", {"name": "Stout", "notes": f"{text}\r\nHops:\tHal\x1bler\x7ftau\u2028late \r\n\r\nend\n"}).status == 303
+    )
+    assert [beer.notes for beer in all_beers(server)] == ["", f"{text}\nHops: Hallertau\nlate\n\nend"]
+
+
 @pytest.mark.parametrize(("letter", "number"), [("x", 500), ("x", 2000), ("ж", 300), ("ж", 600), ("🍺", 150), ("🍺", 500)])
 def test_a_change_of_long_notes_is_reported_with_an_undo_or_why_there_is_none(server: KegnetServer, letter: str, number: int) -> None:
     server.set_password(PASSWORD)
