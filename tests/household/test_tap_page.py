@@ -156,6 +156,17 @@ def test_a_pour_is_moved_to_another_tap_and_back(house: House) -> None:
     assert "0.50 l" in house.get("/pours")
 
 
+def test_a_moved_pour_is_in_the_csv_of_the_client_that_counts_it(house: House) -> None:
+    cellar = "11111111-2222-4333-8444-555555555555"
+    house.server.add_client(cellar, "y", "Cellar")
+    tap = house.server.set_tap(cellar, 3, "Cellar tap")
+    key = house.pour(500)
+    assert ',0,"Bar, left",0.500,2800,' in house.visitor.get(f"csv/{ID}/pours.csv").text
+    assert house.post(f"/pours/{key}", action="move", tap=str(tap.key)).status == 303
+    assert ",3,Cellar tap,0.500,2800," in house.visitor.get(f"csv/{cellar}/pours.csv").text
+    assert house.visitor.get(f"csv/{ID}/pours.csv").text.count("\n") == 1, "only the heading"
+
+
 def test_each_correction_of_a_pour_has_an_undo_of_its_own(house: House) -> None:
     key = house.pour(500)
     for fields in ({"action": "spill"}, {"action": "volume", "volume": "0.4"}, {"action": "delete"}):
