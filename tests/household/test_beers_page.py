@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +23,7 @@ from support.layout import SIZES, layout_problems, resize
 from support.pictures import png
 from support.recipe_files import BEERJSON, BEERSMITH, ENTITIES
 from support.wait import wait_for
-from support.web_requests import PASSWORD, Visitor, request
+from support.web_requests import PASSWORD, Answer, Visitor, request
 
 ID = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützenschrankbeleuchtungsanlagenwart!"
@@ -191,6 +193,36 @@ def test_recipes_are_imported_after_a_preview(server: KegnetServer, browsers: Br
     assert [(beer.name, beer.notes) for beer in all_beers(server)] == [
         ("IPA", ""), ("Kellerbier", ""), ("Pale Moon Hefeweizen", "Cloves\n\nServe clear.")
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("letters", ["Тёмное пиво. ", 'a "~*\\\t', "\N{BEER MUG}"])
+def test_recipes_whose_choices_could_not_be_sent_are_refused_before_the_preview(server: KegnetServer, letters: str) -> None:
+    server.set_password(PASSWORD)
+    visitor = Visitor(server.page_url).log_in()
+
+    def file(recipes: int) -> bytes:
+        notes = (letters * 2000)[:1000]
+        return json.dumps(
+            {"recipes": [{"name": f"Сорт {number}", "notes": notes} for number in range(recipes)]}, ensure_ascii=False
+        ).encode()
+
+    def preview(recipes: int) -> Answer:
+        return request(f"{server.page_url}beers/import", body=file(recipes), password=PASSWORD)
+
+    refused = preview(min(999, 990_000 * 999 // len(file(999))))
+    assert refused.status == 400
+    found = re.search(
+        r"the \d+ recipes are too large to be imported at once. Split the file into parts of about (\d+) recipes", refused.text
+    )
+    assert found is not None, refused.text
+    accepted = preview(int(found[1]))
+    assert accepted.status == 200
+    hidden = re.search('name="recipes" value="([^"]*)"', accepted.text)
+    assert hidden is not None
+    choices = {f"choice-{number}": "update" for number in range(int(found[1]))}
+    visitor.get("beers")
+    assert visitor.post("beers/import/add", {"recipes": html.unescape(hidden[1]), **choices}).status == 303
+    assert len(all_beers(server)) == 1 + int(found[1])
 
 
 @pytest.fixture(scope="module")
