@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +24,7 @@ from support.layout import SIZES, layout_problems, resize
 from support.pictures import png
 from support.recipe_files import BEERJSON, BEERSMITH, ENTITIES
 from support.wait import wait_for
-from support.web_requests import PASSWORD, Visitor, request
+from support.web_requests import PASSWORD, Answer, Visitor, request
 
 ID = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützenschrankbeleuchtungsanlagenwart!"
@@ -194,6 +196,36 @@ def test_recipes_are_imported_after_a_preview(server: KegnetServer, browsers: Br
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("letters", ["Тёмное пиво. ", 'a "~*\\\t', "\N{BEER MUG}"])
+def test_recipes_whose_choices_could_not_be_sent_are_refused_before_the_preview(server: KegnetServer, letters: str) -> None:
+    server.set_password(PASSWORD)
+    visitor = Visitor(server.page_url).log_in()
+
+    def file(recipes: int) -> bytes:
+        notes = (letters * 2000)[:1000]
+        return json.dumps(
+            {"recipes": [{"name": f"Сорт {number}", "notes": notes} for number in range(recipes)]}, ensure_ascii=False
+        ).encode()
+
+    def preview(recipes: int) -> Answer:
+        return request(f"{server.page_url}beers/import", body=file(recipes), password=PASSWORD)
+
+    refused = preview(min(999, 990_000 * 999 // len(file(999))))
+    assert refused.status == 400
+    found = re.search(
+        r"the \d+ recipes are too large to be imported at once. Split the file into parts of about (\d+) recipes", refused.text
+    )
+    assert found is not None, refused.text
+    accepted = preview(int(found[1]))
+    assert accepted.status == 200
+    hidden = re.search('name="recipes" value="([^"]*)"', accepted.text)
+    assert hidden is not None
+    choices = {f"choice-{number}": "update" for number in range(int(found[1]))}
+    visitor.get("beers")
+    assert visitor.post("beers/import/add", {"recipes": html.unescape(hidden[1]), **choices}).status == 303
+    assert len(all_beers(server)) == 1 + int(found[1])
+
+
 @pytest.fixture(scope="module")
 def full_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KegnetServer]:
     """A server with beers of long and Arabic names, with pictures, on taps and without anything."""
@@ -296,6 +328,16 @@ def test_2000_letters_of_any_script_fit_into_the_notes_and_more_are_refused_besi
             assert answer.status == 400, (letter, number)
             assert 'id="notes-wrong" role="alert">enter at most 2000 characters' in answer.text
     assert {len(beer.notes) for beer in all_beers(server)} <= {0, 2000}
+
+
+def test_notes_keep_their_blanks_and_lose_control_characters(server: KegnetServer) -> None:
+    server.set_password(PASSWORD)
+    visitor = Visitor(server.page_url).log_in()
+    text = "10\u00a0°C, 5\u202f%\u2003or\u00ad so: 東京\u3000ビール \u202bبيرة\u202c"
+    assert (
+        visitor.post("beers/new", {"name": "Stout", "notes": f"{text}\r\nHops:\tHal\x1bler\x7ftau\u2028late \r\n\r\nend\n"}).status == 303
+    )
+    assert [beer.notes for beer in all_beers(server)] == ["", f"{text}\nHops: Hallertau\nlate\n\nend"]
 
 
 @pytest.mark.parametrize(("letter", "number"), [("x", 500), ("x", 2000), ("ж", 300), ("ж", 600), ("🍺", 150), ("🍺", 500)])

@@ -608,6 +608,26 @@ def test_all_pours_of_a_client_can_be_read_one_by_one(history: History) -> None:
     assert [pour.key for pour in found if pour.deleted] == [key]
 
 
+def test_a_moved_pour_is_read_with_the_client_at_whose_tap_it_counts(history: History) -> None:
+    client, other = history.client(), history.client()
+    left, right, far = history.tap(client, 0), history.tap(client, 1), history.tap(other, 0)
+    stays, within, away, back, comes, passes = (
+        history.pour(reporter, 0, NOW + number) for number, reporter in enumerate((client, client, client, client, other, other))
+    )
+    undone = history.call(correct, away, MOVE, far.key, NOW)
+    for key, *taps in ((within, right), (back, far, left), (comes, right), (passes, left, far)):
+        for tap in taps:
+            history.call(correct, key, MOVE, tap.key, NOW)
+    with history.reading() as connection:
+        assert [(pour.key, pour.tap) for pour in stream_pours(connection, client.key)] == [
+            (stays, left.key), (within, right.key), (back, left.key), (comes, right.key)
+        ]  # fmt: skip
+        assert [(pour.key, pour.tap) for pour in stream_pours(connection, other.key)] == [(away, far.key), (passes, far.key)]
+    history.call(undo_correction, undone, NOW)
+    with history.reading() as connection:
+        assert [pour.key for pour in stream_pours(connection, other.key)] == [passes]
+
+
 # Temperatures.
 
 

@@ -129,6 +129,34 @@ def test_recipes_are_added_once_and_update_what_they_have(history: History) -> N
         assert carry_out(connection, [(again[0], Choice.ADD)]) == Imported((max(done.added) + 1,), 0, 0)
 
 
+def test_no_two_recipes_update_one_beer(history: History) -> None:
+    pilsner, alpha_bock, stout = add(history, "Pilsner"), add(history, "Bock", brewery="Alpha"), add(history, "Stout")
+    recipes = [
+        Recipe("Pilsner", "Alpha", abv_percent=4.8),
+        Recipe("Pilsner", "Beta", abv_percent=5.5),
+        Recipe("Bock", ibu=20.0),
+        Recipe("bock", "ALPHA", ibu=30.0),
+        Recipe("Stout", "Gamma"),
+        Recipe("Stout", ibu=40.0),
+        Recipe("stout", "gamma"),
+    ]
+    with history.database.writing() as connection:
+        planned = plan(connection, recipes)
+        assert [(each.beer and each.beer.key, each.choice) for each in planned] == [
+            (pilsner.key, Choice.UPDATE),
+            (None, Choice.ADD),
+            (None, Choice.ADD),
+            (alpha_bock.key, Choice.UPDATE),
+            (None, Choice.ADD),
+            (stout.key, Choice.UPDATE),
+            (None, Choice.SKIP),
+        ]
+        done = carry_out(connection, [(each, each.choice) for each in planned])
+        assert str(done) == "3 added, 3 updated, 1 skipped"
+        assert {each.choice for each in plan(connection, recipes)} == {Choice.SKIP}
+        assert [(beer.brewery, beer.abv_percent) for beer in beers(connection) if beer.name == "Pilsner"] == [("Alpha", 4.8), ("Beta", 5.5)]
+
+
 def test_megabytes_of_pictures_are_exported_and_imported(history: History, new_history: object) -> None:
     assert callable(new_history)
     other: History = new_history("sqlite" if history.database.postgresql else "postgresql")

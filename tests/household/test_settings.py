@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +13,12 @@ import pytest
 from kegnet.server.storage.boards import Board, remember_board
 from kegnet.server.storage.clients import find_client, set_limits
 from kegnet.server.storage.records import Client, Keg, Tap
-from kegnet.server.storage.settings import household, set_setting
+from kegnet.server.storage.settings import household, set_household, set_setting
 from kegnet.server.web import password, passwords
 from support.history import client_key
 from support.kegnet_server import KegnetServer
 from support.wait import wait_for
-from support.web_requests import PASSWORD, Answer, request
+from support.web_requests import PASSWORD, Answer, Visitor, request
 
 ID = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 OF_THE_FIRST_SERVER = "pbkdf2:sha256:1000$XlIwduwXdW3pVJz2$eae90fab9b04c7be15dad14b4c0cd2e3f324ef0b6e766e59425141771390bd55"
@@ -163,6 +164,36 @@ def test_an_empty_field_removes_what_it_set(house: House) -> None:
     assert (house.client.coldest, house.client.warmest) == (None, 7500)
 
 
+def test_an_undo_of_limits_is_exact_in_any_unit(house: House) -> None:
+    visitor = Visitor(house.server.page_url).log_in()
+    visitor.get(f"clients/{ID}")
+    for before, field, limit in (((2000, 6500), "warmest", "9.125"), ((2000, None), "coldest", ""), ((-1234, None), "coldest", "")):
+        with house.server.writing() as connection:
+            set_limits(connection, client_key(house.server.database, ID), *before)
+        assert visitor.post(f"clients/{ID}/limits", {field: limit}).status == 303
+        assert (house.client.coldest, house.client.warmest) != before
+        page = visitor.get(f"clients/{ID}").text
+        flash = page[page.index('id="flash"') :].partition("</form>")[0]
+        undo = dict(re.findall('<input type="hidden" name="([^"]+)" value="([^"]*)">', flash))
+        visitor.post("choices", {"temperature": "F"})
+        assert visitor.post(f"clients/{ID}/limits", undo).status == 303
+        assert (house.client.coldest, house.client.warmest) == before
+
+
+def test_a_form_that_is_saved_unchanged_changes_nothing(house: House) -> None:
+    visitor = Visitor(house.server.page_url).log_in()
+    with house.server.writing() as connection:
+        set_household(connection, volume="oz")
+    for unit, glass, warmest in (("C", "16", "4.25"), ("F", "12", "38.25")):
+        visitor.get("settings")
+        visitor.post("choices", {"temperature": unit})
+        visitor.post("settings", {"glass": glass})
+        visitor.post(f"clients/{ID}/limits", {"coldest": "", "warmest": warmest})
+        assert f'name="glass" value="{glass}"' in visitor.get("settings").text
+        assert f'name="warmest" value="{warmest}"' in visitor.get(f"clients/{ID}").text
+        assert 'name="coldest" value=""' in visitor.get(f"clients/{ID}").text
+
+
 def test_limits_are_in_the_degrees_of_the_reader(house: House) -> None:
     url = f"{house.server.page_url}clients/{ID}/limits"
     request(url, form={"coldest": "32", "warmest": "50"}, password=PASSWORD, headers={"Cookie": "temperature=F"})
@@ -175,7 +206,7 @@ def test_limits_are_in_the_degrees_of_the_reader(house: House) -> None:
         ("limits", {"warmest": "Kept", "coldest": "warm"}, "enter a number"),
         ("limits", {"coldest": "Kept", "warmest": "8"}, "enter a number"),
         ("limits", {"coldest": "9", "warmest": "8"}, "enter more than the limit below"),
-        ("name", {"name": "Ke\0pt"}, "enter 1 to 80 characters"),
+        ("name", {"name": "Ke\x1bpt"}, "enter 1 to 80 characters"),
     ],
 )
 def test_a_wrong_value_names_its_field_and_keeps_what_was_typed(
@@ -186,8 +217,17 @@ def test_a_wrong_value_names_its_field_and_keeps_what_was_typed(
     answer = house.post(f"clients/{ID}/{path}", **fields)
     assert answer.status == 400
     assert wrong in answer.text
-    assert all("\0" in text or f'value="{text}"' in answer.text for text in fields.values())
+    assert all(f'value="{text}"' in answer.text for text in fields.values())
     assert (house.client, house.tap, house.keg) == before, "nothing of it is stored"
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [("settings", {"public_url": "http://a\0b/"}), ("clients/waiting", {"uuid": "\0", "action": "accept"}), ("beers/new", {"\0": ""})],
+)
+def test_a_nul_character_is_refused_with_a_sentence(unchanged_house: House, path: str, fields: dict[str, str]) -> None:
+    answer = unchanged_house.post(path, **fields)
+    assert (answer.status, "contains a NUL character" in answer.text) == (400, True)
 
 
 def test_the_time_zone_and_the_begin_of_the_day_can_be_set(house: House) -> None:

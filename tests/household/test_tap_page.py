@@ -170,6 +170,17 @@ def test_a_pour_is_moved_to_another_tap_and_back(house: House) -> None:
     assert "0.50 l" in house.get("/pours")
 
 
+def test_a_moved_pour_is_in_the_csv_of_the_client_that_counts_it(house: House) -> None:
+    cellar = "11111111-2222-4333-8444-555555555555"
+    house.server.add_client(cellar, "y", "Cellar")
+    tap = house.server.set_tap(cellar, 3, "Cellar tap")
+    key = house.pour(500)
+    assert ',0,"Bar, left",0.500,2800,' in house.visitor.get(f"csv/{ID}/pours.csv").text
+    assert house.post(f"/pours/{key}", action="move", tap=str(tap.key)).status == 303
+    assert ",3,Cellar tap,0.500,2800," in house.visitor.get(f"csv/{cellar}/pours.csv").text
+    assert house.visitor.get(f"csv/{ID}/pours.csv").text.count("\n") == 1, "only the heading"
+
+
 def test_each_correction_of_a_pour_has_an_undo_of_its_own(house: House) -> None:
     key = house.pour(500)
     for fields in ({"action": "spill"}, {"action": "volume", "volume": "0.4"}, {"action": "delete"}):
@@ -602,6 +613,24 @@ def test_a_new_k_factor_counts_from_now_on_and_can_be_undone(house: House) -> No
     assert house.found(later).millilitres == 1000
 
 
+def test_a_form_from_before_a_calibration_keeps_its_k_factor(house: House) -> None:
+    def fields() -> dict[str, str]:
+        page = house.visitor.get(f"{TAP}/settings").text
+        return {name: re.findall(f'name="{name}" value="([^"]*)"', page)[0] for name in ("pulses_per_litre", "pulses_shown")}
+
+    before = fields()
+    with house.server.writing() as connection:
+        set_meter(connection, house.tap.key, now_ms(), 5400)
+    wrong = house.post("/settings", name="", **before)
+    assert (wrong.status, 'name="pulses_shown" value="5600"' in wrong.text) == (400, True), "the form is still the one from before"
+    assert house.post("/settings", name="Left tap", **before).status == 303
+    assert (house.tap.name, house.tap.pulses_per_litre) == ("Left tap", 5400)
+    assert house.post("/settings", **fields() | {"pulses_per_litre": "5600"}).status == 303
+    assert house.tap.pulses_per_litre == 5600
+    house.undo()
+    assert house.tap.pulses_per_litre == 5400
+
+
 def test_a_tap_is_renamed_and_hidden_and_what_a_form_does_not_contain_stays(house: House) -> None:
     assert house.post("/settings", name="Ghost", hidden_box="1", hidden="1").status == 303
     assert (house.tap.name, house.tap.hidden) == ("Ghost", True)
@@ -612,7 +641,7 @@ def test_a_tap_is_renamed_and_hidden_and_what_a_form_does_not_contain_stays(hous
     assert (house.tap.name, house.tap.hidden) == ("Ghost", True)
     assert house.post("/settings", hidden_box="1").status == 303
     assert house.tap.hidden is False
-    for fields in ({"name": ""}, {"name": "Ke\0pt"}, {"pulses_per_litre": "5,600"}, {"name": "x" * 81}):
+    for fields in ({"name": ""}, {"name": "Ke\x1bpt"}, {"pulses_per_litre": "5,600"}, {"name": "x" * 81}):
         answer = house.post("/settings", **fields)
         assert answer.status == 400
         assert 'aria-invalid="true"' in answer.text

@@ -32,10 +32,35 @@ def test_temperatures_are_in_the_degrees_of_the_reader() -> None:
 
 
 @pytest.mark.parametrize("volume", ["l", "oz", "pt", "imp-pt"])
-def test_the_size_of_a_keg_is_the_same_after_a_form_was_sent_unchanged(volume: str) -> None:
+def test_a_volume_is_the_same_after_a_form_was_sent_unchanged(volume: str) -> None:
     units = Units(volume=volume)
-    number = units.keg_number(18_927)
-    assert abs(units.keg_ml(float(number)) - 18_927) <= 2
+    for millilitres in (0, 1, 10, 330, 473, 5000, 18_927, 19_000, 58_670):
+        assert units.keg_ml(float(units.keg_number(millilitres))) == millilitres
+        assert round(units.pour_ml(float(units.pour_number(millilitres)))) == millilitres
+    assert round(units.pour_ml(float(units.pour_number(476.814, 3))), 3) == 476.814
+
+
+@pytest.mark.parametrize(
+    ("volume", "typed"),
+    [("oz", "16"), ("oz", "12"), ("oz", "10"), ("oz", "5.5"), ("pt", "1.25"), ("imp-pt", "0.5"), ("l", "0.33"), ("l", "200")],
+)
+def test_an_entered_volume_is_shown_as_it_was_entered(volume: str, typed: str) -> None:
+    units = Units(volume=volume)
+    assert units.pour_number(round(units.pour_ml(float(typed)))) == typed
+    assert units.keg_number(units.keg_ml(float(typed))) == typed
+    assert units.pour_number(round(units.pour_ml(16.123), 3), 3) == "16.123"
+
+
+@pytest.mark.parametrize(
+    ("temperature", "typed"),
+    [("C", "4.25"), ("C", "3.75"), ("C", "-0.125"), ("C", "0"), ("C", "100"), ("F", "38.25"), ("F", "-4"), ("F", "40.1")],
+)
+def test_an_entered_temperature_is_shown_as_it_was_entered(temperature: str, typed: str) -> None:
+    units = Units(temperature)
+    stored = units.millicelsius(float(typed))
+    assert units.temp_number(stored) == typed
+    for millicelsius in range(-50, 50):
+        assert units.millicelsius(float(units.temp_number(millicelsius))) == millicelsius
 
 
 def test_an_unknown_unit_is_the_default() -> None:

@@ -11,6 +11,8 @@ from .storage import Change, Connection, announce
 from .storage.beers import beers, set_beer
 from .storage.records import Beer
 
+_Identity = tuple[str, str]
+"""The name and the brewery, in lower case."""
 TEXTS = ("brewery", "style", "notes")
 NUMBERS = ("abv_percent", "ibu", "srm")
 
@@ -58,11 +60,12 @@ class Imported:
 
 def plan(connection: Connection, recipes: Sequence[Recipe]) -> list[Planned]:
     """The proposal for each recipe."""
-    known = beers(connection)
+    found = _matches(beers(connection), [_identity(recipe.name, recipe.brewery) for recipe in recipes])
     planned: list[Planned] = []
-    seen: set[tuple[str, str]] = set()
+    seen: set[_Identity] = set()
     for recipe in recipes:
-        beer, identity = _same(known, recipe), _identity(recipe.name, recipe.brewery)
+        identity = _identity(recipe.name, recipe.brewery)
+        beer = found.get(identity)
         planned.append(Planned(recipe, beer, {} if beer is None else _changes(beer, recipe), identity in seen))
         seen.add(identity)
     return planned
@@ -87,16 +90,27 @@ def carry_out(connection: Connection, chosen: Iterable[tuple[Planned, Choice]]) 
     return Imported(tuple(added), updated, skipped)
 
 
-def _same(known: Iterable[Beer], recipe: Recipe) -> Beer | None:
-    """The beer of the same name and brewery, else one of the same name if it or the recipe has no brewery."""
-    name, brewery = _identity(recipe.name, recipe.brewery)
-    named = [beer for beer in known if beer.name.casefold() == name]
-    exact = (beer for beer in named if beer.brewery.casefold() == brewery)
-    unknown = (beer for beer in named if not beer.brewery or not brewery)
-    return next(exact, None) or next(unknown, None)
+def _matches(known: Sequence[Beer], wanted: Sequence[_Identity]) -> dict[_Identity, Beer]:
+    """The beers of the same name and brewery, else of the same name if the beer or the recipe has no brewery. No beer is found twice."""
+    remaining = {beer.key: beer for beer in known}
+    found: dict[_Identity, Beer] = {}
+    for is_same in (_is_equal, _can_be):
+        for identity in wanted:
+            beer = None if identity in found else next((each for each in remaining.values() if is_same(each, identity)), None)
+            if beer is not None:
+                found[identity] = remaining.pop(beer.key)
+    return found
 
 
-def _identity(name: str, brewery: str) -> tuple[str, str]:
+def _is_equal(beer: Beer, identity: _Identity) -> bool:
+    return _identity(beer.name, beer.brewery) == identity
+
+
+def _can_be(beer: Beer, identity: _Identity) -> bool:
+    return beer.name.casefold() == identity[0] and not (beer.brewery and identity[1])
+
+
+def _identity(name: str, brewery: str) -> _Identity:
     return name.casefold(), brewery.casefold()
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 US_PINT_ML = 473.176473
 IMPERIAL_PINT_ML = 568.26125
 US_OUNCE_ML = 29.5735295625
 US_GALLON_ML = 3785.411784
+_MOST_DECIMALS = 9
 _MINUTE_MS, _HOUR_MS, _DAY_MS = 60_000, 3_600_000, 86_400_000
 
 
@@ -24,6 +25,11 @@ class Volume:
     def text(self, millilitres: float) -> str:
         """An amount as text, for example `0.33 l`."""
         return f"{millilitres / self.size_ml:.{self.decimals}f} {self.name}"
+
+    def number(self, millilitres: float, places: int = 0) -> str:
+        """The shortest number of this unit that is the same amount in millilitres, rounded to `places` decimals."""
+        stored = round(millilitres, places)
+        return _shortest(stored / self.size_ml, lambda number: round(number * self.size_ml, places) == stored)
 
 
 LITRE = Volume(1000.0, "l", 2)
@@ -65,6 +71,10 @@ class Units:
         """A temperature as text, for example `4.2 °C`. Never `-0.0`."""
         return f"{self.degrees(millicelsius):z.1f} °{self.temperature}"
 
+    def temp_number(self, millicelsius: int) -> str:
+        """A temperature without its unit, for a form's field: as few decimals as `millicelsius` needs to reverse it."""
+        return _shortest(self.degrees(millicelsius), lambda degrees: self.millicelsius(degrees) == millicelsius)
+
     def pour(self, millilitres: float) -> str:
         """The volume of one or more pours as text."""
         return POURS[self.volume].text(millilitres)
@@ -79,21 +89,24 @@ class Units:
         return KEGS[self.volume].name
 
     def keg_number(self, millilitres: float) -> str:
-        """The volume of a keg without its unit, for a form's field: at most 3 decimals."""
-        return _trimmed(millilitres / KEGS[self.volume].size_ml)
+        """The volume of a keg without its unit, for a form's field: as few decimals as `keg_ml` needs to reverse it."""
+        return KEGS[self.volume].number(millilitres)
 
     def keg_size(self, millilitres: float) -> str:
         """The size of a keg as people name it, for example `19 l` and `5.2 gal`."""
-        return f"{_trimmed(round(millilitres / KEGS[self.volume].size_ml, 1))} {self.keg_unit}"
+        return f"{_trimmed(millilitres / KEGS[self.volume].size_ml, 1)} {self.keg_unit}"
 
     @property
     def pour_unit(self) -> str:
         """The name of the unit of pours."""
         return POURS[self.volume].name
 
-    def pour_number(self, millilitres: float) -> str:
-        """The volume of a pour without its unit, for a form's field: at most 3 decimals."""
-        return _trimmed(millilitres / POURS[self.volume].size_ml)
+    def pour_number(self, millilitres: float, places: int = 0) -> str:
+        """The volume of a pour without its unit, for a form's field: as few decimals as `pour_ml` needs to reverse it.
+
+        `places` is the number of decimals of the stored millilitres.
+        """
+        return POURS[self.volume].number(millilitres, places)
 
     def pour_ml(self, number: float) -> float:
         """The inverse of `pour_number`, in millilitres."""
@@ -104,8 +117,15 @@ class Units:
         return round(number * KEGS[self.volume].size_ml)
 
 
-def _trimmed(number: float) -> str:
-    return f"{number:.3f}".rstrip("0").rstrip(".")
+def _shortest(number: float, is_enough: Callable[[float], bool]) -> str:
+    """The number with as few decimals as are enough."""
+    texts = (_trimmed(number, decimals) for decimals in range(_MOST_DECIMALS))
+    return next((text for text in texts if is_enough(float(text))), _trimmed(number, _MOST_DECIMALS))
+
+
+def _trimmed(number: float, decimals: int) -> str:
+    text = f"{number:z.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if decimals else text
 
 
 def ago(then_ms: int, now_ms: int) -> str:

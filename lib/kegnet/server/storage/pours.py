@@ -18,7 +18,7 @@ from .errors import StorageError
 from .pour_rows import correction_of, is_corrected, moved_rows, numbered, own_rows, pours_of_rows, query_of_rows, within
 from .ranges import MOST_MS, keys_of
 from .records import PULSES_PER_LITRE, Pour
-from .taps import meters_of
+from .taps import meters_of, taps_of
 
 _correction, _pour, _tap = schema.correction.c, schema.pour.c, schema.tap.c
 _PAGE = 500
@@ -83,9 +83,17 @@ def find_pour(connection: sa.engine.Connection, key: int) -> Pour | None:
 
 
 def stream_pours(connection: sa.engine.Connection, client_key: int) -> Iterator[Pour]:
-    """All pours that a client reported, oldest first, the deleted ones, too. A few hundred at a time are in memory."""
-    taps = connection.execute(sa.select(_tap.pin).where(_tap.client == client_key)).scalars().all()
-    return heapq.merge(*(_stream(connection, client_key, pin) for pin in taps), key=lambda pour: (pour.at_ms, pour.key))
+    """All pours that count for the taps of a client, oldest first, the deleted ones, too.
+
+    In memory are a few hundred at a time, and those that were moved here from other clients.
+    """
+    taps = {tap.key: tap.pin for tap in taps_of(connection, [client_key])}
+    moved = [row for row in moved_rows(connection, list(taps), [(0, 0, MOST_MS)]) if row.tap not in taps]
+    streams = [
+        *(_stream(connection, client_key, pin) for pin in taps.values()),
+        sorted(pours_of_rows(connection, moved), key=_oldest_first),
+    ]
+    return (pour for pour in heapq.merge(*streams, key=_oldest_first) if pour.tap in taps)
 
 
 def correct(connection: sa.engine.Connection, pour_key: int, kind: CorrectionKind, value: int | None, now_ms: int) -> int:
@@ -167,11 +175,15 @@ def _stream(connection: sa.engine.Connection, client_key: int, pin: int) -> Iter
     while True:
         after = sa.and_(_pour.at_ms >= at_ms, sa.or_(_pour.at_ms > at_ms, _pour.key > key))
         query = query_of_rows().where(_pour.client == client_key, _pour.pin == pin, after).order_by(_pour.at_ms, _pour.key).limit(_PAGE)
-        page = sorted(pours_of_rows(connection, connection.execute(query)), key=lambda pour: (pour.at_ms, pour.key))
+        page = sorted(pours_of_rows(connection, connection.execute(query)), key=_oldest_first)
         if not page:
             return
         yield from page
         at_ms, key = page[-1].at_ms, page[-1].key
+
+
+def _oldest_first(pour: Pour) -> tuple[int, int]:
+    return pour.at_ms, pour.key
 
 
 def _newest_first(pour: Pour) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ..model.beers import NOTES_CHARACTERS, NUMBERS_AT_MOST
 from ..model.colours import EBC_PER_SRM, srm_of
 from ..storage.records import Beer
-from .forms import Form
+from .forms import Form, is_control
 
 _TEXTS = ("name", "brewery", "style", "notes")
 _NUMBERS = {"abv": "abv_percent", "ibu": "ibu", "colour": "srm"}
@@ -57,12 +57,10 @@ def _colour(form: Form) -> float | None:
 
 
 def _notes(form: Form) -> str | None:
-    """Notes on several lines."""
+    """Notes on several lines, without control characters. A tab becomes a blank."""
     if not form.has("notes"):
         return None
-    text = "\n".join(line.rstrip() for line in form.typed["notes"].splitlines()).strip()
+    text = "\n".join(line.rstrip() for line in form.typed["notes"].replace("\t", " ").splitlines()).strip()
     if len(text) > NOTES_CHARACTERS:
         form.errors["notes"] = f"enter at most {NOTES_CHARACTERS} characters; these are {len(text)}"
-    return "".join(
-        character for character in text if character == "\n" or (character.isprintable() or character in "\u200c\u200d\u200e\u200f")
-    )
+    return "".join(character for character in text if character == "\n" or not is_control(character))

@@ -5,6 +5,8 @@ The server stores nothing between the two steps: the preview contains the recipe
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -23,6 +25,8 @@ from .uploads import RECIPES_AT_MOST_BYTES
 
 UNDO_AT_MOST = 200
 """Upper bound on new beers for an undo: their keys are in a cookie."""
+_TOKEN_BYTES = 1000
+"""Upper bound on the form's token with its name."""
 _FORM = "application/x-www-form-urlencoded"
 _LABELS = {"brewery": "brewery", "style": "style", "notes": "notes", "abv_percent": "ABV", "ibu": "IBU", "srm": "SRM"}
 
@@ -40,7 +44,7 @@ async def preview(request: Request) -> Response:
     text = (await typed(request)).get("text", "") if pasted else ""
     data = text.encode() if pasted else await request.body()
     try:
-        found = await in_thread(lambda: read_recipes(data))
+        found = await in_thread(lambda: _sendable(read_recipes(data)))
     except RecipesError as error:
         return await _show(request, Mistake(request.url.path, {"text": text}, {"text": f"{error.problem}. {error.fix.capitalize()}."}))
     return await _show_preview(request, found)
@@ -72,6 +76,18 @@ async def undo(request: Request) -> Response:
         return Done("/beers", f"The import was undone: {len(removed)} removed.")
 
     return await submit(request, "the library of beers", change, _show)
+
+
+def _sendable(found: Found) -> Found:
+    """`found`, if a browser can send the form of its preview. Raises RecipesError."""
+    fields = {"recipes": write_beerjson(found.recipes), **{f"choice-{number}": Choice.UPDATE.value for number in range(len(found.recipes))}}
+    # A browser also encodes `~`, as three bytes.
+    size_bytes = len(urlencode(fields)) + 2 * fields["recipes"].count("~") + _TOKEN_BYTES
+    if size_bytes > RECIPES_AT_MOST_BYTES:
+        fewer = max(1, int(0.9 * len(found.recipes) * RECIPES_AT_MOST_BYTES / size_bytes))
+        problem = f"the {len(found.recipes)} recipes are too large to be imported at once"
+        raise RecipesError(problem, f"split the file into parts of about {fewer} recipes, or use kegnet-server beers import on the server")
+    return found
 
 
 def _choice(form: Form, number: int) -> Choice:

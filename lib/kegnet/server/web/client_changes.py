@@ -50,8 +50,9 @@ async def change_limits(request: Request, show: Show) -> Response:
         if form.errors:
             return None
         set_limits(connection, client.key, coldest, warmest)
-        before = {"coldest": _typed(client.coldest, units), "warmest": _typed(client.warmest, units)}
-        return Done(f"/clients/{uuid}", "The alarm limits are saved.", Undo(f"/clients/{uuid}/limits", before))
+        before = {_exact("coldest"): client.coldest, _exact("warmest"): client.warmest}
+        fields = {field: "" if limit is None else str(limit) for field, limit in before.items()}
+        return Done(f"/clients/{uuid}", "The alarm limits are saved.", Undo(f"/clients/{uuid}/limits", fields))
 
     return await submit(request, f"client {uuid}", change, show)
 
@@ -86,15 +87,18 @@ def uuid_of(request: Request) -> str:
 
 
 def _limit(form: Form, field: str, now: int | None, units: Units) -> int | None:
+    if form.has(_exact(field)):
+        millicelsius = form.number(_exact(field), COLDEST, WARMEST)
+        return None if millicelsius is None else round(millicelsius)
     if not form.has(field):
         return now
     degrees = form.number(field, round(units.degrees(COLDEST)), round(units.degrees(WARMEST)))
     return None if degrees is None else units.millicelsius(degrees)
 
 
-def _typed(limit: int | None, units: Units) -> str:
-    """A limit as text for the form: exact to a thousandth of a degree."""
-    return "" if limit is None else f"{units.degrees(limit):.3f}"
+def _exact(field: str) -> str:
+    """The field in which the undo sends a limit in thousandths of a degree Celsius, because the units can have changed by then."""
+    return f"{field}_millicelsius"
 
 
 def _client(connection: Connection, uuid: str) -> Client:

@@ -40,7 +40,7 @@ async def temperatures(request: Request) -> Response:
 
 
 async def pours(request: Request) -> Response:
-    """The pours of a client after their corrections, oldest first."""
+    """The pours that count for the taps of a client, after their corrections, oldest first."""
     client, zone = await _client(request)
 
     def rows(connection: Connection) -> Iterator[Row]:
@@ -49,9 +49,9 @@ async def pours(request: Request) -> Response:
         for pour in stream_pours(connection, client.key):
             if pour.deleted:
                 continue
-            tap = taps.get(pour.tap)
+            tap = taps[pour.tap]
             yield (
-                times.iso(pour.at_ms, zone), pour.at_ms, tap.pin if tap else "", no_formula(tap.name) if tap else "",
+                times.iso(pour.at_ms, zone), pour.at_ms, tap.pin, no_formula(tap.name),
                 f"{pour.millilitres / 1000:.3f}", pour.pulses, pour.et_ms, int(pour.spilled),
             )  # fmt: skip
 

@@ -30,7 +30,7 @@ class Form:
         if field not in self.typed:
             return None
         text = " ".join(self.typed[field].split())
-        if len(text) > NAME_CHARACTERS or (not text and not may_be_empty) or any(map(_is_control, text)):
+        if len(text) > NAME_CHARACTERS or (not text and not may_be_empty) or any(map(is_control, text)):
             self.errors[field] = f"enter 1 to {NAME_CHARACTERS} characters, without control characters"
             return None
         return text
@@ -60,13 +60,17 @@ class Form:
         return int(text)
 
 
-def _is_control(character: str) -> bool:
+def is_control(character: str) -> bool:
+    """Whether it is a control character, or half of a surrogate pair."""
     return unicodedata.category(character) in ("Cc", "Cs")
 
 
 async def typed(request: Request) -> dict[str, str]:
-    """The fields of a form; the last one of repeated fields. `uploads` limits the body."""
+    """The fields of a form; the last one of repeated fields. `uploads` limits the body. PostgreSQL stores no NUL: it is refused."""
     try:
-        return dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=FIELDS_AT_MOST))
+        fields = dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=FIELDS_AT_MOST))
     except ValueError as error:
         raise HTTPException(400, "this is not a form of this page") from error
+    if any("\0" in field + text for field, text in fields.items()):
+        raise HTTPException(400, "the form contains a NUL character; remove it, and send the form again")
+    return fields

@@ -32,7 +32,10 @@ async def _show(request: Request, mistake: Mistake) -> Response:
 
 
 async def change_tap(request: Request) -> Response:
-    """Changes the tap. An absent field changes nothing. `meter_from` removes the k-factor that is valid from that time on, as an undo."""
+    """Changes the tap. An absent field changes nothing. `meter_from` removes the k-factor that is valid from that time on, as an undo.
+
+    `pulses_shown` is the k-factor that the form has shown: unless another one is entered, the form does not undo a later calibration.
+    """
 
     def change(connection: Connection, form: Form, _units: Units) -> Done | None:
         place = place_of(connection, request)
@@ -47,7 +50,7 @@ async def change_tap(request: Request) -> Response:
         undo = {"undo": "1", "name": tap.name, "hidden_box": "1", **({"hidden": "1"} if tap.hidden else {})}
         if meter_from is not None:
             unset_meter(connection, tap.key, meter_from)
-        if k_factor is not None and k_factor != tap.pulses_per_litre:
+        if k_factor is not None and k_factor != tap.pulses_per_litre and str(k_factor) != form.typed.get("pulses_shown"):
             now = now_ms()
             set_meter(connection, tap.key, now, k_factor)
             undo["meter_from"] = str(now)
