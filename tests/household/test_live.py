@@ -10,13 +10,16 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from kegnet.server.storage.beers import set_beer
 from kegnet.server.storage.clients import set_limits
+from kegnet.server.storage.settings import set_household
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from support.browsers import Browsers
@@ -171,6 +174,25 @@ def test_a_pour_changes_texts_and_a_level_and_nothing_else(server: KegnetServer,
     wait_for(lambda: text(browser, f"[data-tap='{CLIENT}-0'] .beer") == "Another name")
     assert browser.execute_script(f"return [...{cards}].map((card) => card.marked === true)") == [False, True]
     assert browser.get_log("browser") == []
+
+
+@pytest.mark.parametrize("page", ["", "tv"])
+def test_open_pages_take_over_changed_settings(server: KegnetServer, browsers: Browsers, page: str) -> None:
+    browser = opened(browsers, server, page)
+    wait_for(lambda: amount(browser, 0) == "9.2 l")
+    with server.writing() as connection:
+        set_household(connection, title="Cellar", volume="oz", temperature="F", glass_ml=500, time_zone="Asia/Tokyo")
+    wait_for(lambda: amount(browser, 0) == "2.42 gal")
+    assert browser.title == "Cellar"
+    assert text(browser, "h1" if page == "tv" else ".brand a") == "Cellar"
+    client = client_key(server.database, CLIENT)
+    store(server.database, pour(client, now_ms(), 5600), ping(client, now_ms(), 5000))
+    wait_for(lambda: amount(browser, 0) == "2.16 gal")
+    wait_for(lambda: text(browser, "[data-temp] [data-value=temp]") == "41.0 °F")
+    assert text(browser, f"[data-tap='{CLIENT}-0'] [data-value=glasses]") == "16 glasses"
+    assert "34 fl oz" in text(browser, f"[data-tap='{CLIENT}-0'] [data-value=last]")
+    if page == "tv":
+        wait_for(lambda: text(browser, ".clock") == datetime.now(ZoneInfo("Asia/Tokyo")).strftime("%-I:%M %p"))
 
 
 def test_an_alarm_is_announced_once_when_it_begins_and_when_it_is_over(server: KegnetServer, browsers: Browsers) -> None:

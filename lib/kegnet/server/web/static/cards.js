@@ -2,10 +2,11 @@
 //
 // An event contains changed values: only their texts and levels are replaced. If cards or names can have changed, the parts with
 // [data-cards] are loaded again from the path in this attribute (below the root), and only the differences are replaced.
-// A part of the answer is found by its [data-part]. The beginnings and ends of alarms are announced to screen readers.
+// A part of the answer is found by its [data-part]. Choices and settings that have changed are taken over from the answer, too.
+// The beginnings and ends of alarms are announced to screen readers.
 
 import { setText, showTap } from "./card.js";
-import { showAges, temperature } from "./format.js";
+import { showAges, takeSettings, temperature } from "./format.js";
 import { reportFailure } from "./live.js";
 
 const AGES_MS = 10000;
@@ -126,12 +127,20 @@ async function load() {
 }
 
 function exchangeAll(page) {
+  takeSettings(page);
+  showTitle(page.title);
   showAges(page);
   for (const part of parts) {
     const fresh = page.querySelector(`[data-part="${part.dataset.part}"]`);
     if (fresh !== null) exchange(part, fresh);
   }
-  document.dispatchEvent(new CustomEvent("kegnet:loaded"));
+  document.dispatchEvent(new CustomEvent("kegnet:loaded", { detail: page }));
+}
+
+function showTitle(title) {
+  document.title = title;
+  const brand = document.querySelector(".brand a");
+  if (brand !== null && brand.textContent !== title) brand.textContent = title;
 }
 
 // Replaces the cards and badges that differ; all of them if their number or order changed.
