@@ -8,6 +8,7 @@
 import { setText, showTap } from "./card.js";
 import { showAges, takeSettings, temperature } from "./format.js";
 import { reportFailure } from "./live.js";
+import { checked } from "./refused.js";
 
 const AGES_MS = 10000;
 const REFRESH_MS = 30 * 60000; // For values that change with time alone: lines of the last day, "until tonight".
@@ -110,14 +111,14 @@ async function load() {
   const limit = new AbortController();
   const late = setTimeout(() => limit.abort(), FETCH_LIMIT_MS);
   try {
-    const answer = await fetch(`${root}${parts[0].dataset.cards}${location.search}`, { cache: "no-store", signal: limit.signal });
-    if (!answer.ok) throw new Error(answer.statusText);
+    const address = `${root}${parts[0].dataset.cards}${location.search}`;
+    const answer = checked(await fetch(address, { cache: "no-store", signal: limit.signal }));
     exchangeAll(new DOMParser().parseFromString(await answer.text(), "text/html"));
     meanwhile.forEach(show); // The answer can be older than these.
     retryMs = FIRST_RETRY_MS;
-    reportFailure(false);
+    reportFailure(false, load);
   } catch (error) {
-    reportFailure(true);
+    reportFailure(true, load);
     timer = setTimeout(load, retryMs * (0.5 + Math.random() / 2));
     retryMs = Math.min(2 * retryMs, LAST_RETRY_MS);
   }
