@@ -10,13 +10,17 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from kegnet.server.storage.beers import set_beer
-from kegnet.server.storage.clients import set_limits
+from kegnet.server.storage.clients import remove_client, set_limits
+from kegnet.server.storage.settings import set_household
+from kegnet.server.web.password import set_readers_password
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from support.browsers import Browsers
@@ -27,7 +31,9 @@ from support.ports import free_port
 from support.stream_readers import Arrival, StreamReaders
 from support.wait import stays, wait_for
 from support.wall_taps import CLIENT, add_taps
+from support.web_requests import PASSWORD
 
+CLIENT_PAGE, TAP_PAGE = f"clients/{CLIENT}", f"taps/{CLIENT}/0"
 READERS = 99
 POURS = 5
 STREAMS = """
@@ -58,11 +64,11 @@ def server(tmp_path: Path) -> Iterator[KegnetServer]:
 
 
 def opened(browsers: Browsers, server: KegnetServer, page: str = "") -> Any:
-    """A browser with that page, once it reads the stream."""
+    """A browser with that page, once it reads the stream, and has loaded its cards again if it has some."""
     browser = browsers.start()
     browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": STREAMS})
     browser.get(server.page_url + page)
-    wait_for(lambda: reads(browser) and browser.execute_script("return window.caughtUp === true"))
+    wait_for(lambda: reads(browser) and browser.execute_script("return window.caughtUp || !document.querySelector('[data-cards]')"))
     return browser
 
 
@@ -173,6 +179,25 @@ def test_a_pour_changes_texts_and_a_level_and_nothing_else(server: KegnetServer,
     assert browser.get_log("browser") == []
 
 
+@pytest.mark.parametrize("page", ["", "tv"])
+def test_open_pages_take_over_changed_settings(server: KegnetServer, browsers: Browsers, page: str) -> None:
+    browser = opened(browsers, server, page)
+    wait_for(lambda: amount(browser, 0) == "9.2 l")
+    with server.writing() as connection:
+        set_household(connection, title="Cellar", volume="oz", temperature="F", glass_ml=500, time_zone="Asia/Tokyo")
+    wait_for(lambda: amount(browser, 0) == "2.42 gal")
+    assert browser.title == "Cellar"
+    assert text(browser, "h1" if page == "tv" else ".brand a") == "Cellar"
+    client = client_key(server.database, CLIENT)
+    store(server.database, pour(client, now_ms(), 5600), ping(client, now_ms(), 5000))
+    wait_for(lambda: amount(browser, 0) == "2.16 gal")
+    wait_for(lambda: text(browser, "[data-temp] [data-value=temp]") == "41.0 °F")
+    assert text(browser, f"[data-tap='{CLIENT}-0'] [data-value=glasses]") == "16 glasses"
+    assert "34 fl oz" in text(browser, f"[data-tap='{CLIENT}-0'] [data-value=last]")
+    if page == "tv":
+        wait_for(lambda: text(browser, ".clock") == datetime.now(ZoneInfo("Asia/Tokyo")).strftime("%-I:%M %p"))
+
+
 def test_an_alarm_is_announced_once_when_it_begins_and_when_it_is_over(server: KegnetServer, browsers: Browsers) -> None:
     browser = opened(browsers, server)
     browser.execute_script("""
@@ -247,6 +272,41 @@ def test_the_page_follows_again_after_a_restart(status: int | None, tmp_path: Pa
         # What was poured in between is there, too.
         store(second.database, pour(client_key(second.database, CLIENT), now_ms(), 5600))
         wait_for(lambda: reads(browser) and amount(browser, 0) == "8.2 l", limit_s=60)
+
+
+def test_a_page_that_now_needs_a_log_in_shows_it(server: KegnetServer, browsers: Browsers) -> None:
+    server.set_password(PASSWORD)
+    pages = {page: opened(browsers, server, page) for page in ("", "tv", CLIENT_PAGE, TAP_PAGE)}
+    hidden = opened(browsers, server)
+    hide(hidden, hidden=True)
+    with server.writing() as connection:
+        set_readers_password(connection, "guests only")
+    for page, browser in pages.items():
+        wait_for(lambda: browser.current_url == f"{server.page_url}login?next=/{page}", limit_s=10)  # noqa: B023
+    hide(hidden, hidden=False)
+    wait_for(lambda: hidden.current_url == f"{server.page_url}login?next=/", limit_s=10)
+
+
+@pytest.mark.parametrize("page", [CLIENT_PAGE, TAP_PAGE])
+def test_a_page_whose_client_was_removed_shows_that(server: KegnetServer, browsers: Browsers, page: str) -> None:
+    browser = opened(browsers, server, page)
+    with server.writing() as connection:
+        remove_client(connection, CLIENT, now_ms())
+    wait_for(lambda: "There is no such" in text(browser, "main"), limit_s=10)
+
+
+def test_a_page_whose_loads_are_always_refused_is_reloaded_once(server: KegnetServer, browsers: Browsers) -> None:
+    browser = opened(browsers, server)
+    refuse = """
+        sessionStorage.opened = Number(sessionStorage.opened ?? 0) + 1;
+        const load = window.fetch;
+        window.fetch = (address, ...rest) => String(address).includes("/kegs") ? Promise.resolve(new Response("no", { status: 403 }))
+          : load(address, ...rest);"""
+    browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": refuse})
+    browser.refresh()
+    wait_for(lambda: browser.execute_script("return sessionStorage.opened") == "2")
+    wait_for(lambda: browser.find_elements(By.ID, "stale"))
+    assert stays(lambda: browser.execute_script("return sessionStorage.opened") == "2", 4)
 
 
 # One stream.

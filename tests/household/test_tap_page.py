@@ -722,6 +722,21 @@ def test_a_pour_is_soon_on_the_open_page_and_is_corrected_and_undone_by_a_thumb(
     assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE" and "400" not in line["message"]] == []
 
 
+def test_the_level_on_the_open_page_follows_the_keg(house: House, browsers: Browsers) -> None:
+    house.post("/keg", action="off")
+    browser = browsers.start(PHONE)
+    browser.get(f"{house.server.page_url}{TAP}")
+    sees(browser, ".level", "No keg is on.")
+    house.post("/keg", action="new", new_beer="Stout", size="19000")
+    sees(browser, ".level", "On since")
+    wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, "#level-chart canvas"))
+    house.post("/keg", action="new", new_beer="Stout", size="other", volume="", contents="full")
+    sees(browser, ".level", "The contents of this keg are not entered")
+    house.post("/keg", action="off")
+    sees(browser, ".level", "No keg is on.")
+    assert not browser.find_elements(By.CSS_SELECTOR, "#level-chart")
+
+
 def test_a_page_that_could_not_load_a_pour_reports_it_and_tries_again(house: House, browsers: Browsers) -> None:
     browser = browsers.start(PHONE)
     browser.get(f"{house.server.page_url}{TAP}")

@@ -277,6 +277,27 @@ def test_a_new_temperature_and_a_new_limit_are_on_the_open_page(server: KegnetSe
     assert complaints(browser) == []
 
 
+@pytest.mark.parametrize("part", ["chart", "limits"])
+def test_a_load_that_fails_is_repeated(server: KegnetServer, browsers: Browsers, part: str) -> None:
+    key, now = client_key(server.database, ID), now_ms()
+    store(server.database, *(ping(key, now - minutes * MINUTE_MS, 4000) for minutes in range(5, 60, 5)))
+    browser = browsers.start(LAPTOP)
+    show(browser, server, "?over=1h")
+    loads = "return performance.getEntriesByType('resource').filter(({ name }) => name.includes('/temperatures')).length"
+    wait_for(lambda: browser.execute_script(loads) == 2)  # The second one is when the page reads the stream.
+    browser.execute_cdp_cmd("Network.enable", {})
+    browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*temperatures*" if part == "chart" else "*clients/*over=1h*"]})
+    if part == "chart":
+        store(server.database, ping(key, now_ms(), 9100))
+    else:
+        with server.writing() as connection:
+            set_limits(connection, key, None, 8000)
+    wait_for(lambda: browser.execute_script("return document.getElementById('stale')?.checkVisibility()"))
+    browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+    wait_for(lambda: peak(browser)[1] == 9.1 if part == "chart" else "above 8.0 °C" in text(browser, ".now"), limit_s=30)
+    wait_for(lambda: not browser.find_element(By.ID, "stale").is_displayed())
+
+
 def test_without_scripts_a_picture_the_figures_and_the_table_are_there(filled: KegnetServer, browsers: Browsers) -> None:
     browser = browsers.start(PHONE)
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})

@@ -71,7 +71,8 @@ for (let at = first; at < first + number; at++) {
 """
 
 RELOAD = """
-document.addEventListener("kegnet:loaded", arguments[0], { once: true });
+const [done] = arguments;
+document.addEventListener("kegnet:loaded", () => done(), { once: true });
 window.sources[0].feed("message", { now_ms: Date.now(), kinds: ["tap"], changed: [], reload: true, many: false });
 """
 
@@ -163,12 +164,17 @@ def test_without_scripts_the_browser_loads_one_page_after_the_other(wall: Kegnet
     assert last.count('<div class="place" hidden>') == 14
 
 
+def read_code(browser: Any, folder: Path) -> str:
+    """What the QR code on the screen contains, empty without one."""
+    save_picture(browser, folder / "wall.png", FULL_HD[1])
+    command = ["zbarimg", "--quiet", "--raw", str(folder / "wall.png")]
+    return subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
 def test_the_code_leads_to_the_page_for_phones(wall: KegnetServer, browsers: Browsers, tmp_path: Path) -> None:
     browser = browsers.start(FULL_HD)
     browser.get(wall.page_url + "tv")
-    save_picture(browser, tmp_path / "wall.png", FULL_HD[1])
-    read = subprocess.run(["zbarimg", "--quiet", "--raw", tmp_path / "wall.png"], check=True, stdout=subprocess.PIPE, text=True)
-    assert read.stdout.strip() == PHONE_URL
+    assert read_code(browser, tmp_path) == PHONE_URL
     with wall.writing() as connection:
         set_household(connection, public_url="")
     try:
@@ -179,6 +185,24 @@ def test_the_code_leads_to_the_page_for_phones(wall: KegnetServer, browsers: Bro
     finally:
         with wall.writing() as connection:
             set_household(connection, public_url=PHONE_URL)
+
+
+def test_an_open_wall_shows_a_new_title_and_a_new_code(wall: KegnetServer, browsers: Browsers, tmp_path: Path) -> None:
+    browser = browsers.start(FULL_HD)
+    browser.get(wall.page_url + "tv")
+    wait_for(lambda: browser.execute_script("return document.querySelector('.scan b').textContent") == "kegs.local:8080")
+    new = "https://beer.example.org/"
+    try:
+        for title, url, code in (("Cellar", new, new), ("Attic", "", ""), ("Garage", PHONE_URL, PHONE_URL)):
+            with wall.writing() as connection:
+                set_household(connection, title=title, public_url=url)
+            wait_for(lambda: browser.execute_script("return document.querySelector('h1').textContent") == title)  # noqa: B023
+            assert browser.title == title
+            assert layout_problems(browser) == []
+            assert read_code(browser, tmp_path) == code
+    finally:
+        with wall.writing() as connection:
+            set_household(connection, title="Garage", public_url=PHONE_URL)
 
 
 def test_a_wall_of_weeks_needs_no_more_memory(wall: KegnetServer, browsers: Browsers, pytestconfig: pytest.Config) -> None:

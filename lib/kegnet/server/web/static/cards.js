@@ -2,11 +2,13 @@
 //
 // An event contains changed values: only their texts and levels are replaced. If cards or names can have changed, the parts with
 // [data-cards] are loaded again from the path in this attribute (below the root), and only the differences are replaced.
-// A part of the answer is found by its [data-part]. The beginnings and ends of alarms are announced to screen readers.
+// A part of the answer is found by its [data-part]. Choices and settings that have changed are taken over from the answer, too.
+// The beginnings and ends of alarms are announced to screen readers.
 
 import { setText, showTap } from "./card.js";
-import { showAges, temperature } from "./format.js";
+import { showAges, takeSettings, temperature } from "./format.js";
 import { reportFailure } from "./live.js";
+import { checked } from "./refused.js";
 
 const AGES_MS = 10000;
 const REFRESH_MS = 30 * 60000; // For values that change with time alone: lines of the last day, "until tonight".
@@ -109,14 +111,14 @@ async function load() {
   const limit = new AbortController();
   const late = setTimeout(() => limit.abort(), FETCH_LIMIT_MS);
   try {
-    const answer = await fetch(`${root}${parts[0].dataset.cards}${location.search}`, { cache: "no-store", signal: limit.signal });
-    if (!answer.ok) throw new Error(answer.statusText);
+    const address = `${root}${parts[0].dataset.cards}${location.search}`;
+    const answer = checked(await fetch(address, { cache: "no-store", signal: limit.signal }));
     exchangeAll(new DOMParser().parseFromString(await answer.text(), "text/html"));
     meanwhile.forEach(show); // The answer can be older than these.
     retryMs = FIRST_RETRY_MS;
-    reportFailure(false);
+    reportFailure(false, load);
   } catch (error) {
-    reportFailure(true);
+    reportFailure(true, load);
     timer = setTimeout(load, retryMs * (0.5 + Math.random() / 2));
     retryMs = Math.min(2 * retryMs, LAST_RETRY_MS);
   }
@@ -126,12 +128,20 @@ async function load() {
 }
 
 function exchangeAll(page) {
+  takeSettings(page);
+  showTitle(page.title);
   showAges(page);
   for (const part of parts) {
     const fresh = page.querySelector(`[data-part="${part.dataset.part}"]`);
     if (fresh !== null) exchange(part, fresh);
   }
-  document.dispatchEvent(new CustomEvent("kegnet:loaded"));
+  document.dispatchEvent(new CustomEvent("kegnet:loaded", { detail: page }));
+}
+
+function showTitle(title) {
+  document.title = title;
+  const brand = document.querySelector(".brand a");
+  if (brand !== null && brand.textContent !== title) brand.textContent = title;
 }
 
 // Replaces the cards and badges that differ; all of them if their number or order changed.

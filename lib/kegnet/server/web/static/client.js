@@ -1,6 +1,7 @@
 // The page of a client: a chart of its temperature up to now, or over any stretch of time.
 import { chart } from "./chart.js";
 import { moment, shortMoment, stretch } from "./chart_time.js";
+import { fetchNow, fetchPage, follower } from "./follow.js";
 import { counted, degrees, now, showAges, span, temperature } from "./format.js";
 import { reportFailure } from "./live.js";
 
@@ -8,8 +9,6 @@ const MINUTE = 60_000;
 const SHORTEST = 10 * MINUTE;
 const LONGEST = 366 * 1440 * MINUTE;
 const LOAD_EVERY = 5000;
-const FETCH_LIMIT = 10_000;
-const DELAY_AT_MOST = 1000;
 const FIGURES = ["least", "mean", "most", "outside"];
 const BEYOND = { "too warm": "--bad", "too cold": "--bad", silent: "--dim" };
 
@@ -43,7 +42,7 @@ function upToNow(length, bin) {
 
 function go(address) {
   history.pushState({ depth: (history.state?.depth ?? 0) + 1 }, "", address);
-  load();
+  loadNow();
 }
 
 function goTo(from_ms, to_ms) {
@@ -67,24 +66,22 @@ async function load() {
   const number = ++loading;
   const { from_ms, to_ms, over } = view();
   loadedMs = Date.now();
-  try {
-    const [points, alarms] = await Promise.all([
-      get(`temperatures?since=${from_ms}&until=${to_ms}&points=${place.dataset.points}`),
-      get(`alarms?since=${from_ms}`),
-    ]);
-    if (number !== loading) return;
-    shown = { points, alarms: alarms.filter((alarm) => alarm.pin === undefined && alarm.began_ms < to_ms), from_ms, to_ms, over };
-    draw();
-    reportFailure(false);
-  } catch {
-    if (number === loading) reportFailure(true);
-  }
+  const [points, alarms] = await Promise.all([
+    get(`temperatures?since=${from_ms}&until=${to_ms}&points=${place.dataset.points}`),
+    get(`alarms?since=${from_ms}`),
+  ]);
+  if (number !== loading) return;
+  shown = { points, alarms: alarms.filter((alarm) => alarm.pin === undefined && alarm.began_ms < to_ms), from_ms, to_ms, over };
+  draw();
+  reportFailure(false, load);
 }
 
-async function get(path) {
-  const answer = await fetch(`${place.dataset.api}/${path}`, { cache: "no-store", signal: AbortSignal.timeout(FETCH_LIMIT) });
-  if (!answer.ok) throw new Error(answer.statusText);
-  return answer.json();
+const get = async (path) => (await fetchNow(`${place.dataset.api}/${path}`)).json();
+const loadLater = follower(load);
+
+// What the reader chooses is loaded at once, and repeated if that fails.
+function loadNow() {
+  load().catch(loadLater);
 }
 
 function draw() {
@@ -195,7 +192,7 @@ function showNow({ millicelsius, received_ms, alarms }) {
   const time = Object.assign(document.createElement("time"), { dateTime: new Date(received_ms).toISOString() });
   box.querySelector(".dim").replaceChildren(time);
   const states = [...document.querySelectorAll("[data-live=states] .alarm")].map((element) => element.textContent);
-  if (states.join() !== alarms.join()) loadParts();
+  if (states.join() !== alarms.join()) lookAtParts();
   showTimes();
 }
 
@@ -211,35 +208,31 @@ function showTimes() {
 
 // The parts that are HTML: alarms, taps, limits.
 async function loadParts() {
-  try {
-    const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(FETCH_LIMIT) });
-    if (!answer.ok) throw new Error(answer.statusText);
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    for (const part of document.querySelectorAll("[data-live]")) {
-      const other = fresh.querySelector(`[data-live="${part.dataset.live}"]`);
-      if (other !== null && other.innerHTML !== part.innerHTML) part.replaceChildren(...other.childNodes);
-    }
-    const { coldest, warmest } = fresh.getElementById("course")?.dataset ?? place.dataset;
-    Object.assign(place.dataset, { coldest, warmest });
-    showTimes();
-    load();
-  } catch {
-    reportFailure(true);
+  const fresh = await fetchPage(location.href);
+  for (const part of document.querySelectorAll("[data-live]")) {
+    const other = fresh.querySelector(`[data-live="${part.dataset.live}"]`);
+    if (other !== null && other.innerHTML !== part.innerHTML) part.replaceChildren(...other.childNodes);
   }
+  const { coldest, warmest } = fresh.getElementById("course")?.dataset ?? place.dataset;
+  Object.assign(place.dataset, { coldest, warmest });
+  showTimes();
+  loadNow();
 }
+
+const lookAtParts = follower(loadParts);
 
 // Loads at once, and then after a pause. The pause is longer for longer bins, which a message changes less.
 function loadSoon() {
   if (view().to_ms < now()) return;
   const pause = Math.max(LOAD_EVERY, (shown.points[0]?.length_ms ?? 0) / 60);
   clearTimeout(due);
-  due = setTimeout(load, Math.max(0, loadedMs + pause - Date.now()));
+  due = setTimeout(loadNow, Math.max(0, loadedMs + pause - Date.now()));
 }
 
 document.addEventListener("kegnet:change", ({ detail }) => {
   const id = place.dataset.client;
   if (detail.reload) {
-    if (!detail.changed?.length || detail.changed.includes(id)) setTimeout(loadParts, Math.random() * DELAY_AT_MOST);
+    if (!detail.changed?.length || detail.changed.includes(id)) lookAtParts();
     return;
   }
   const mine = detail.clients?.[id];
@@ -256,8 +249,8 @@ for (const link of spans) {
 }
 for (const button of document.querySelectorAll("[data-move]")) button.addEventListener("click", () => move(Number(button.dataset.move)));
 back.addEventListener("click", () => history.back());
-addEventListener("popstate", load);
+addEventListener("popstate", loadNow);
 table.addEventListener("toggle", showTable);
 setInterval(() => showAges(), MINUTE / 6);
 showTimes();
-load();
+loadNow();

@@ -1,6 +1,7 @@
 // Loads a part of a page again after events: one load at a time, and always one after the last event. A load that fails is repeated, and
 // the page reports meanwhile that it is not up to date.
 import { reportFailure } from "./live.js";
+import { checked } from "./refused.js";
 
 // At most one load in this time.
 const PACE_MS = 1500;
@@ -12,10 +13,14 @@ const LAST_RETRY_MS = 60000;
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
-// The document at an address. Throws if the server answers with an error, or not in time.
+// What the server has at an address. Throws if it answers with an error, or not in time.
+export async function fetchNow(address) {
+  return checked(await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(LIMIT_MS) }));
+}
+
+// The document at an address. Throws as `fetchNow`.
 export async function fetchPage(address) {
-  const answer = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(LIMIT_MS) });
-  if (!answer.ok) throw new Error(answer.statusText);
+  const answer = await fetchNow(address);
   return new DOMParser().parseFromString(await answer.text(), "text/html");
 }
 
@@ -32,11 +37,11 @@ export function follower(load) {
       await pause(Math.random() * SPREAD_MS);
       try {
         await load();
-        reportFailure(false);
+        reportFailure(false, load);
         retryMs = FIRST_RETRY_MS;
         await pause(PACE_MS);
       } catch {
-        reportFailure(true);
+        reportFailure(true, load);
         again = true;
         await pause(retryMs * (0.5 + Math.random() / 2));
         retryMs = Math.min(2 * retryMs, LAST_RETRY_MS);

@@ -1,7 +1,8 @@
 // Times, volumes and temperatures as text, in the reader's units, with the same texts as model/units.py and model/forecast.py.
-// The reader's choices are in the data attributes of <html>, see templates/frame.html.
+// The reader's choices are in the data attributes of <html>, see templates/html_data.html.
 
 const page = document.documentElement.dataset;
+const SETTINGS = ["temperature", "volume", "clock", "dates", "zone", "glassMl"];
 const MINUTE = 60000, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
 const VOLUMES = { l: [1000, "l", 2], pt: [473.176473, "pt", 1], "imp-pt": [568.26125, "imp. pt", 1], oz: [29.5735295625, "fl oz", 0] };
 const KEGS = { ...VOLUMES, l: [1000, "l", 1], oz: [3785.411784, "gal", 2] };
@@ -92,11 +93,16 @@ export const moment = (ms) => `${date(ms)}, ${clock(ms)}`;
 
 const hours = () => page.clock === "24" ? { hourCycle: "h23" } : page.clock === "12" ? { hourCycle: "h12" } : {};
 
+// Takes over the choices and settings of an answer that is newer than this page.
+export function takeSettings({ documentElement }) {
+  for (const name of SETTINGS) page[name] = documentElement.dataset[name] ?? page[name];
+}
+
 const formats = new Map();
 
 // A format in the time zone of the installation. It is cached, because making one costs much more than using it.
 export function format(options, locale) {
-  const key = JSON.stringify([options, locale]);
+  const key = JSON.stringify([options, locale, page.zone]);
   if (!formats.has(key)) formats.set(key, made(options, locale));
   return formats.get(key);
 }

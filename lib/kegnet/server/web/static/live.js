@@ -7,6 +7,7 @@
 // and forwards everything to the others. When that page is closed or hidden, another one gets the lock.
 
 import { now, setServerTime, span } from "./format.js";
+import { checked } from "./refused.js";
 
 export { now };
 
@@ -31,7 +32,7 @@ let retryMs = FIRST_RETRY_MS;
 let heardMs = Date.now();
 let triedMs = Date.now();
 let shownMs = Date.now();
-let failing = false;
+const failing = new Set();
 let stale = false;
 
 // While this page is visible.
@@ -76,7 +77,12 @@ function open() {
   source.addEventListener("heartbeat", pass("heartbeat"));
   source.onmessage = pass("change");
   // A browser reopens only some streams automatically, and none that began with an error such as 503.
-  source.onerror = openLater;
+  source.onerror = () => { openLater(); checkStream(); };
+}
+
+// An EventSource does not report the status of an error.
+function checkStream() {
+  fetch(url, { method: "HEAD", cache: "no-store" }).then(checked).catch(() => {});
 }
 
 function close() {
@@ -114,9 +120,9 @@ function dispatch(type, detail) {
 
 // The age of the values on the page.
 
-// For a page: reports that it cannot load changes (true), or that it can again.
-export function reportFailure(fails) {
-  failing = fails;
+// For a page: reports that `load` cannot load changes (true), or that it can again.
+export function reportFailure(fails, load) {
+  if (fails) failing.add(load); else failing.delete(load);
   tick();
 }
 
@@ -126,8 +132,8 @@ function tick() {
   const silent = at - heardMs > STALE_MS && at - shownMs > AFTER_SHOWN_MS;
   // A connection can be dead without an error, for example after the computer slept.
   if (source !== null && at - Math.max(heardMs, triedMs) > STALE_MS) openLater();
-  if ((silent || failing) !== stale) {
-    stale = silent || failing;
+  if ((silent || failing.size > 0) !== stale) {
+    stale = !stale;
     dispatch(stale ? "stale" : "fresh", { age_ms: at - heardMs });
   }
   showAge(at - heardMs);

@@ -17,10 +17,17 @@ export function isAbout(detail, id, client) {
   return detail.reload || id in (detail.taps ?? {}) || detail.changed?.length === 0 || detail.changed?.includes(client);
 }
 
+// What the section of the level is about: its chart cannot be replaced like other parts, so the page is reloaded if this differs.
+const contents = (root) => root.querySelector("[data-contents]").dataset.contents;
+
 async function load() {
   const address = new URL(location.href);
   address.searchParams.set("parts", "1");
   const fresh = await fetchPage(address);
+  if (contents(fresh) !== contents(document)) {
+    location.reload();
+    return;
+  }
   for (const part of page.querySelectorAll("[data-part]")) {
     const other = fresh.querySelector(`[data-part=${part.dataset.part}]`);
     if (other && other.innerHTML !== part.innerHTML) replace(part, other);

@@ -29,6 +29,19 @@ function setText(selector, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+// The title, the code and its address, which are settings.
+function showHead(loaded) {
+  const [head, fresh] = [document, loaded].map((each) => each.querySelector(".head"));
+  const [before, after] = [head, fresh].map((each) => [...each.querySelectorAll(".code, h1, .scan")]);
+  if (looks(before) === looks(after)) return;
+  for (const element of before) element.remove();
+  head.className = fresh.className;
+  head.prepend(...after.filter((element) => !element.matches(".scan")));
+  head.querySelector("#stale").after(...after.filter((element) => element.matches(".scan")));
+}
+
+const looks = (elements) => elements.map((element) => element.outerHTML).join();
+
 function showTime() {
   setText(".clock", clock(now()));
 }
@@ -52,7 +65,7 @@ function stayAwake() {
 document.addEventListener("kegnet:hello", ({ detail }) => {
   reloadFor(detail.version).catch(() => sessionStorage.removeItem("reloaded for"));
 });
-document.addEventListener("kegnet:loaded", showPage);
+document.addEventListener("kegnet:loaded", ({ detail }) => { showHead(detail); showPage(); });
 document.addEventListener("visibilitychange", stayAwake);
 addEventListener("resize", showPage);
 setInterval(() => { number += 1; showPage(); }, PAGE_MS);
