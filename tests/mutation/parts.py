@@ -65,7 +65,9 @@ PARTS = {
         ON_SQLITE,
     ),
     "library": Part(
-        ("storage/taps", "storage/beers"), (f"{HOUSEHOLD}/test_history",), ("-k", "not postgresql and (tap or beer or k_factor)")
+        ("storage/taps", "storage/beers"),
+        (f"{HOUSEHOLD}/test_history", f"{HOUSEHOLD}/test_library"),
+        ("-k", "not postgresql and (tap or beer or k_factor)"),
     ),
     "thinning": Part(("storage/thinning",), (f"{HOUSEHOLD}/test_thinning",), ON_SQLITE),
     "transfer": Part(("storage/transfer", "storage/transfer_rows"), (f"{HOUSEHOLD}/test_transfer",), ON_SQLITE),
