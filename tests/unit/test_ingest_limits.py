@@ -206,3 +206,5 @@ def test_processes_that_share_the_database_share_the_count(database: Database) -
         return [await limit.count("192.0.2.7") for limit in (first, second, first, second)]
 
     assert asyncio.run(count())[:3] == [False, False, True]
+    for shared in (True, False):
+        assert asyncio.run(RefusalLimit(database, "message", shared=shared, per_minute=2).reached("192.0.2.7")) is shared
