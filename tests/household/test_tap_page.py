@@ -737,6 +737,21 @@ def test_the_level_on_the_open_page_follows_the_keg(house: House, browsers: Brow
     assert not browser.find_elements(By.CSS_SELECTOR, "#level-chart")
 
 
+def test_a_level_that_could_not_be_loaded_is_loaded_again(house: House, browsers: Browsers) -> None:
+    house.pour(500)
+    browser = browsers.start(PHONE)
+    source = """
+        const load = window.fetch;
+        window.failed = 0;
+        const fails = (address) => String(address).endsWith("/level") && window.failed++ < 3;
+        window.fetch = (...words) => fails(words[0]) ? Promise.reject(new TypeError("no network")) : load(...words);
+    """
+    browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+    browser.get(f"{house.server.page_url}{TAP}")
+    wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, "#level-chart canvas"))
+    assert browser.execute_script("return window.failed") > 3
+
+
 def test_a_page_that_could_not_load_a_pour_reports_it_and_tries_again(house: House, browsers: Browsers) -> None:
     browser = browsers.start(PHONE)
     browser.get(f"{house.server.page_url}{TAP}")

@@ -1,5 +1,6 @@
 // The level of a keg over time. Without scripts, the page has a table.
 import { chart } from "./chart.js";
+import { fetchNow, follower } from "./follow.js";
 import { keg } from "./format.js";
 
 const place = document.getElementById("level-chart");
@@ -9,9 +10,7 @@ const size = SIZES[html.volume] ?? SIZES.l;
 let drawn = null;
 
 async function load() {
-  const answer = await fetch(place.dataset.url, { cache: "no-store" });
-  if (!answer.ok) return;
-  const level = await answer.json();
+  const level = await (await fetchNow(place.dataset.url)).json();
   if (level.points.length) show(level);
 }
 
@@ -31,6 +30,7 @@ function show({ points, until_ms: until }) {
 }
 
 if (place) {
-  load();
-  document.addEventListener("kegnet:tap", load);
+  const follow = follower(load);
+  load().catch(follow);
+  document.addEventListener("kegnet:tap", follow);
 }
