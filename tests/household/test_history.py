@@ -323,7 +323,7 @@ def test_a_level_that_would_need_too_large_a_keg_is_refused(history: History) ->
         history.pour(client, 0, NOW - number, 10**9)
     with pytest.raises(StorageError) as refused:
         history.call(set_level, made.key, 1000, NOW)
-    assert refused.value.problem == "2321429 litres were poured since this keg was put on"
+    assert refused.value.problem == "this level is not possible: 2321429 litres have been poured since the keg was put on"
     with history.reading() as connection:
         assert find_keg(connection, made.key) == made
 

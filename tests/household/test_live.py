@@ -274,7 +274,7 @@ def test_the_page_follows_again_after_a_restart(status: int | None, tmp_path: Pa
         wait_for(lambda: reads(browser) and amount(browser, 0) == "8.2 l", limit_s=60)
 
 
-def test_a_page_that_now_needs_a_log_in_shows_it(server: KegnetServer, browsers: Browsers) -> None:
+def test_an_open_page_shows_the_log_in_when_reading_needs_one(server: KegnetServer, browsers: Browsers) -> None:
     server.set_password(PASSWORD)
     pages = {page: opened(browsers, server, page) for page in ("", "tv", CLIENT_PAGE, TAP_PAGE)}
     hidden = opened(browsers, server)
@@ -312,7 +312,7 @@ def test_a_page_whose_loads_are_always_refused_is_reloaded_once(server: KegnetSe
 # One stream.
 
 
-def test_a_page_without_events_grows_old(server: KegnetServer, browsers: Browsers) -> None:
+def test_a_page_without_events_still_updates_the_ages(server: KegnetServer, browsers: Browsers) -> None:
     store(server.database, pour(client_key(server.database, CLIENT), now_ms() - 80_000, 56))
     browser = opened(browsers, server)
     shown = f"[data-tap='{CLIENT}-0'] [data-value=last] time"

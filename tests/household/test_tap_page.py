@@ -368,7 +368,7 @@ def test_a_keg_that_was_put_on_earlier_has_the_pours_since_then(house: House) ->
         ({"beer": "999", "new_beer": ""}, "choose a beer"),
         ({"action": "explode"}, "choose what to do"),
         ({"action": "back", "keg": "999"}, "there is no such keg"),
-        ({"action": "undo", "keg": "999"}, "another keg is on now"),
+        ({"action": "undo", "keg": "999"}, "another keg is on this tap"),
     ],
 )
 def test_a_wrong_value_names_its_field_and_keeps_what_was_typed(unchanged_house: House, fields: dict[str, str], wrong: str) -> None:
@@ -425,7 +425,7 @@ def test_a_form_of_another_keg_changes_nothing(house: House, fields: dict[str, s
     present = house.keg
     answer = house.post("/keg", **fields, keg=shown[0])
     assert (answer.status, house.keg) == (400, present)
-    assert "Nothing is saved yet: another keg is on now; look at the page again." in plain(answer.text)
+    assert "Nothing is saved yet: another keg is on this tap; check its values below and try again." in plain(answer.text)
     assert "Helles" not in answer.text, "the form has the values of the keg that is on"
     house.post("/keg", action="off", keg=house.shown_keg("off"))
     answer = house.post("/keg", **fields, keg=shown[0])
@@ -460,7 +460,7 @@ def test_a_corrected_size_is_not_smaller_than_what_was_in_the_keg(house: House, 
     assert (answer.status, house.keg) == (400, before)
     wrong = re.search('<(?:span|p) class="wrong"[^>]*>([^<]+)<', answer.text.split('aria-labelledby="present"')[1])
     assert wrong is not None
-    assert wrong[1] == "it contained 12.0 l when it was put on; enter how much is left, too"
+    assert wrong[1] == "this is less than the 12.0 l that it contained when it was put on; enter a larger size, or also how much is left"
     assert ('id="change-volume-wrong"' in answer.text) == (place == "volume")
     assert house.post("/keg", action="change", contents="part", start="5", **fields).status == 303
 
@@ -483,12 +483,12 @@ def test_a_size_that_was_unknown_does_not_make_the_level_known(house: House) -> 
     assert (house.keg.volume_ml, house.keg.start_ml) == (30_000, None)
 
 
-def test_a_size_that_the_form_shows_rounded_is_not_changed(house: House) -> None:
+def test_a_size_that_the_form_shows_in_another_unit_is_not_changed(house: House) -> None:
     house.post("/keg", action="change", size="other", volume="18.5")
     headers = {"Cookie": "volume=oz"}
     page = request(f"{house.server.page_url}{TAP}/keg", password=PASSWORD, headers=headers).text
-    assert 'id="change-volume" name="volume" value="4.887"' in page
-    form = {"action": "change", "new_beer": "Stout", "size": "other", "volume": "4.887", "contents": "keep"}
+    assert 'id="change-volume" name="volume" value="4.8872"' in page
+    form = {"action": "change", "new_beer": "Stout", "size": "other", "volume": "4.8872", "contents": "keep"}
     assert request(f"{house.server.page_url}{TAP}/keg", form=form, password=PASSWORD, headers=headers).status == 303
     assert house.keg is not None
     assert house.keg.beer is not None
@@ -525,7 +525,7 @@ def test_an_undo_of_what_others_changed_again_is_refused(house: House, first: di
     present = house.keg
     answer = house.sent_undo(page)
     assert (answer.status, house.keg) == (400, present)
-    assert "the keg was changed again since then, so that change cannot be undone" in plain(answer.text)
+    assert "the keg has been changed again, so the earlier change cannot be undone" in plain(answer.text)
 
 
 def test_a_change_that_changes_nothing_has_no_undo(house: House) -> None:

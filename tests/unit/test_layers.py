@@ -229,7 +229,7 @@ def test_the_reader_of_imports_sees_them_all(tmp_path: Path) -> None:
     assert list(imports("client.example", file)) == ["client.retry", "client.spool", "core", "core.ini", "core.signing"]
 
 
-def test_a_line_of_a_template_can_be_reviewed() -> None:
+def test_no_line_of_a_template_is_longer_than_140_characters() -> None:
     long = [
         f"{path.name}:{number}"
         for path in sorted((KEGNET / "server/web/templates").iterdir())

@@ -128,7 +128,7 @@ def test_kegs_go_on_and_off_and_the_last_change_is_undone(server: Server) -> Non
     assert "to now  Stout" in server("kegs", "list", CLIENT, "17")
     server("kegs", "off", CLIENT, "17")
     assert "no keg is on tap 17" in server("kegs", "off", CLIENT, "17")
-    assert server("kegs", "undo", CLIENT, "17").startswith("Undone: it is on again: ")
+    assert server("kegs", "undo", CLIENT, "17").startswith("Undone, on again: ")
     assert "to now  Stout" in server("kegs", "list", CLIENT, "17")
     server("kegs", "off", CLIENT, "17")
     assert "is in the future" in server("kegs", "on", CLIENT, "17", "--since", "2999-01-01")
@@ -302,11 +302,11 @@ def test_the_settings_are_printed_and_changed(server: Server) -> None:
     assert first.pop(3).startswith("time zone: ")
     assert first == [
         "title: KegNet", "a glass: 330 ml", "units: °C, l", "the day begins at: 0:00", "single temperatures are kept for: ever",
-        "reading: everybody", "address for phones: none", "link of the wall: none",
+        "reading: everybody", "address for phones: none", "wall's link: none",
     ]  # fmt: skip
     text = (
         "title: Bar\na glass: 500 ml\nunits: °F, fl oz\ntime zone: Europe/Berlin\nthe day begins at: 4:00\n"
-        "single temperatures are kept for: 30 days\nreading: everybody\naddress for phones: none\nlink of the wall: none\n"
+        "single temperatures are kept for: 30 days\nreading: everybody\naddress for phones: none\nwall's link: none\n"
     )
     shared = ("--title", "Bar", "--glass", "500", "--temperature", "F", "--volume", "oz")
     assert server("settings", *shared, "--time-zone", "Europe/Berlin", "--day-begins", "4", "--keep-temperatures", "30") == text
@@ -325,11 +325,11 @@ def test_reading_can_need_a_password_and_the_wall_a_link(server: Server) -> None
     assert "reading: with a password\n" in server("settings", "--reading", "password", given="guests welcome\n")
     assert "this is the password of the readers" in server("password", given="guests welcome\n")
     link = server("settings", "--wall-link", "new").splitlines()[-1]
-    assert link.startswith("link of the wall: /tv?token=")
+    assert link.startswith("wall's link: /tv?token=")
     assert server("settings").splitlines()[-1] == link
     assert server("settings", "--wall-link", "new").splitlines()[-1] != link
     assert server("settings", "--wall-link", "none", "--reading", "everybody").endswith(
-        "reading: everybody\naddress for phones: none\nlink of the wall: none\n"
+        "reading: everybody\naddress for phones: none\nwall's link: none\n"
     )
     url = "https://kegs.example.org/"
     assert f"address for phones: {url}\n" in server("settings", "--public-url", url)

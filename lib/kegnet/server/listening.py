@@ -31,7 +31,7 @@ class BindError(ProblemError):
 def bind(listen: str, count: int = 1) -> list[socket.socket]:
     """`count` sockets, one a process, that listen at the same address: HOST:PORT, [IPV6]:PORT or unix:/path.
 
-    Raises ListenError if `listen` is none of these, BindError.
+    Raises ListenError if `listen` has none of these forms, BindError if the address cannot be used.
     """
     address = _parse(listen)
     try:

@@ -41,7 +41,7 @@ class TapState:
 
     @property
     def last_of_keg(self) -> Pour | None:
-        """The last pour of the keg that is on; without one, of the tap."""
+        """The last pour of the keg that is on, or of the tap if no keg is on."""
         last = next(iter(self.last), None)
         return None if last is None or (self.keg is not None and last.at_ms < self.keg.on_ms) else last
 

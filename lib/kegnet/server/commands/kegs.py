@@ -25,7 +25,9 @@ def add_to(verbs: Any) -> None:
     on.add_argument("--litres", metavar="N", type=arguments.millilitres, help="the size of the keg")
     on.add_argument("--left", metavar="N", type=arguments.millilitres, help="litres that are in it, if it is not full")
     off = arguments.add_command(group, "off", take_off, "no keg is on the tap any more")
-    undo = arguments.add_command(group, "undo", undo_keg, "undoes the last change of kegs; the keg before is on again")
+    undo = arguments.add_command(
+        group, "undo", undo_keg, "undoes the last change: removes the newest keg, or puts it on again if it was taken off"
+    )
     listing = arguments.add_command(group, "list", list_kegs, "prints the kegs of a tap, newest first")
     for parser in (on, off):
         parser.add_argument("--since", metavar="TIME", type=_time, help="when it happened, such as 2026-11-29T18:30; default: now")
@@ -58,7 +60,7 @@ def take_off(parsed: argparse.Namespace, database: Database) -> None:
 
 
 def undo_keg(parsed: argparse.Namespace, database: Database) -> None:
-    """Undoes the last change: the newest keg was never on, or was not taken off. Raises CommandError."""
+    """Undoes the last change: removes the newest keg, or puts it on again if it was taken off. Raises CommandError."""
     with database.writing() as connection:
         client, tap = tap_of(connection, parsed.uuid, parsed.pin)
         newest = next(iter(storage.kegs_of(connection, tap.key, 1)), None)
@@ -72,7 +74,7 @@ def undo_keg(parsed: argparse.Namespace, database: Database) -> None:
     if newest.off_ms is None:
         print(f"Undone: {_line(newest)}")
     else:
-        print(f"Undone: it is on again: {_line(replace(newest, off_ms=None))}")
+        print(f"Undone, on again: {_line(replace(newest, off_ms=None))}")
 
 
 def list_kegs(parsed: argparse.Namespace, database: Database) -> None:

@@ -75,7 +75,7 @@ def _print(connection: Connection) -> None:
     print(f"single temperatures are kept for: {'ever' if household.retention_days is None else f'{household.retention_days} days'}")
     print(f"reading: {'with a password' if needs_password else 'everybody'}")
     print(f"address for phones: {household.public_url or 'none'}")
-    print(f"link of the wall: {wall_path(connection) or 'none'}")
+    print(f"wall's link: {wall_path(connection) or 'none'}")
 
 
 def _zone(text: str) -> str:

@@ -72,7 +72,7 @@ class Units:
         return f"{self.degrees(millicelsius):z.1f} °{self.temperature}"
 
     def temp_number(self, millicelsius: int) -> str:
-        """A temperature without its unit, for a form's field: as few decimals as `millicelsius` needs to reverse it."""
+        """A temperature without its unit, for a form: with the fewest decimals from which `millicelsius` computes the same value."""
         return _shortest(self.degrees(millicelsius), lambda degrees: self.millicelsius(degrees) == millicelsius)
 
     def pour(self, millilitres: float) -> str:
@@ -89,7 +89,7 @@ class Units:
         return KEGS[self.volume].name
 
     def keg_number(self, millilitres: float) -> str:
-        """The volume of a keg without its unit, for a form's field: as few decimals as `keg_ml` needs to reverse it."""
+        """The volume of a keg without its unit, for a form: with the fewest decimals from which `keg_ml` computes the same value."""
         return KEGS[self.volume].number(millilitres)
 
     def keg_size(self, millilitres: float) -> str:
@@ -102,7 +102,7 @@ class Units:
         return POURS[self.volume].name
 
     def pour_number(self, millilitres: float, places: int = 0) -> str:
-        """The volume of a pour without its unit, for a form's field: as few decimals as `pour_ml` needs to reverse it.
+        """The volume of a pour without its unit, for a form: with the fewest decimals from which `pour_ml` computes the same value.
 
         `places` is the number of decimals of the stored millilitres.
         """

@@ -37,7 +37,7 @@ _BOARDS = Change(frozenset(), frozenset({"board"}))
 
 @dataclass(frozen=True)
 class Board:
-    """A board that asks to be accepted, or (`denied`) that somebody refused. `address` is where it last asked from.
+    """A board that asks to be accepted, or (`denied`) that somebody declined. `address` is where it last asked from.
 
     `network` is that of the address and counts as one sender. `local`: it is a private one.
     """

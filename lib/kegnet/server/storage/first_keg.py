@@ -50,7 +50,7 @@ def forget_first_keg(c: Connection) -> None:
 
 
 def put_first_keg_on(c: Connection, client: Client, tap: Tap, now_ms: int) -> bool:
-    """Puts the keg on a tap, from the first pour there on, or since the keg before is off. False: there is none, or the tap has a keg."""
+    """Puts the keg on a tap, from its first pour on, but not before the previous keg was off. False: none waits, or the tap has a keg."""
     waits = first_keg(c)
     if waits is None or kegs_on(c, [tap.key]):
         return False

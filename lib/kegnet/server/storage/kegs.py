@@ -17,7 +17,7 @@ from .records import Beer, Keg
 
 _keg, _tap = schema.keg.c, schema.tap.c
 MOST_START_ML = 2 * 10**8
-"""The most that a keg can have contained, so that its level fits into the column."""
+"""Upper bound on the contents of a keg when it was put on. A level above it does not fit into the column."""
 _COLUMNS = (_keg.key, _keg.tap, _keg.on_ms, _keg.off_ms, _keg.volume_ml, _keg.start_ml)
 
 
@@ -109,9 +109,9 @@ def change_keg(connection: sa.engine.Connection, keg_key: int, **fields: int | N
 
 
 def set_level(connection: sa.engine.Connection, keg_key: int, left_ml: int, now_ms: int) -> None:
-    """Sets what is in the keg now; what it held when it was put on follows from that and its pours.
+    """Sets the present contents of the keg. The contents when it was put on are these plus its pours.
 
-    Raises StorageError if these are more than a keg can contain.
+    Raises StorageError if the result is over `MOST_START_ML`.
     """
     keg = find_keg(connection, keg_key)
     if keg is not None:
@@ -120,7 +120,9 @@ def set_level(connection: sa.engine.Connection, keg_key: int, left_ml: int, now_
         ((out_ml, _),) = poured_ml(connection, [(keg.tap, keg.on_ms, until_ms)])
         start_ml = left_ml + round(out_ml)
         if start_ml > MOST_START_ML:
-            raise StorageError(f"{out_ml / 1000:.0f} litres were poured since this keg was put on", "put a new keg on")
+            raise StorageError(
+                f"this level is not possible: {out_ml / 1000:.0f} litres have been poured since the keg was put on", "put a new keg on"
+            )
         _set(connection, keg_key, start_ml=start_ml)
 
 

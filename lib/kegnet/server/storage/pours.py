@@ -85,7 +85,7 @@ def find_pour(connection: sa.engine.Connection, key: int) -> Pour | None:
 def stream_pours(connection: sa.engine.Connection, client_key: int) -> Iterator[Pour]:
     """All pours that count for the taps of a client, oldest first, the deleted ones, too.
 
-    In memory are a few hundred at a time, and those that were moved here from other clients.
+    Memory contains a few hundred pours at a time, and all pours that were moved here from other clients.
     """
     taps = {tap.key: tap.pin for tap in taps_of(connection, [client_key])}
     moved = [row for row in moved_rows(connection, list(taps), [(0, 0, MOST_MS)]) if row.tap not in taps]

@@ -67,7 +67,7 @@ def set_meter(connection: sa.engine.Connection, tap_key: int, from_ms: int, puls
 
 
 def set_only_meter(connection: sa.engine.Connection, tap_key: int, pulses_per_litre: int) -> None:
-    """Sets the k-factor of a tap's flow meter for all pours, in the place of all its k-factors. Raises StorageError."""
+    """Replaces all k-factors of a tap's flow meter by one, which is valid for all pours. Raises StorageError."""
     connection.execute(sa.delete(schema.meter).where(_meter.tap == tap_key))
     set_meter(connection, tap_key, 0, pulses_per_litre)
 

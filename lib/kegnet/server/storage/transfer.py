@@ -26,7 +26,7 @@ FORMAT, VERSION = "kegnet-server", 1
 SECRET_SETTINGS = ("password hash", "session key", "wall token", "registration code")
 """Settings that are not exported."""
 _READERS_PASSWORD, NOT_EXPORTED = "readers' password hash", "not exported"
-"""The name of a setting, and its value in an export: the hash of no password. After an import, only the administrator can read."""
+"""A setting, and its value in an export. It is no hash, so no password matches: after an import only the administrator can read."""
 TABLES = tuple(
     getattr(schema, name)
     for name in ("client", "beer", "picture", "tap", "meter", "keg", "pour", "correction", "ping", "hour", "alarm", "setting")

@@ -70,7 +70,7 @@ class Card:
 
     @property
     def last(self) -> Pour | None:
-        """The last pour of the keg."""
+        """The last pour of the keg, or of the tap if no keg is on."""
         return self.state_of_tap.last_of_keg
 
     def left_text(self, units: Units) -> str:

@@ -150,7 +150,7 @@ class Broadcast:
             return Update(now_ms(), change.kinds, reload=True, many=True), 0.0
 
     async def _rights_changed(self) -> bool:
-        """Whether the passwords or the wall's link are others than at the last call. Without the database: unknown, so they are."""
+        """Whether a password or the wall's link has changed since the last call. Also true if the database cannot be read."""
         before = self._rights
         try:
             self._rights = await asyncio.to_thread(self._read_rights)

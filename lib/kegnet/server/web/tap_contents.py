@@ -55,29 +55,29 @@ def added_beer(connection: Connection, form: Form, known: int | None) -> int | N
 
 
 def size_of(form: Form, units: Units) -> int | None:
-    """The size in millilitres: `size`, of the list, or `volume`, a number, if `size` is `other` or absent. None: not known."""
+    """The size in millilitres: `size` from the list, or the number in `volume` if `size` is `other` or absent. None: unknown."""
     if form.typed.get("size", OTHER_SIZE) == OTHER_SIZE:
         return _millilitres(form, "volume", units)
     return form.whole("size", 1, LARGEST_KEG_ML)
 
 
 def changed_size_of(form: Form, units: Units, keg: Keg) -> int | None:
-    """The size of a keg after a change. The text that the form shows for the present size, which is rounded, is no change."""
-    size, volume = form.typed.get("size", OTHER_SIZE), form.typed.get("volume")
-    if size == OTHER_SIZE and (volume is None or (keg.volume_ml is not None and volume.strip() == units.keg_number(keg.volume_ml))):
+    """The size of a keg after a change. `other` without `volume` is no change."""
+    if form.typed.get("size", OTHER_SIZE) == OTHER_SIZE and "volume" not in form.typed:
         return keg.volume_ml
     return size_of(form, units)
 
 
 def start_of(form: Form, units: Units, keg: Keg, size_ml: int | None) -> int | None:
-    """What was in the keg when it was put on, after a correction of its size: a full keg is full with the new size, too."""
+    """The contents in millilitres when the keg was put on, after a correction of its size. A keg that was full stays full."""
     if keg.start_ml is None or size_ml == keg.volume_ml:
         return keg.start_ml
     if keg.start_ml == keg.volume_ml:
         return size_ml
     if size_ml is not None and keg.start_ml > size_ml:
         field = "volume" if form.typed.get("size", OTHER_SIZE) == OTHER_SIZE else "size"
-        form.errors[field] = f"it contained {units.keg(keg.start_ml)} when it was put on; enter how much is left, too"
+        less = f"this is less than the {units.keg(keg.start_ml)} that it contained when it was put on"
+        form.errors[field] = f"{less}; enter a larger size, or also how much is left"
     return keg.start_ml
 
 

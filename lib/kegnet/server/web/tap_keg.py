@@ -59,7 +59,7 @@ async def _show(request: Request, mistake: Mistake) -> Response:
 
 
 def _form_of(mistake: Mistake, keg: Keg | None) -> str:
-    """The form that has the errors: `new` or `change`. None has them if they are about another keg: its texts would change this one."""
+    """The form that has the errors: `new` or `change`. Empty if they are about another keg: what was typed must not change this one."""
     return mistake.typed.get("action", "") if mistake.errors and _is_about(mistake.typed, keg) else ""
 
 
@@ -92,7 +92,9 @@ async def change_keg_of_tap(request: Request) -> Response:
             case "change" | "off" | "undo" as action if keg is not None and _is_about(form.typed, keg):
                 return _CHANGES[action](connection, form, units, place, keg)
             case "change" | "off" | "undo":
-                form.errors["action"] = "no keg is on this tap" if keg is None else "another keg is on now; look at the page again"
+                form.errors["action"] = (
+                    "no keg is on this tap" if keg is None else "another keg is on this tap; check its values below and try again"
+                )
             case _:
                 form.errors["action"] = "choose what to do: new, change, off or undo"
         return None
@@ -131,7 +133,7 @@ def _change(connection: Connection, form: Form, units: Units, place: Place, keg:
 
 
 def _undo_of(before: Keg, after: Keg, place: Place) -> Undo | None:
-    """The form that undoes a change: the earlier values of what it changed, and as `..._now` the ones that must still be present."""
+    """The form that undoes a change: the old value of each changed field, and as `..._now` the new value, which the keg must still have."""
     was, now = _values(before), _values(after)
     changed = [name for names in _TOGETHER if any(was[name] != now[name] for name in names) for name in names]
     values = {name: was[name] for name in changed} | {f"{name}_now": now[name] for name in changed}
@@ -161,7 +163,7 @@ def _back(connection: Connection, form: Form, place: Place) -> Done | None:
 
 
 def _restore(connection: Connection, form: Form, place: Place) -> Done | None:
-    """Undoes the change of a keg, unless its values are not those that this change left."""
+    """Undoes the change of a keg. Refused if its values have changed since."""
     keg = _keg_of(connection, form, place)
     restored = {
         "beer": earlier_beer_of(connection, form),
@@ -169,7 +171,7 @@ def _restore(connection: Connection, form: Form, place: Place) -> Done | None:
         "start_ml": form.whole("start_ml", 0, 2 * LARGEST_KEG_ML),
     }
     if keg is not None and any(form.typed.get(f"{name}_now", value) != value for name, value in _values(keg).items()):
-        form.errors["action"] = "the keg was changed again since then, so that change cannot be undone"
+        form.errors["action"] = "the keg has been changed again, so the earlier change cannot be undone"
     if form.errors or keg is None:
         return None
     change_keg(connection, keg.key, **{name: value for name, value in restored.items() if form.has(name)})

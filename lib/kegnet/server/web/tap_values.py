@@ -26,7 +26,7 @@ QUARTER_MS = 900_000
 POINTS_AT_MOST = 2000
 MINUTE_MS = 60_000
 _MINUTES_UNTIL_MS = 90 * DAY_MS
-"""A keg that is on for longer has a level for each quarter of an hour instead of each minute. Days of all time zones begin at one."""
+"""A keg that is on for longer has a level for each quarter of an hour instead of each minute. In every zone, days begin at a quarter."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-// A page is reloaded if the server refuses its loads: reading needs a log-in now, or a client was removed. The reload shows that.
+// Reloads a page when the server refuses its requests (401, 403, 404), because reading needs a log-in, or the client was removed.
 
 const REFUSED = [401, 403, 404];
 const AGAIN_MS = 120000; // At most one reload in this time, so that a page whose loads are always refused is not reloaded all the time.
