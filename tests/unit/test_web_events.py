@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,11 @@ from kegnet.server.storage.alarms import begin_alarm
 from kegnet.server.storage.clients import set_client
 from kegnet.server.storage.feed import EVERYTHING, Feed, announce
 from kegnet.server.storage.kegs import put_on
-from kegnet.server.storage.settings import put_setting, set_household
+from kegnet.server.storage.settings import get_settings, put_setting, set_household
 from kegnet.server.storage.taps import taps_of
 from kegnet.server.storage.writer import Writer
 from kegnet.server.web import events
+from kegnet.server.web.auth import RIGHTS
 from kegnet.server.web.database import now_ms
 from kegnet.server.web.events import Broadcast, hello
 from kegnet.server.web.password import READERS_SETTING, set_password, set_readers_password
@@ -56,6 +57,10 @@ class House:
 
     def pour(self, pulses: int = 2800) -> None:
         store(self.database, pour(client_key(self.database, ID), now_ms(), pulses))
+
+    def rights(self) -> Mapping[str, str]:
+        with self.database.reading() as connection:
+            return get_settings(connection, RIGHTS)
 
     def set_zone(self) -> None:
         with self.database.writing() as connection:
@@ -92,9 +97,9 @@ async def event(stream: AsyncIterator[bytes]) -> dict[str, Any]:
             return value
 
 
-async def opened(broadcast: Broadcast) -> AsyncIterator[bytes]:
+async def opened(broadcast: Broadcast, rights: Mapping[str, str] | None = None) -> AsyncIterator[bytes]:
     """A stream after its first event."""
-    stream = broadcast.stream()
+    stream = broadcast.stream(rights)
     assert (await anext(stream)).startswith(b"retry: 5000\nevent: hello\ndata: {")
     return stream
 
@@ -289,6 +294,7 @@ def test_streams_end_when_the_rights_change(change: Callable[[Connection], objec
     with house.database.writing() as connection:
         set_password(connection, "the first of mine")
         new_wall_token(connection)
+    before = house.rights()
 
     def change_rights() -> None:
         with house.database.writing() as connection:
@@ -301,11 +307,16 @@ def test_streams_end_when_the_rights_change(change: Callable[[Connection], objec
         assert "setting" in (await waiting)["kinds"]
 
     async def scenario(house: House, broadcast: Broadcast) -> None:
-        stream = await opened(broadcast)
+        stream = await opened(broadcast, house.rights())
         await caused(stream, house.set_zone)
         await caused(stream, change_rights)
         assert await following(stream) == b"", "it has ended"
-        later = await opened(broadcast)
+        # One that was admitted by the rights before.
+        late = await opened(broadcast, before)
+        await asyncio.to_thread(house.set_zone)
+        while await following(late):
+            pass
+        later = await opened(broadcast, house.rights())
         await caused(later, house.set_zone)
         await caused(later, house.set_zone)
 

@@ -144,11 +144,11 @@ def _keg_turns(c: Connection, open_: _Open, clients: Sequence[Client], now_ms: i
 
 
 def _tap_turns(open_: _Open, client: Client, tap: Tap, keg: Keg | None, left_ml: float | None, now_ms: int) -> Iterator[Turn]:
-    volume_ml = keg.volume_ml if keg is not None else None
-    signal = model.empty_signal(left_ml, volume_ml)
+    full_ml = keg.full_ml if keg is not None else None
+    signal = model.empty_signal(left_ml, full_ml)
     empty = Condition((client.key, tap.key, AlarmKind.KEG_EMPTY.value) in open_).after(now_ms, signal).on
     yield from _turn(open_, client, tap.key, AlarmKind.KEG_EMPTY, signal, now_ms)
-    low = _turn(open_, client, tap.key, AlarmKind.KEG_LOW, model.low_signal(left_ml, volume_ml, empty), now_ms)
+    low = _turn(open_, client, tap.key, AlarmKind.KEG_LOW, model.low_signal(left_ml, full_ml, empty), now_ms)
     # Where "empty" replaces "low", one notification is enough.
     yield from (Turn(turn.client, turn.tap, turn.kind, turn.at_ms, turn.alarm, notify=not empty) for turn in low)
 

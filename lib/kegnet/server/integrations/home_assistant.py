@@ -140,8 +140,8 @@ def _tap(client: str, device: _Fields, state: TapState) -> Iterator[Entity]:
     yield sensor("today", _sensor(f"{name} today", device, "L", "total_increasing", "volume"), litres)
     if state.left_ml is not None:
         yield sensor("left", _sensor(f"{name} left", device, "L", "measurement", "volume_storage"), f"{state.left_ml / 1000:.3f}")
-        if state.keg is not None and state.keg.volume_ml:
-            percent = f"{100 * state.left_ml / state.keg.volume_ml:.1f}"
+        if state.keg is not None and state.keg.full_ml:
+            percent = f"{100 * state.left_ml / state.keg.full_ml:.1f}"
             yield sensor("level", {**_sensor(f"{name} level", device, "%", "measurement"), "icon": "mdi:keg"}, percent)
     if state.last:
         last = state.last[0]

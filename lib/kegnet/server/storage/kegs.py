@@ -55,7 +55,7 @@ def put_on(
 
     Raises StorageError where a keg was put on or taken off later than that.
     """
-    _lock(connection, tap_key)
+    lock_tap(connection, tap_key)
     before = next(iter(kegs_of(connection, tap_key, 1)), None)
     if before is not None:
         last_ms = before.on_ms + 1 if before.off_ms is None else before.off_ms
@@ -126,14 +126,14 @@ def set_level(connection: sa.engine.Connection, keg_key: int, left_ml: int, now_
         _set(connection, keg_key, start_ml=start_ml)
 
 
-def _lock(connection: sa.engine.Connection, tap_key: Any) -> None:
+def lock_tap(connection: sa.engine.Connection, tap_key: Any) -> None:
     """Lets concurrent changes of a tap's kegs happen one after the other. On SQLite every transaction that writes does so."""
     connection.execute(sa.select(_tap.key).where(_tap.key == tap_key).with_for_update(key_share=True))
 
 
 def _locked_keg(connection: sa.engine.Connection, keg_key: int) -> Keg | None:
     """The keg as it is after all concurrent changes of its tap."""
-    _lock(connection, sa.select(_keg.tap).where(_keg.key == keg_key).scalar_subquery())
+    lock_tap(connection, sa.select(_keg.tap).where(_keg.key == keg_key).scalar_subquery())
     return find_keg(connection, keg_key)
 
 

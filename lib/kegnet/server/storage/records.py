@@ -61,6 +61,11 @@ class Keg:
     volume_ml: int | None
     start_ml: int | None
 
+    @property
+    def full_ml(self) -> int | None:
+        """What counts as full: the size, or without a size the contents when it was put on. None: unknown."""
+        return self.volume_ml or self.start_ml
+
 
 @dataclass(frozen=True)
 class Pour:

@@ -26,17 +26,20 @@ from .passwords import AUTHENTICATE, Passwords
 from .sessions import FIELD, HEADER, is_page, is_token, session_id
 
 HASHES = {Reader.ADMINISTRATOR: password.SETTING, Reader.READER: password.READERS_SETTING}
+RIGHTS = (*HASHES.values(), wall_link.SETTING)
+"""The settings that decide who may read or change something."""
 PROGRAMS = ("/api/", "/csv/")
 """Paths for programs, which send a password only after the answer 401."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """The rights of a request by the settings and its session. `hashes` are those of the passwords that are set."""
+    """The rights of a request by `settings`, which are `RIGHTS`, and its session. `hashes` are those of the passwords that are set."""
 
     hashes: Mapping[Reader, str]
     wall_token: str | None
     reader: Reader
+    settings: Mapping[str, str]
 
 
 class Guard:
@@ -50,6 +53,7 @@ class Guard:
         """Finds who sends the request. Raises RefusedError if the sender may not read it, and for a change under a foreign name."""
         rules = await self._rules(request)
         request.state.reader = rules.reader
+        request.state.rights = rules.settings
         path, is_private = request.scope["path"], Reader.READER in rules.hashes
         if is_private or request.method not in SAFE or path in OPEN:
             self._require_own_name(request)
@@ -98,10 +102,10 @@ class Guard:
         session = session_id(request)
 
         def query(connection: Connection) -> Rules:
-            found = get_settings(connection, (*HASHES.values(), wall_link.SETTING))
+            found = get_settings(connection, RIGHTS)
             hashes = {reader: found[name] for reader, name in HASHES.items() if name in found}
             role = None if session is None else role_of(connection, session, now_ms())
-            return Rules(hashes, found.get(wall_link.SETTING), Reader(role or Reader.NOBODY.value))
+            return Rules(hashes, found.get(wall_link.SETTING), Reader(role or Reader.NOBODY.value), found)
 
         return await read(request, query)
 
@@ -110,6 +114,12 @@ class Guard:
         if Reader.ADMINISTRATOR not in hashes:
             raise RefusedError(403, "no password is set yet; set one on the page /welcome, or on the server: kegnet-server password")
         return hashes
+
+
+def rights_of(request: Request) -> Mapping[str, str]:
+    """The settings by which a request was admitted: those of `RIGHTS` that are set."""
+    rights: Mapping[str, str] = getattr(request.state, "rights", {})
+    return rights
 
 
 def _require_same_site(request: Request) -> None:

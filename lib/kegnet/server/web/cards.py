@@ -56,7 +56,7 @@ class Card:
     def full_ml(self) -> int | None:
         """The size of the keg, else the volume in it when it was put on."""
         keg = self.state_of_tap.keg
-        return None if keg is None else keg.volume_ml or keg.start_ml
+        return None if keg is None else keg.full_ml
 
     @property
     def level(self) -> float | None:

@@ -20,7 +20,7 @@ from ..context import Context
 from ..storage import Change, StorageError, UnavailableError
 from ..storage.feed import Subscription
 from ..storage.settings import get_settings
-from . import password, wall_link
+from .auth import RIGHTS, rights_of
 from .database import now_ms
 from .static_files import PAGE_VERSION
 from .updates import Update, read_update
@@ -52,14 +52,14 @@ class Broadcast:
         self._kept: deque[Update] = deque(maxlen=KEPT_EVENTS)
         self._number = 0
         self._rights: Mapping[str, str] | None = None
-        self._rights_number = 0
         self._encoded: dict[int, bytes] = {}
         self._published = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._readers = 0
 
-    async def stream(self) -> AsyncIterator[bytes]:
-        """The events from now on, until the server stops or the rights change."""
+    async def stream(self, rights: Mapping[str, str] | None = None) -> AsyncIterator[bytes]:
+        """The events from now on, until the server stops or the rights are others than `rights`, by which the reader was admitted."""
+        admitted = rights or {}
         self._readers += 1
         try:
             task, seen = self._running(), self._number
@@ -67,10 +67,10 @@ class Broadcast:
             while not task.done():
                 if seen == self._number:
                     await self._published.wait()
-                event, may_read, seen = self._since(seen), self._rights_number <= seen, self._number
+                event, seen = self._since(seen), self._number
                 if event:
                     yield event
-                if not may_read:
+                if self._rights not in (None, admitted):
                     # The reader's next request is checked by the new rights.
                     break
         finally:
@@ -129,11 +129,10 @@ class Broadcast:
 
     async def _publish_changes(self) -> None:
         async with self._context.feed.subscribe() as subscription:
-            await self._rights_changed()
             while True:
                 update, cpu_s = await self._next(subscription)
-                if "setting" in update.kinds and await self._rights_changed():
-                    self._rights_number = self._number + 1
+                if "setting" in update.kinds:
+                    self._rights = await self._read_rights()
                 self._publish(update)
                 await asyncio.sleep(max(MANY_PACE_S if update.many else self._pace_s, REST * cpu_s, self._readers / READERS_A_SECOND))
 
@@ -149,18 +148,16 @@ class Broadcast:
             self._context.outage.began(str(error))
             return Update(now_ms(), change.kinds, reload=True, many=True), 0.0
 
-    async def _rights_changed(self) -> bool:
-        """Whether a password or the wall's link has changed since the last call. Also true if the database cannot be read."""
-        before = self._rights
+    async def _read_rights(self) -> Mapping[str, str]:
+        """The present rights. If the database does not answer, those of nobody: all readers are checked again."""
         try:
-            self._rights = await asyncio.to_thread(self._read_rights)
+            return await asyncio.to_thread(self._rights_now)
         except (UnavailableError, StorageError):
-            self._rights = None
-        return self._rights is None or self._rights != before
+            return {"": "unknown"}
 
-    def _read_rights(self) -> Mapping[str, str]:
+    def _rights_now(self) -> Mapping[str, str]:
         with self._context.database.reading() as connection:
-            return get_settings(connection, (password.SETTING, password.READERS_SETTING, wall_link.SETTING))
+            return get_settings(connection, RIGHTS)
 
     def _read(self, change: Change) -> tuple[Update, float]:
         """The update for a change, and the CPU time that it took."""
@@ -180,4 +177,4 @@ async def events(request: Request) -> Response:
     if request.method == "HEAD":
         return Response(media_type="text/event-stream", headers=headers)
     broadcast: Broadcast = request.app.state.broadcast
-    return StreamingResponse(broadcast.stream(), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(broadcast.stream(rights_of(request)), media_type="text/event-stream", headers=headers)

@@ -45,7 +45,7 @@ class LevelBody:
 
 @router.get("/clients/{client}/taps/{pin}/level", response_model=LevelBody, responses=api.NOT_FOUND)
 async def get_level(request: Request, client: UUID, pin: int = api.PIN, keg: int | None = KEG) -> JSONResponse:
-    """The level of a keg after each pour, oldest first. Pours of one minute (on long kegs: of one hour) are one point."""
+    """The level of a keg after each pour, oldest first. Pours of one minute (on long kegs: of a quarter of an hour) are one point."""
 
     def query(connection: Connection) -> JSONResponse:
         return JSONResponse(types.plain(_level(connection, client, pin, keg)))

@@ -72,7 +72,7 @@ def start_of(form: Form, units: Units, keg: Keg, size_ml: int | None) -> int | N
     """The contents in millilitres when the keg was put on, after a correction of its size. A keg that was full stays full."""
     if keg.start_ml is None or size_ml == keg.volume_ml:
         return keg.start_ml
-    if keg.start_ml == keg.volume_ml:
+    if keg.start_ml == keg.volume_ml and size_ml is not None:
         return size_ml
     if size_ml is not None and keg.start_ml > size_ml:
         field = "volume" if form.typed.get("size", OTHER_SIZE) == OTHER_SIZE else "size"

@@ -13,7 +13,7 @@ from ..model.units import Units
 from ..model.weights import BEER_DENSITY
 from ..storage import Connection
 from ..storage.beers import beers
-from ..storage.kegs import change_keg, find_keg, kegs_of, kegs_on, put_back, put_on, set_level, take_off, undo_keg
+from ..storage.kegs import change_keg, find_keg, kegs_of, kegs_on, lock_tap, put_back, put_on, set_level, take_off, undo_keg
 from ..storage.records import Keg
 from ..storage.settings import household
 from . import times
@@ -82,6 +82,7 @@ async def change_keg_of_tap(request: Request) -> Response:
 
     def change(connection: Connection, form: Form, units: Units) -> Done | None:
         place = place_of(connection, request)
+        lock_tap(connection, place.tap.key)
         keg = kegs_on(connection, [place.tap.key]).get(place.tap.key)
         announce_change(connection, place)
         match form.typed.get("action"):
@@ -109,10 +110,8 @@ def _new(connection: Connection, form: Form, units: Units, place: Place) -> Done
     on_ms = since_of(form, times.zone_of(household(connection).time_zone), now)
     if form.errors:
         return None
-    # A known amount gives a level, also without a size.
-    keg = put_on(
-        connection, place.tap.key, beer=added_beer(connection, form, beer), on_ms=on_ms, volume_ml=size_ml or start_ml, start_ml=start_ml
-    )
+    beer_key = added_beer(connection, form, beer)
+    keg = put_on(connection, place.tap.key, beer=beer_key, on_ms=on_ms, volume_ml=size_ml, start_ml=start_ml)
     undo = Undo(f"{place.path}/keg", {"action": "undo", "keg": str(keg.key)})
     return Done(place.path, f"Saved: {keg.beer.name if keg.beer else 'a new keg'} is on.", undo)
 

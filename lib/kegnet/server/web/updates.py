@@ -89,7 +89,7 @@ def client_values(state: ClientState) -> Values:
 def tap_values(state: TapState, alarms: tuple[Alarm, ...], glass_ml: int) -> Values:
     """A tap's keg, the last pour of it and the kinds of its open alarms; `alarms` are those of its client."""
     keg, pour, left = state.keg, state.last_of_keg, state.left_ml
-    full = None if keg is None else keg.volume_ml or keg.start_ml
+    full = None if keg is None else keg.full_ml
     return {
         "state": keg_state(keg is not None, left, full),
         "left_ml": None if left is None else round(left),

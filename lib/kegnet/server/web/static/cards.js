@@ -128,6 +128,7 @@ async function load() {
 }
 
 function exchangeAll(page) {
+  if (page.documentElement.dataset.zone === undefined) throw new Error("this is not a page of the server"); // Of a captive portal.
   takeSettings(page);
   showTitle(page.title);
   showAges(page);

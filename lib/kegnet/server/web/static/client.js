@@ -201,7 +201,7 @@ function showTimes() {
   showAges();
   for (const time of document.querySelectorAll("time[data-fixed]")) {
     const ms = Date.parse(time.dateTime);
-    time.textContent = shortMoment(ms);
+    time.textContent = time.closest(".about") ? moment(ms) : shortMoment(ms);
     time.title = moment(ms);
   }
 }

@@ -17,6 +17,8 @@ async function reload() {
   const answer = await fetch(location.href, { cache: "no-store", headers: { Accept: "text/html" } });
   const { documentElement } = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (documentElement.dataset.root === undefined || !(answer.ok || REFUSED.includes(answer.status))) return;
+  // Nobody logs in at a wall. It tries on, in case reading needs no password again.
+  if (answer.redirected && document.documentElement.classList.contains("wall")) return;
   sessionStorage.setItem(key, Date.now());
   location.reload();
 }
