@@ -276,7 +276,7 @@ def test_the_page_follows_again_after_a_restart(status: int | None, tmp_path: Pa
 
 def test_an_open_page_shows_the_log_in_when_reading_needs_one(server: KegnetServer, browsers: Browsers) -> None:
     server.set_password(PASSWORD)
-    pages = {page: opened(browsers, server, page) for page in ("", "tv", CLIENT_PAGE, TAP_PAGE)}
+    pages = {page: opened(browsers, server, page) for page in ("", CLIENT_PAGE, TAP_PAGE)}
     hidden = opened(browsers, server)
     hide(hidden, hidden=True)
     with server.writing() as connection:
@@ -285,6 +285,29 @@ def test_an_open_page_shows_the_log_in_when_reading_needs_one(server: KegnetServ
         wait_for(lambda: browser.current_url == f"{server.page_url}login?next=/{page}", limit_s=10)  # noqa: B023
     hide(hidden, hidden=False)
     wait_for(lambda: hidden.current_url == f"{server.page_url}login?next=/", limit_s=10)
+
+
+def test_a_wall_waits_until_reading_needs_no_log_in_again(server: KegnetServer, browsers: Browsers) -> None:
+    server.set_password(PASSWORD)
+    browser = opened(browsers, server, "tv")
+    with server.writing() as connection:
+        set_readers_password(connection, "guests only")
+    wait_for(lambda: not reads(browser) and browser.execute_script("return !document.getElementById('stale').hidden"), limit_s=30)
+    with server.writing() as connection:
+        set_readers_password(connection, None)
+    wait_for(lambda: reads(browser), limit_s=60)
+    assert browser.current_url == f"{server.page_url}tv", "nobody logs in at a wall"
+
+
+def test_a_page_of_a_captive_portal_changes_nothing(server: KegnetServer, browsers: Browsers) -> None:
+    browser = opened(browsers, server)
+    title = browser.title
+    browser.execute_script("""
+        window.asked = 0;
+        window.fetch = async () => { window.asked++; return new Response("<title>Log in to the hotel</title>"); };
+        document.dispatchEvent(new CustomEvent("kegnet:change", { detail: { reload: true } }));""")
+    wait_for(lambda: browser.execute_script("return window.asked") > 1, limit_s=30)
+    assert (browser.title, amount(browser, 0)) == (title, "9.2 l")
 
 
 @pytest.mark.parametrize("page", [CLIENT_PAGE, TAP_PAGE])

@@ -314,7 +314,7 @@ def test_a_beer_is_chosen_from_the_library_or_added_once(house: House) -> None:
         ({"volume": "20"}, 20_000, 20_000),
         ({"size": "other", "volume": "", "contents": "full"}, None, None),
         ({"size": "19000", "contents": "part", "start": "12.5"}, 19_000, 12_500),
-        ({"size": "other", "volume": "", "contents": "part", "start": "12.5"}, 12_500, 12_500),
+        ({"size": "other", "volume": "", "contents": "part", "start": "12.5"}, None, 12_500),
         ({"size": "19000", "contents": "weight", "gross": "14,1", "tare": "4", "weight_unit": "kg"}, 19_000, 10_000),
         ({"size": "19000", "contents": "weight", "gross": "31.27", "tare": "9", "weight_unit": "lb", "density": "1.010"}, 19_000, 10_001),
         ({"size": "19000", "contents": "weight", "gross": "23.4", "tare": "4", "weight_unit": "kg"}, 19_000, 19_000),
@@ -404,7 +404,7 @@ def test_the_present_keg_is_changed_and_the_change_is_undone(house: House) -> No
     house.post("/keg", action="change", beer=str(before.beer.key), size="other", volume="25", contents="keep")
     assert (house.keg.volume_ml, house.keg.start_ml) == (25_000, 25_000)
     house.post("/keg", action="change", beer="", size="other", volume="", contents="keep")
-    assert house.keg == Keg(before.key, before.tap, None, before.on_ms, None, None, None)
+    assert house.keg == Keg(before.key, before.tap, None, before.on_ms, None, None, 25_000)
 
 
 def test_a_chosen_size_counts_in_spite_of_the_hidden_field_of_another_size(house: House) -> None:
@@ -474,6 +474,21 @@ def test_a_level_above_what_the_size_allows_after_its_pours_does_not_block_other
     assert house.post("/keg", action="change", size="20000", contents="keep").status == 400
     assert house.post("/keg", action="change", size="30000", contents="keep").status == 303
     assert (house.keg.volume_ml, house.keg.start_ml) == (30_000, 23_000)
+
+
+def test_a_part_full_keg_is_not_full_when_its_size_is_entered(house: House) -> None:
+    house.post("/keg", action="new", new_beer="Stout", size="other", volume="", contents="part", start="12")
+    assert house.keg is not None
+    assert (house.keg.volume_ml, house.keg.start_ml) == (None, 12_000)
+    assert "Left of 12 l 12.0 l" in house.get()
+    house.post("/keg", action="change", size="20000", contents="keep")
+    assert (house.keg.volume_ml, house.keg.start_ml) == (20_000, 12_000)
+
+
+def test_a_full_keg_keeps_its_level_while_its_size_is_unknown(house: House) -> None:
+    house.post("/keg", action="change", size="other", volume="", contents="keep")
+    assert house.keg is not None
+    assert (house.keg.volume_ml, house.keg.start_ml) == (None, 19_000)
 
 
 def test_a_size_that_was_unknown_does_not_make_the_level_known(house: House) -> None:
