@@ -774,9 +774,10 @@ def test_a_page_that_could_not_load_a_pour_reports_it_and_tries_again(house: Hou
     browser.execute_script("window.whole = fetch; window.fetch = () => { window.failed = true; return Promise.reject(new Error()); }")
     # The first event can come before the page reads the stream.
     wait_for(lambda: [house.pour(1000, ago_ms=0), browser.execute_script("return window.failed")][1], every_s=1)
-    wait_for(lambda: browser.find_element(By.ID, "stale").is_displayed())
+    stale = "return [...document.querySelectorAll('#stale')].some((notice) => notice.checkVisibility())"
+    wait_for(lambda: browser.execute_script(stale))
     browser.execute_script("window.fetch = window.whole")
-    wait_for(lambda: not browser.find_element(By.ID, "stale").is_displayed())
+    wait_for(lambda: not browser.execute_script(stale))
     assert "19.0" not in browser.find_element(By.CSS_SELECTOR, "[data-part=hero]").text
 
 

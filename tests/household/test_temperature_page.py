@@ -385,7 +385,8 @@ def test_a_client_is_removed_and_added_again(server: KegnetServer, browsers: Bro
         assert find_client(connection, ID) is None
     browser.find_element(By.CSS_SELECTOR, "#flash button").click()
     wait_for(lambda: f"/clients/{ID}" in browser.current_url)
-    assert browser.find_element(By.CSS_SELECTOR, ".degrees").text == "4.0 °C"
+    degrees = "return document.querySelector('.degrees')?.textContent.trim()"
+    wait_for(lambda: browser.execute_script(degrees) == "4.0 °C")
 
 
 def test_only_the_administrator_changes_a_client(server: KegnetServer) -> None:

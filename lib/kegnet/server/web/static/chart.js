@@ -80,7 +80,7 @@ function looks(state) {
     ms: 1,
     tzDate: (ms) => uPlot.tzDate(new Date(ms), zone()),
     legend: { show: false },
-    padding: [10, null, 0, 0],
+    padding: [10, () => 2.2 * rem(), 0, 0], // Half of the longest label at the right end of the axis.
     cursor: { y: false, drag: { x: true, y: false, setScale: false, dist: FEWEST_PIXELS }, points: { size: (_plot, i) => (i < firstBand ? 9 : 0) } },
     scales: { x: { time: true, range: () => [state.from_ms, state.to_ms] }, y: { range: () => valueRange(state) } },
     axes: axes(state),
