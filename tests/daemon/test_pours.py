@@ -52,9 +52,9 @@ def test_a_pour_that_was_there_before_the_start_is_sent_at_once(keg: Keg, kegnet
 
 def test_a_pour_made_with_echo_or_cp_counts(keg: Keg, kegnet: KegnetServer) -> None:
     keg.start()
-    subprocess.run(
-        "echo 1,2,3,4 > made.pour; cp made.pour /tmp/$$; cp /tmp/$$ copied.pour; rm /tmp/$$", shell=True, check=True, cwd=keg.spool
-    )
+    # The client can have sent and deleted a file before the next command.
+    commands = "echo 1,2,3,4 > /tmp/$$; echo 1,2,3,4 > made.pour; cp /tmp/$$ copied.pour; rm /tmp/$$"
+    subprocess.run(commands, shell=True, check=True, cwd=keg.spool)
     kegnet.wait_for_messages("pour", keg)
     wait_for(lambda: not keg.waiting())
     assert len(kegnet.messages("pour", keg)) == 1, "the same message twice is one"
