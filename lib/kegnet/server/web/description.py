@@ -58,7 +58,12 @@ _REGISTER: dict[str, Any] = {
     "id": _ID,
     "public_key": {"type": "string", "description": "The client's public key: RSA, at least 2048 bits, SubjectPublicKeyInfo in PEM form."},
     "code": {"type": "string", "pattern": "^[0-9]{4}-?[0-9]{4}$", "description": "The code, with or without its hyphen."},
-    "name": {"type": "string", "maxLength": 80, "description": "The name of the client; without it, the start of its id."},
+    "name": {
+        "type": "string",
+        "maxLength": 80,
+        "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$",
+        "description": "The name of the client, without control characters; without it, the start of its id.",
+    },
     "ts": _integer(0, _LATEST_MS, "Unix time in milliseconds."),
     "sig": {
         "type": "string",
