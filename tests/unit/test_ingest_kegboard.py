@@ -6,9 +6,8 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from kegnet.server.counters import Counters
 from kegnet.server.ingest import kegboard
 from kegnet.server.options import ServeOptions
 from kegnet.server.outage import Outage
-from kegnet.server.storage import Database, UnavailableError, open_database
+from kegnet.server.storage import Database, UnavailableError
 from kegnet.server.storage.boards import (
     Board,
     accept_board,
@@ -41,13 +40,6 @@ Answer = tuple[int, dict[str, Any]]
 
 def now_ms() -> int:
     return time.time_ns() // 10**6
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = open_database(f"sqlite:///{tmp_path / 'kegnet.sqlite'}")
-    yield made
-    made.close()
 
 
 class Server:

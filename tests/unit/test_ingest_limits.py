@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from kegnet.server import limits, log_limit
 from kegnet.server.counters import Counters
 from kegnet.server.limits import RefusalLimit, network
 from kegnet.server.log_limit import LimitedLog
-from kegnet.server.storage import Database, open_database
+from kegnet.server.storage import Database
 
 
 @pytest.mark.parametrize(
@@ -34,13 +33,6 @@ def test_a_household_has_one_address_of_ipv4_or_64_bits_of_ipv6(address: str, ex
 
 def test_a_name_from_outside_is_cut() -> None:
     assert len(network("x" * 5000)) == 60
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = open_database(f"sqlite:///{tmp_path / 'kegnet.sqlite'}")
-    yield made
-    made.close()
 
 
 def test_the_61st_refusal_of_a_minute_is_one_too_many(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,13 +17,6 @@ from support import loop
 
 ONE, TWO = frozenset({"one"}), frozenset({"two"})
 PING, POUR = frozenset({"ping"}), frozenset({"pour"})
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = open_database(f"sqlite:///{tmp_path}/kegnet.sqlite")
-    yield made
-    made.close()
 
 
 def change(database: Database, changed: Change = Change(ONE, PING)) -> None:  # noqa: B008

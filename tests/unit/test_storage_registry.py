@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,13 +12,6 @@ from kegnet.server.storage import Change, Connection, Database, StorageError, cl
 
 CLIENT = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 NOW = 1_796_000_000_000
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = open_database(f"sqlite:///{tmp_path / 'kegnet.sqlite'}")
-    yield made
-    made.close()
 
 
 def announced(database: Database, work: Callable[[Connection], object]) -> list[Change]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from kegnet.server.context import Context
 from kegnet.server.counters import Counters
 from kegnet.server.options import ServeOptions
 from kegnet.server.outage import Outage
-from kegnet.server.storage import Database, open_database
+from kegnet.server.storage import Database
 from kegnet.server.storage.feed import Feed
 from kegnet.server.storage.writer import Writer
 from kegnet.server.web.access import Reader, RefusedError
@@ -22,13 +20,6 @@ from support.loop import run
 
 HASHES = {Reader.ADMINISTRATOR: "pbkdf2:sha256:1000$XlIwduwXdW3pVJz2$eae90fab9b04c7be15dad14b4c0cd2e3f324ef0b6e766e59425141771390bd55"}
 RIGHT = "open sesame"
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = open_database(f"sqlite:///{tmp_path / 'kegnet.sqlite'}")
-    yield made
-    made.close()
 
 
 class LogIns:

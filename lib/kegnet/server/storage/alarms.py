@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from .database import Connection
+from .database import Connection, insert_into
 from .ranges import keys_of
 from .records import Alarm
 from .schema import alarm, client, notification, ping
@@ -48,9 +47,8 @@ def begin_alarm(c: Connection, client: int, tap: int | None, kind: str, began_ms
 
     `now_ms` is the time for the outbox (default `began_ms`): a silence can have begun while no server ran.
     """
-    insert: Any = postgresql.insert if c.dialect.name == "postgresql" else sqlite.insert
     row = {"client": client, "tap": tap, "kind": kind, "began_ms": began_ms, "ended_ms": None}
-    inserted = c.execute(insert(alarm).values(**row).on_conflict_do_nothing())
+    inserted = c.execute(insert_into(c, alarm).values(**row).on_conflict_do_nothing())
     same_tap = alarm.c.tap.is_(None) if tap is None else alarm.c.tap == tap
     which = (alarm.c.client == client) & same_tap & (alarm.c.kind == kind) & alarm.c.ended_ms.is_(None)
     begun = _alarms(c, sa.select(*_COLUMNS).where(which))[0]

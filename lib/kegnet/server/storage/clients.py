@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from . import schema
-from .database import Connection
+from .database import Connection, insert_into
 from .feed import Change, announce
 from .records import Client
 from .waiting import forget_waiting
@@ -57,8 +55,9 @@ def set_client(
     if not known:
         added = {"public_key": "", "name": uuid[:8], "uuid": uuid, "kind": kind, "added_ms": now_ms, **given}
         # A concurrent call may add it first.
-        insert: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        connection.execute(insert(_client).values(added).on_conflict_do_update(index_elements=["uuid"], set_=changed))
+        connection.execute(
+            insert_into(connection, schema.client).values(added).on_conflict_do_update(index_elements=["uuid"], set_=changed)
+        )
     if public_key is not None:
         forget_waiting(connection, uuid)
     announce(connection, Change(frozenset({uuid}), frozenset({"client"})))

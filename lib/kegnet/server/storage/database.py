@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from . import sqlite_file
 from .errors import StorageError, UnavailableError, is_read_only, translated
@@ -96,6 +97,11 @@ class Database:
     def _require_file(self) -> None:
         if self.file is not None and not self.file.is_in_place():
             raise UnavailableError(f"{self.shown}: the file was replaced or deleted; restart kegnet-server")
+
+
+def insert_into(connection: Connection, table: sa.Table) -> Any:
+    """An INSERT into `table` that has the methods for ON CONFLICT, which SQLAlchemy has for each database separately."""
+    return (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(table)
 
 
 def open_database(url: str) -> Database:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from . import schema
-from .database import Connection
+from .database import Connection, insert_into
 
 _refusal = schema.refusal
 _SUBJECT_LENGTH = 120
@@ -14,8 +13,7 @@ _SUBJECT_LENGTH = 120
 
 def count_refusal(connection: Connection, subject: str, minute: int) -> int:
     """Adds one to those of `subject` in that minute of Unix time; how many there are now."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    added = insert(_refusal).values(subject=_key(subject), minute=minute, number=1)
+    added = insert_into(connection, _refusal).values(subject=_key(subject), minute=minute, number=1)
     changed = {"number": _refusal.c.number + 1}
     connection.execute(added.on_conflict_do_update(index_elements=["subject", "minute"], set_=changed))
     return refusals(connection, subject, minute)

@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from kegnet.core.syslog_handler import escape_name
 
 from ..model.units import POURS
 from . import schema
-from .database import Connection
+from .database import Connection, insert_into
 from .errors import StorageError
 from .feed import Change, announce
 
@@ -72,27 +71,28 @@ def put_setting(connection: Connection, name: str, value: str | None) -> None:
         connection.execute(sa.delete(_setting).where(_setting.c.name == name))
     else:
         # Of two concurrent calls, the last one counts, and none fails.
-        added = _insert(connection).values(name=name, value=value)
+        added = insert_into(connection, _setting).values(name=name, value=value)
         connection.execute(added.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
 
 
 def add_setting(connection: Connection, name: str, value: str) -> bool:
     """Sets a setting if it is not set. Of two concurrent calls, one succeeds. False: it was already set."""
-    added = connection.execute(_insert(connection).values(name=name, value=value).on_conflict_do_nothing(index_elements=["name"]))
-    if added.rowcount:
+    added = _add(connection, name, value)
+    if added:
         announce(connection, Change(frozenset(), frozenset({"setting"})))
-    return bool(added.rowcount)
-
-
-def _insert(connection: Connection) -> Any:
-    return (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(_setting)
+    return added
 
 
 def made_once(connection: Connection, name: str, value: str) -> str:
     """The setting `name`, after it was set to `value` if there was none. Concurrent processes get the same text."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    connection.execute(insert(_setting).values(name=name, value=value).on_conflict_do_nothing(index_elements=["name"]))
+    _add(connection, name, value)
     return get_setting(connection, name) or value
+
+
+def _add(connection: Connection, name: str, value: str) -> bool:
+    """Adds a setting if it is not there. Returns whether it was added."""
+    added = insert_into(connection, _setting).values(name=name, value=value).on_conflict_do_nothing(index_elements=["name"])
+    return bool(connection.execute(added).rowcount)
 
 
 def household(connection: Connection) -> Household:
