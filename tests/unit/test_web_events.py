@@ -323,6 +323,18 @@ def test_streams_end_when_the_rights_change(change: Callable[[Connection], objec
     run(house, scenario, pace_s=0.0)
 
 
+def test_a_stream_ends_whose_reader_was_admitted_just_before_a_password_was_set(house: House) -> None:
+    with house.database.writing() as connection:
+        put_setting(connection, READERS_SETTING, "x")
+
+    async def scenario(house: House, broadcast: Broadcast) -> None:
+        stream = await opened(broadcast, {})
+        while await following(stream):
+            pass
+
+    run(house, scenario, heartbeat_s=0.05)
+
+
 def test_streams_end_when_the_server_stops(house: House) -> None:
     async def scenario(house: House, broadcast: Broadcast) -> None:
         stream = await opened(broadcast)

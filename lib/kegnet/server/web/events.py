@@ -129,6 +129,8 @@ class Broadcast:
 
     async def _publish_changes(self) -> None:
         async with self._context.feed.subscribe() as subscription:
+            # They can have changed since the first reader was admitted.
+            self._rights = await self._read_rights()
             while True:
                 update, cpu_s = await self._next(subscription)
                 if "setting" in update.kinds:
