@@ -48,11 +48,11 @@ class LocalFaultCase:
             os.utime(temporary, (mtime_s, mtime_s))
         return temporary.rename(temporary.with_name(name))
 
-    def wait_until_all_accepted(self, limit_s: float = 15.0) -> None:
+    def wait_until_all_accepted(self, limit_s: float = 30.0) -> None:
         """Waits until the server has every pour."""
         wait_for(lambda: self.made <= self.ledger.accepted.keys(), limit_s)
 
-    def check_survived(self, kept: set[str] = frozenset(), limit_s: float = 15.0) -> None:  # type: ignore[assignment]
+    def check_survived(self, kept: set[str] = frozenset(), limit_s: float = 30.0) -> None:  # type: ignore[assignment]
         """A pour that arrives now is sent; SIGTERM ends the client in time and with 0; and nothing but `kept` is missing."""
         last = self.pour()
         ts = max(self.made, key=int)

@@ -778,7 +778,7 @@ def test_a_page_that_could_not_load_a_pour_reports_it_and_tries_again(house: Hou
     wait_for(lambda: browser.execute_script(stale))
     browser.execute_script("window.fetch = window.whole")
     wait_for(lambda: not browser.execute_script(stale))
-    assert "19.0" not in browser.find_element(By.CSS_SELECTOR, "[data-part=hero]").text
+    wait_for(lambda: "19.0" not in browser.find_element(By.CSS_SELECTOR, "[data-part=hero]").text)
 
 
 def test_a_new_keg_is_weighed_in_the_browser(house: House, browsers: Browsers) -> None:

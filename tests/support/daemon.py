@@ -69,7 +69,7 @@ class Daemon:
         assert self.process is not None
         return self.process.poll() is not None
 
-    def wait_for_end(self, limit_s: float = 15.0) -> int:
+    def wait_for_end(self, limit_s: float = 30.0) -> int:
         """Waits for the end. The exit status, negative for a signal."""
         assert self.process is not None
         return self.process.wait(limit_s)

@@ -130,7 +130,7 @@ class FlowMeter(Daemon):
         """The pulses of all wheels."""
         return sum(wheel.made for wheel in self.wheels.values())
 
-    def wait_for_all(self, limit_s: float = 15.0) -> None:
+    def wait_for_all(self, limit_s: float = 30.0) -> None:
         """Waits until the `.pour` files have every pulse, and nothing is left to do; fails if they have more."""
         wait_for(lambda: self.sent() >= self.made() and not self.names(".running"), limit_s)
         assert self.sent() == self.made()
@@ -141,7 +141,7 @@ class FlowMeter(Daemon):
         lines = (text for text in reversed(self.notifications.datagrams) if text.startswith("STATUS="))
         return next(lines, "").removeprefix("STATUS=")
 
-    def wait_for_status(self, text: str, limit_s: float = 15.0) -> str:
+    def wait_for_status(self, text: str, limit_s: float = 30.0) -> str:
         """Waits until the status contains `text`."""
         wait_for(lambda: text in self.status, limit_s)
         return self.status

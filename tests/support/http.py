@@ -26,7 +26,7 @@ class Answer:
 class Wire:
     """A TCP connection to the server."""
 
-    def __init__(self, url: str, limit_s: float = 15.0) -> None:
+    def __init__(self, url: str, limit_s: float = 30.0) -> None:
         parts = urlsplit(url)
         self.host = parts.netloc
         address: tuple[str, int] = (parts.hostname or "", parts.port or 0)

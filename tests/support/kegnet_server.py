@@ -177,7 +177,7 @@ class KegnetServer:
         with self.database.reading() as connection:
             return [dict(row._mapping) for row in connection.exec_driver_sql(query)]
 
-    def wait_for_messages(self, kind: str, keg: Keg, number: int = 1, limit_s: float = 15.0) -> list[dict[str, object]]:
+    def wait_for_messages(self, kind: str, keg: Keg, number: int = 1, limit_s: float = 30.0) -> list[dict[str, object]]:
         """The same as `messages()`, once there are `number` of them."""
         wait_for(lambda: len(self.messages(kind, keg)) >= number, limit_s)
         return self.messages(kind, keg)
@@ -188,7 +188,7 @@ class KegnetServer:
         """Sends it a signal."""
         self.process.send_signal(number)
 
-    def stop(self, limit_s: float = 15.0) -> int:
+    def stop(self, limit_s: float = 30.0) -> int:
         """Ends the server; its exit status."""
         if self._database is not None:
             self._database.close()

@@ -115,7 +115,7 @@ class ScriptedServer:
         """The requests so far to a path that ends in `end`."""
         return [request for request in self.requests if request.path.endswith(end)]
 
-    def wait_for_requests(self, end: str, number: int = 1, limit_s: float = 15.0) -> list[Request]:
+    def wait_for_requests(self, end: str, number: int = 1, limit_s: float = 30.0) -> list[Request]:
         """The same, once there are `number` of them."""
         wait_for(lambda: len(self.paths(end)) >= number, limit_s)
         return self.paths(end)

@@ -46,6 +46,6 @@ class SyslogSocket(DatagramSocket):
         """The lines so far that contain `pattern`, a regular expression."""
         return [line for line in self.datagrams if re.search(pattern, line)]
 
-    def wait(self, pattern: str, limit_s: float = 15.0) -> str:
+    def wait(self, pattern: str, limit_s: float = 30.0) -> str:
         """The first line that contains `pattern`; waits for it."""
         return wait_for(lambda: self.lines(pattern), limit_s)[0]

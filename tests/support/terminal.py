@@ -88,7 +88,7 @@ class Terminal:
         screen.write(self.raw)
         return screen
 
-    def wait_for(self, text: str, limit_s: float = 10.0) -> Screen:
+    def wait_for(self, text: str, limit_s: float = 30.0) -> Screen:
         """Waits until the screen shows `text`."""
         end = time.monotonic() + limit_s
         while text not in (screen := self.screen).text:
@@ -99,7 +99,7 @@ class Terminal:
         """Types on the keyboard."""
         os.write(self._descriptor, text.encode())
 
-    def end(self, number: signal.Signals | None = None, limit_s: float = 10.0) -> int:
+    def end(self, number: signal.Signals | None = None, limit_s: float = 30.0) -> int:
         """Sends a signal, if one is given, and waits for the end. The exit status."""
         if number is not None:
             self.process.send_signal(number)

@@ -9,7 +9,7 @@ from typing import TypeVar
 Value = TypeVar("Value")
 
 
-def wait_for(what: Callable[[], Value], limit_s: float = 15.0, every_s: float = 0.02) -> Value:
+def wait_for(what: Callable[[], Value], limit_s: float = 30.0, every_s: float = 0.02) -> Value:
     """The first true value of `what()`; fails if there is none within `limit_s` seconds."""
     end = time.monotonic() + limit_s
     while True:

@@ -117,7 +117,7 @@ class Machine:
         """The content of /var/log/user.log."""
         return self.sh("cat /var/log/user.log 2>/dev/null || true")
 
-    def wait_for_log(self, text: str, limit_s: float = 20) -> None:
+    def wait_for_log(self, text: str, limit_s: float = 60) -> None:
         """Waits until user.log contains `text`."""
         wait_for(lambda: text in self.log(), limit_s)
 

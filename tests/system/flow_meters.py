@@ -36,12 +36,15 @@ import pathlib, time
 def counted():
     words = [path.read_text().split(",") for end in ("running", "pour") for path in pathlib.Path("{spool}").glob("{pin}*." + end)]
     return sum(int(line[1] if len(line) == 4 else line[6]) for line in words)
-lacks, end = 0, time.monotonic() + {for_s}
-while time.monotonic() < end:
-    now = counted()
-    lacks = max(lacks, int(pathlib.Path("{progress}").read_text().split()[0]) - now)
+lacks, held_up_s, last_s = 0, 0.0, time.monotonic()
+end = last_s + {for_s}
+while last_s < end:
+    made = int(pathlib.Path("{progress}").read_text().split()[0])
+    lacks = max(lacks, made - counted())
     time.sleep(0.05)
-print(lacks)
+    now_s = time.monotonic()
+    held_up_s, last_s = max(held_up_s, now_s - last_s), now_s
+print(lacks, held_up_s)
 """
 
 
@@ -158,10 +161,14 @@ class FlowMeters:
         self.guest.sh(f"rm {SPOOL}/*.pour")
         return pours
 
-    def oldest_checkpoint(self, pin: int, for_s: float) -> int:
-        """How many pulses of the pour that runs its `.running` file lacks at most, while they are compared for some time."""
+    def oldest_checkpoint(self, pin: int, for_s: float) -> tuple[int, float]:
+        """How many pulses of the pour that runs its `.running` file lacks at most, while they are compared for some time.
+
+        Also the longest time between two comparisons, in seconds: a busy machine can hold up the whole guest.
+        """
         program = CHECKPOINTS.format(spool=SPOOL, pin=pin, progress=f"/run/made-{pin}.progress", for_s=for_s)
-        return int(self.guest.sh(f"python3 -c '{program}'"))
+        lacked, held_up_s = self.guest.sh(f"python3 -c '{program}'").split()
+        return int(lacked), float(held_up_s)
 
     def set_clock(self, unix_s: float) -> None:
         """Sets the clock, as systemd-timesyncd does."""

@@ -410,7 +410,7 @@ def _found(fridge: Fridge) -> Client:
     return client
 
 
-async def _until(what: Callable[[], bool], limit_s: float = 15.0) -> None:
+async def _until(what: Callable[[], bool], limit_s: float = 30.0) -> None:
     end = time.monotonic() + limit_s
     while not await asyncio.to_thread(what):
         assert time.monotonic() < end
