@@ -52,11 +52,15 @@ def fill_in(browser: WebDriver, **fields: str) -> None:
         field.send_keys(value)
 
 
+def click(browser: WebDriver, text: str) -> None:
+    """Clicks the button of that text."""
+    next(each for each in browser.find_elements(By.TAG_NAME, "button") if each.text == text and each.is_displayed()).click()
+
+
 def press(browser: WebDriver, text: str) -> None:
-    """Presses the button of that text, and waits for the next page."""
-    button = next(each for each in browser.find_elements(By.TAG_NAME, "button") if each.text == text and each.is_displayed())
+    """Clicks the button of that text, and waits for the next page."""
     browser.execute_script("window.before = true")
-    button.click()
+    click(browser, text)
     wait_for(lambda: not browser.execute_script("return window.before"))
 
 
@@ -187,8 +191,13 @@ def test_recipes_are_imported_after_a_preview(server: KegnetServer, browsers: Br
     assert [(beer.name, beer.style) for beer in all_beers(server)] == [("IPA", ""), ("Pale Moon Hefeweizen", "Weissbier")]
     browser.get(f"{server.page_url}beers/import")
     browser.find_element(By.CSS_SELECTOR, "#paste summary").click()
-    browser.execute_script("document.getElementById('text').value = arguments[0]", BEERJSON.replace("Serve cloudy.", "Serve clear."))
-    press(browser, "Show what it contains")
+    paste = "document.getElementById('text').value = arguments[0]"
+    browser.execute_script(paste, "<" * 1_100_000)
+    click(browser, "Show what it contains")
+    wait_for(lambda: "The text is larger than 1000 KB." in browser.find_element(By.ID, "file-wrong").text)
+    browser.execute_script(paste, BEERJSON.replace("Serve cloudy.", "Serve clear."))
+    click(browser, "Show what it contains")
+    wait_for(lambda: browser.find_elements(By.ID, "found"))
     assert [each.text for each in browser.find_elements(By.CSS_SELECTOR, ".decide option:checked")] == ["Update", "Add"]
     press(browser, "Import")
     assert [(beer.name, beer.notes) for beer in all_beers(server)] == [

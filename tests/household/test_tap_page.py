@@ -752,6 +752,21 @@ def test_the_level_on_the_open_page_follows_the_keg(house: House, browsers: Brow
     assert not browser.find_elements(By.CSS_SELECTOR, "#level-chart")
 
 
+def test_an_open_page_takes_over_new_units_once(house: House, browsers: Browsers) -> None:
+    browser = browsers.start(PHONE)
+    browser.get(f"{house.server.page_url}{TAP}")
+    sees(browser, "[data-part=hero]", "19.0 l")
+    wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, "#level-chart canvas"))
+    with house.server.writing() as connection:
+        set_household(connection, volume="pt")
+    wait_for(lambda: browser.execute_script("return document.documentElement.dataset.volume") == "pt")
+    sees(browser, "[data-part=hero]", " pt")
+    browser.execute_script("window.same = true")
+    house.pour(500, ago_ms=0)
+    sees(browser, "[data-part=hero]", "1.1 pt")
+    assert browser.execute_script("return window.same")
+
+
 def test_a_level_that_could_not_be_loaded_is_loaded_again(house: House, browsers: Browsers) -> None:
     house.pour(500)
     browser = browsers.start(PHONE)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from kegnet.server.storage.alarms import begin_alarm, end_alarm
 from kegnet.server.storage.clients import find_client, set_limits
+from kegnet.server.storage.settings import set_household
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -275,6 +276,22 @@ def test_a_new_temperature_and_a_new_limit_are_on_the_open_page(server: KegnetSe
     wait_for(lambda: "above 8.0 °C" in text(browser, ".now"))
     wait_for(lambda: red(browser, 8) != [])
     assert complaints(browser) == []
+
+
+def test_an_open_page_takes_over_new_units_once(server: KegnetServer, browsers: Browsers) -> None:
+    key, now = client_key(server.database, ID), now_ms()
+    store(server.database, *(ping(key, now - minutes * MINUTE_MS, 4000) for minutes in range(5, 60, 5)))
+    browser = browsers.start(LAPTOP)
+    show(browser, server, "?over=1h")
+    with server.writing() as connection:
+        set_household(connection, temperature="F")
+    wait_for(lambda: browser.execute_script("return document.documentElement.dataset.temperature") == "F")
+    wait_for(lambda: text(browser, ".degrees") == "39.2 °F")
+    browser.execute_script("window.same = true")
+    with server.writing() as connection:
+        set_limits(connection, key, None, 10000)
+    wait_for(lambda: "above 50.0 °F" in text(browser, ".now"))
+    assert browser.execute_script("return window.same")
 
 
 @pytest.mark.parametrize("part", ["chart", "limits"])

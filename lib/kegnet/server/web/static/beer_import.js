@@ -1,4 +1,4 @@
-// Sends the chosen file unchanged, and shows the page of the answer, the preview.
+// Sends the chosen file or the pasted text unchanged, and shows the page of the answer, the preview.
 import { onFile, token } from "./drop.js";
 
 const form = document.getElementById("file-form");
@@ -33,3 +33,7 @@ async function send(file) {
 
 form.hidden = false;
 onFile(document.getElementById("file"), form.querySelector(".drop"), send);
+document.querySelector("#paste form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  send(new File([document.getElementById("text").value], "The text"));
+});

@@ -2,7 +2,7 @@
 import { chart } from "./chart.js";
 import { moment, shortMoment, stretch } from "./chart_time.js";
 import { fetchNow, fetchPage, follower } from "./follow.js";
-import { counted, degrees, now, showAges, span, temperature } from "./format.js";
+import { counted, degrees, hasOtherSettings, now, showAges, span, temperature } from "./format.js";
 import { reportFailure } from "./live.js";
 
 const MINUTE = 60_000;
@@ -209,6 +209,10 @@ function showTimes() {
 // The parts that are HTML: alarms, taps, limits.
 async function loadParts() {
   const fresh = await fetchPage(location.href);
+  if (hasOtherSettings(fresh)) {
+    location.reload();
+    return;
+  }
   for (const part of document.querySelectorAll("[data-live]")) {
     const other = fresh.querySelector(`[data-live="${part.dataset.live}"]`);
     if (other !== null && other.innerHTML !== part.innerHTML) part.replaceChildren(...other.childNodes);

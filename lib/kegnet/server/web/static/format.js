@@ -98,6 +98,11 @@ export function takeSettings({ documentElement }) {
   for (const name of SETTINGS) page[name] = documentElement.dataset[name] ?? page[name];
 }
 
+// Whether an answer is a page of the server that was made with other choices or settings.
+export function hasOtherSettings({ documentElement: { dataset } }) {
+  return dataset.zone !== undefined && SETTINGS.some((name) => dataset[name] !== page[name]);
+}
+
 const formats = new Map();
 
 // A format in the time zone of the installation. It is cached, because making one costs much more than using it.

@@ -17,7 +17,7 @@ export function isAbout(detail, id, client) {
   return detail.reload || id in (detail.taps ?? {}) || detail.changed?.length === 0 || detail.changed?.includes(client);
 }
 
-// What the section of the level is about: its chart cannot be replaced like other parts, so the page is reloaded if this differs.
+// What the chart of the level shows, and in which units. It cannot be replaced like other parts, so the page is reloaded if this differs.
 const contents = (root) => root.querySelector("[data-contents]").dataset.contents;
 
 async function load() {
