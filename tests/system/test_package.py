@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from kegnet import __version__
 from support.wait import wait_for
 from system.conftest import newer_package
+from system.container import copy_source
 from system.kegerator import CONF, SPOOL, Site, with_another_python3_in_path
 
 ETC = "/etc/kegnet-client"
@@ -23,6 +25,18 @@ def test_lintian_finds_no_error(package: Path) -> None:
 
 def test_it_has_the_version_of_the_program(package: Path) -> None:
     assert package.name == f"kegnet-client_{__version__}_all.deb"
+
+
+def test_it_is_built_by_any_user() -> None:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        folder = Path(name)
+        copy_source(folder / "source")
+        folder.chmod(0o755)
+        shutil.chown(folder, "nobody")
+        command: list[str | Path] = ["runuser", "-u", "nobody", "--", folder / "source/service/build-deb", folder]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert done.returncode == 0, done.stdout
+        assert len(list(folder.glob("kegnet-*_all.deb"))) == 2
 
 
 def test_it_is_installed_and_enabled_and_starts_after_the_set_up(ready: Site, package: Path) -> None:

@@ -102,6 +102,8 @@ def test_removal_stops_it_and_purging_keeps_the_database(machine: Machine, serve
 
 
 def test_the_package_takes_over_from_service_install_server(machine: Machine, server_package: Path) -> None:
+    install(machine, server_package)
+    machine.run("apt-get", "-q", "-y", "remove", "kegnet-server")
     machine.run("/share/source/service/install-server")
     machine.run("kegnet-server", "settings", "--day-begins", "4")
     before = machine.sh(f"sha256sum {CONF}")
@@ -109,6 +111,7 @@ def test_the_package_takes_over_from_service_install_server(machine: Machine, se
     assert machine.property("FragmentPath", UNIT).endswith("/lib/systemd/system/kegnet-server.service")
     assert machine.sh("readlink -f $(command -v kegnet-server)") == "/usr/share/kegnet-server/lib/server.py\n"
     assert "/usr/share/kegnet-server/lib/server.py" in machine.run("systemctl", "show", "--property=ExecStart", UNIT)
+    assert machine.property("UnitFileState", UNIT) == "enabled"
     assert status(machine) == 200
     assert machine.sh(f"sha256sum {CONF}") == before
     assert "the day begins at: 4:00" in machine.run("kegnet-server", "settings")

@@ -24,6 +24,7 @@ from support.pki import Certificate, issue
 from support.ports import free_port
 
 LISTEN = "0.0.0.0:8080"
+NAME = "kegnet-server"
 
 
 def only(findings: object) -> Finding:
@@ -80,12 +81,13 @@ def test_the_port_is_asked_whether_the_server_is_there(tmp_path: Path, certifica
     port = int(server.page_url.rstrip("/").rpartition(":")[2])
     options = ServeOptions(f"0.0.0.0:{port}", certificate.certificate, certificate.key)
     try:
-        assert only(check_listening(options)).level is Level.OK
+        assert only(check_listening(options, NAME)).level is Level.OK
     finally:
         server.stop()
-    finding = only(check_listening(options))
+    finding = only(check_listening(options, NAME))
     assert finding.level is Level.FAILURE
     assert "no answer at" in finding.text
+    assert finding.fix == "sudo systemctl restart kegnet-server, and read: journalctl -u kegnet-server"
 
 
 def test_another_program_at_the_port_is_named() -> None:
@@ -100,7 +102,7 @@ def test_another_program_at_the_port_is_named() -> None:
 
         thread = threading.Thread(target=answer)
         thread.start()
-        finding = only(check_listening(ServeOptions(f"127.0.0.1:{port}")))
+        finding = only(check_listening(ServeOptions(f"127.0.0.1:{port}"), NAME))
         thread.join()
     assert f"another program answers at 127.0.0.1:{port}: status 404" in finding.text
 

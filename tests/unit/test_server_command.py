@@ -242,7 +242,13 @@ def test_a_backup_brings_everything_back(server: Server) -> None:
     server("clients", "remove", CLIENT)
     assert server("restore", backup).startswith(f"restored from {backup}; the database before is in {server.folder}/kegnet.sqlite")
     assert server("clients", "list") == f"{CLIENT}  Garage\n"
-    assert server("restore", server.folder / "none").startswith(f"1 kegnet-server: {server.folder}/none: No such file or directory; fix: ")
+    none = server.folder / "none"
+    for command in ("restore", "import"):
+        assert server(command, none) == f"1 kegnet-server: {none}: No such file or directory; fix: check the name of the file\n"
+    none.write_text("x")
+    assert server("restore", none) == (
+        f"1 kegnet-server: {none}: this is no complete backup; fix: name another file that kegnet-server backup made\n"
+    )
     assert sorted(path.name for path in server.folder.iterdir() if path.name.startswith(("backup-", "restore-"))) == []
 
 
@@ -475,3 +481,10 @@ def test_the_help_does_not_print_the_password_of_the_database(server: Server) ->
     done = server.run("--help", KEGNET_DATABASE="postgresql://kegnet:open-sesame@localhost/kegnet")
     assert done.returncode == 0
     assert "open-sesame" not in done.stdout + done.stderr
+
+
+def test_a_reader_who_has_seen_enough_gets_no_complaint(server: Server) -> None:
+    command = f"{PYTHON} -B {REPOSITORY}/lib/server.py --database {server.url} check | head -n 1"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]})
+    assert done.stdout != ""
+    assert done.stderr in ("", f"kegnet-server: database: {server.url}\n")

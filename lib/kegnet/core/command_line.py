@@ -43,6 +43,12 @@ def default_if_same(path: Path, default: Path) -> Path:
     return path
 
 
+def discard_output() -> None:
+    """Sends what is still in the buffer of stdout nowhere, after its reader has left: Python writes it at its end, and would complain."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), sys.stdout.fileno())
+
+
 def run_daemon(program: str, daemon: Callable[[], int]) -> int:
     """Runs a daemon, which logs to syslog; an error that ends it is logged. Returns the exit status."""
     syslog_handler.start(program)
@@ -75,6 +81,7 @@ def run_mode(program: str, mode: Callable[[], int]) -> int:
         status = 128 + signal.SIGINT
     except BrokenPipeError:
         # The reader, such as head(1), has closed the pipe.
+        discard_output()
         status = 128 + signal.SIGPIPE
     except OSError as error:
         complain(program, f"{error.filename or 'the output'}: {error.strerror}")

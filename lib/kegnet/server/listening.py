@@ -31,7 +31,7 @@ class BindError(ProblemError):
 def bind(listen: str, count: int = 1) -> list[socket.socket]:
     """`count` sockets, one a process, that listen at the same address: HOST:PORT, [IPV6]:PORT or unix:/path.
 
-    Raises ListenError if `listen` has none of these forms, BindError if the address cannot be used.
+    Raises ListenError if `listen` has none of these forms or a port that needs root, BindError if the address cannot be used now.
     """
     address = _parse(listen)
     try:
@@ -39,6 +39,8 @@ def bind(listen: str, count: int = 1) -> list[socket.socket]:
         for sock in socks:
             sock.listen(BACKLOG)
     except OSError as error:
+        if isinstance(error, PermissionError) and isinstance(address, tuple):
+            raise ListenError(f"listen {listen}: {error.strerror}", "use a port from 1024 on, such as 8080, or a proxy") from error
         fix = "stop the other program or choose another port" if isinstance(address, tuple) else "check the folder and its permissions"
         raise BindError(f"listen {listen}: {error.strerror or error}", fix) from error
     return socks

@@ -96,8 +96,11 @@ def _beer(connection: Connection, text: str) -> Beer:
     known = beers(connection)
     found = [beer for beer in known if str(beer.key) == text] or [beer for beer in known if beer.name.casefold() == text.casefold()]
     if len(found) != 1:
-        problem = "several beers have this name" if found else "no beer has this name or number"
-        raise CommandError(f"{text}: {problem}", "kegnet-server beers list prints them with their numbers; beers add adds one")
+        if found:
+            fix = f"use the number, such as --beer {found[0].key}; kegnet-server beers list prints them"
+            raise CommandError(f"{text}: several beers have this name", fix)
+        fix = "kegnet-server beers list prints them with their numbers; beers add adds one"
+        raise CommandError(f"{text}: no beer has this name or number", fix)
     return found[0]
 
 

@@ -20,7 +20,7 @@ from .arguments import PROGRAM
 
 _COMMANDS = (serve, check, clients, taps, kegs, beers, pours, boards, settings, password, transfer)
 HELP = """\
-From nothing to a page, with what kegnet-client --setup has printed:
+From nothing to a page: open http://NAME:8080/welcome, where NAME is this host. Or by commands, with what kegnet-client --setup prints:
   sudo kegnet-server clients add UUID PUBKEY.pem --name Garage
   sudo kegnet-server taps set UUID 17 --name IPA --keg-litres 19 --fresh
   sudo kegnet-server password

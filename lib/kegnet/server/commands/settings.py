@@ -94,4 +94,9 @@ def _url(text: str) -> str:
 
 
 def _days(text: str) -> int | None:
-    return None if text == "all" else int(_DAYS(text))
+    if text == "all":
+        return None
+    try:
+        return int(_DAYS(text))
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, or all") from error

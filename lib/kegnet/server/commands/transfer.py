@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..config import Config
-from ..storage import Database
+from ..storage import Database, StorageError
 from . import arguments
 from .account import as_root, become_owner
 from .errors import CommandError
@@ -65,7 +65,11 @@ def put_back(parsed: argparse.Namespace, config: Config) -> None:
         copy = Path(folder, "backup")
         with _explained(parsed.file), _readable(parsed.file) as source, copy.open("wb") as target:
             shutil.copyfileobj(source, target)
-        before = restore(url, copy)
+        try:
+            before = restore(url, copy)
+        except StorageError as error:
+            # The user knows the file by its own name.
+            raise StorageError(error.problem.replace(str(copy), str(parsed.file)), error.fix) from error
     kept = f"; the database before is in {before}" if before else ""
     print(f"restored from {parsed.file}{kept}; now: systemctl start kegnet-server")
 
@@ -132,6 +136,9 @@ def _new_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _readable(path: Path) -> IO[bytes]:
-    """The file, opened as the user who started this."""
-    with as_root():
-        return path.open("rb")
+    """The file, opened as the user who started this. Raises CommandError."""
+    try:
+        with as_root():
+            return path.open("rb")
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}", "check the name of the file") from error

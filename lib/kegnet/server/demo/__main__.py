@@ -6,6 +6,8 @@ Its page and its client use plain HTTP, so that no browser warns. That is accept
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import os
 import selectors
 import signal
@@ -18,11 +20,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from ...core.command_line import discard_output
 from . import PASSWORD, PINS
 from .beers import BEERS
 from .process import Process
 from .simulated import PULSES_PER_LITRE, FlowMeter, Fridge, Guest
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PING_INTERVAL_S = 4
 PORT = 8080
 """The port of the page for other hosts. On this host alone, any free port is used."""
@@ -36,19 +40,29 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--listen", default="127.0.0.1:0", metavar="ADDRESS[:PORT]", help="0.0.0.0: also for other devices in your network")
     listen = with_port(parser.parse_args(words).listen)
     # SIGINT, too: a shell starts programs in the background with SIGINT ignored.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _SIGNALS:
         signal.signal(number, _interrupt)
     with tempfile.TemporaryDirectory(prefix="kegnet-demo-") as folder:
         processes: list[Process] = []
         try:
             return _run(Path(folder), listen, processes)
         except KeyboardInterrupt:
-            print("\nThe demo ends.", flush=True)
+            with contextlib.suppress(OSError):
+                print("\nThe demo ends.", flush=True)
             return 0
+        except OSError as error:
+            # The terminal or the reader of the pipe has gone.
+            if error.errno not in (errno.EIO, errno.EPIPE):
+                raise
+            discard_output()
+            return 128 + signal.SIGPIPE
         finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            for number in _SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+            for process in processes:
+                process.end()
             for process in reversed(processes):
-                process.stop()
+                process.wait()
 
 
 def with_port(listen: str) -> str:

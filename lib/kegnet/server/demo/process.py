@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import subprocess
@@ -49,10 +50,14 @@ class Process:
                     return line
         return ""
 
-    def stop(self) -> None:
-        """Ends the child and prints its last output."""
+    def end(self) -> None:
+        """Tells the child to end."""
         self.child.terminate()
-        while self.show():
-            continue
-        self.child.wait()
+
+    def wait(self) -> None:
+        """Waits until the child has ended, and prints its last output, unless nobody can read it."""
+        with contextlib.suppress(OSError):
+            while self.show():
+                continue
         os.close(self._terminal)
+        self.child.wait()

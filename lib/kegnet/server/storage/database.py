@@ -160,8 +160,10 @@ def _postgresql_engine(url: sa.engine.URL, shown: str) -> sa.engine.Engine:
             pool_timeout=_POOL_WAIT_S,
             connect_args=limits,
         )
-    except (ImportError, sa.exc.ArgumentError) as error:
-        raise StorageError(f"{shown}: {error}", "apt install python3-psycopg2, and write postgresql://USER@HOST/NAME") from error
+    except ImportError as error:
+        raise StorageError(f"{shown}: {error}", "sudo apt install python3-psycopg2") from error
+    except sa.exc.ArgumentError as error:
+        raise StorageError(f"{shown}: {error}", "write postgresql://USER@HOST/NAME") from error
     sa.event.listen(engine, "connect", _require_durable_commits)
     return engine
 

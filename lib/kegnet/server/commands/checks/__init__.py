@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ....core import system
 from ....core.finding import Finding, Level
 from ....core.service_check import check_service
 from ...config import Config
+from ...options import ServeOptions
 from ...storage import StorageError, UnavailableError, open_database
 from ..account import become_owner
 from .broker import check_broker, check_notify
@@ -17,6 +19,7 @@ from .database import check_contents, check_space
 from .listening import check_listening
 
 UNIT = "kegnet-server.service"
+INSTANCES = "kegnet-server@*.service"
 
 
 def examine(config: Config) -> Iterator[Finding]:
@@ -28,10 +31,20 @@ def examine(config: Config) -> Iterator[Finding]:
     become_owner(options.database)
     yield from check_space(options.database)
     yield from _examine_database(options.database)
-    yield from check_listening(options)
     yield from check_broker(options)
     yield from check_notify(options)
-    yield from check_service(UNIT, system.service(UNIT), "journalctl -u kegnet-server")
+    # Services at ports of their own run instead of the one at the address of the configuration.
+    instances = system.active_units(INSTANCES)
+    for unit in instances:
+        yield from _examine_service(unit, replace(options, listen=f"127.0.0.1:{unit.partition('@')[2].removesuffix('.service')}"))
+    if not instances:
+        yield from _examine_service(UNIT, options)
+
+
+def _examine_service(unit: str, options: ServeOptions) -> Iterator[Finding]:
+    name = unit.removesuffix(".service")
+    yield from check_listening(options, name)
+    yield from check_service(unit, system.service(unit), f"journalctl -u {name}")
 
 
 def _examine_database(url: str) -> Iterator[Finding]:

@@ -18,6 +18,8 @@ from ...storage.settings import get_setting, household
 _SQLITE = "sqlite:///"
 _FEW_BYTES, _TOO_FEW_BYTES = 500_000_000, 20_000_000
 _NAMED_AT_MOST = 10
+_WELCOME = "open the page /welcome of this server, or: sudo kegnet-server password"
+_ADD = "open the page /clients of this server, or: sudo kegnet-server clients add UUID PUBKEY.pem"
 
 
 def check_space(url: str) -> Iterator[Finding]:
@@ -44,9 +46,9 @@ def check_contents(database: Database) -> Iterator[Finding]:
     yield Finding("database", Level.OK, f"{database.shown}, revision {HEAD}")
     yield _check_time(home.time_zone, home.day_begins_hour)
     if not has_password:
-        yield Finding("password", Level.WARNING, "there is none, so nobody can change anything on the page", "kegnet-server password")
+        yield Finding("password", Level.WARNING, "there is none, so nobody can change anything on the page", _WELCOME)
     if not registered:
-        yield Finding("clients", Level.WARNING, "none is registered", "kegnet-server clients add UUID PUBKEY.pem")
+        yield Finding("clients", Level.WARNING, "none is registered", _ADD if has_password else _WELCOME)
         return
     names = [client.name for client in registered if client.key in silent]
     if names:

@@ -12,16 +12,16 @@ from ...options import ServeOptions
 
 _TIMEOUT_S = 5.0
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - where to connect to
-_START = "systemctl start kegnet-server, and read: journalctl -u kegnet-server"
+_FIX = "sudo systemctl restart {unit}, and read: journalctl -u {unit}"
 
 
-def check_listening(options: ServeOptions) -> Iterator[Finding]:
-    """Asks for /healthz."""
+def check_listening(options: ServeOptions, unit: str) -> Iterator[Finding]:
+    """Asks for /healthz. `unit` is the service without its ending."""
     try:
         status, text = _ask(options)
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "strerror", None) or error
-        yield Finding("port", Level.FAILURE, f"no answer at {options.listen} ({reason})", _START)
+        yield Finding("port", Level.FAILURE, f"no answer at {options.listen} ({reason})", _FIX.format(unit=unit))
         return
     if status == http.client.OK:
         yield Finding("port", Level.OK, f"the server answers at {options.listen}")
