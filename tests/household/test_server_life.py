@@ -116,6 +116,13 @@ def test_what_a_person_must_fix_is_one_line_and_status_78(tmp_path: Path, ca: Ce
         assert len(log.splitlines()) == 1, log
 
 
+def test_a_port_for_which_the_service_has_no_right_is_a_mistake(tmp_path: Path) -> None:
+    as_service = ("setpriv", "--bounding-set=-net_bind_service", "--inh-caps=-net_bind_service")
+    status, log = ends(KegnetServer(tmp_path, listen="127.0.0.1:1", before=as_service, wait=False))
+    assert status == os.EX_CONFIG
+    assert "listen 127.0.0.1:1: Permission denied; fix: use a port from 1024 on, such as 8080, or a proxy" in log
+
+
 def test_a_port_in_use_is_tried_again_by_systemd(tmp_path: Path) -> None:
     with KegnetServer(tmp_path / "first") as first:
         listen = first.base_url.split("/")[2]

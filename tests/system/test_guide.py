@@ -53,7 +53,7 @@ def test_from_the_package_to_a_pour_that_arrives_by_the_readmes_commands(fresh: 
     for fragment in ("spool/x.tmp", "spool/x.pour"):
         paste(command(fragment))
     (pour,) = fresh.wait_for_messages("pour")
-    assert (pour["pin"], pour["pulses"], pour["et"]) == (0, 586, 8213)
+    assert (pour["pin"], pour["pulses"], pour["et"]) == (17, 586, 8213)
     wait_for(lambda: not fresh.waiting())
     machine.wait_for_log("pour accepted: ")
     assert "pour accepted: " in paste(command("tail -n"))
