@@ -133,7 +133,13 @@ def test_several_processes_share_the_database_each_at_a_port_of_its_own(machine:
     for port in ports:
         (client,) = requests.get(f"http://127.0.0.1:{port}/api/clients").json()
         assert client["name"] == "Garage"
+    machine.run("systemctl", "stop", "kegnet-server")
+    findings = machine.run("kegnet-server", "check").splitlines()
+    ports_found = [line.split()[-1] for line in findings if line.startswith("ok       port: ")]
+    assert sorted(ports_found) == sorted(f"127.0.0.1:{port}" for port in ports)
+    assert [line for line in findings if line.startswith("failure")] == []
     machine.run("systemctl", "stop", *units)
+    machine.run("systemctl", "start", "kegnet-server")
 
 
 def test_a_stop_takes_less_than_five_seconds_with_a_reader_of_the_page(machine: Machine) -> None:

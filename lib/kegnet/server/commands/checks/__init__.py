@@ -19,7 +19,8 @@ from .database import check_contents, check_space
 from .listening import check_listening
 
 UNIT = "kegnet-server.service"
-INSTANCES = "kegnet-server@*.service"
+_UNITS = "kegnet-server*.service"
+"""`UNIT`, and those of processes at ports of their own."""
 
 
 def examine(config: Config) -> Iterator[Finding]:
@@ -33,17 +34,14 @@ def examine(config: Config) -> Iterator[Finding]:
     yield from _examine_database(options.database)
     yield from check_broker(options)
     yield from check_notify(options)
-    # Services at ports of their own run instead of the one at the address of the configuration.
-    instances = system.active_units(INSTANCES)
-    for unit in instances:
-        yield from _examine_service(unit, replace(options, listen=f"127.0.0.1:{unit.partition('@')[2].removesuffix('.service')}"))
-    if not instances:
-        yield from _examine_service(UNIT, options)
+    for unit in system.active_units(_UNITS) or [UNIT]:
+        yield from _examine_service(unit, options)
 
 
 def _examine_service(unit: str, options: ServeOptions) -> Iterator[Finding]:
     name = unit.removesuffix(".service")
-    yield from check_listening(options, name)
+    port = name.partition("@")[2]
+    yield from check_listening(replace(options, listen=f"127.0.0.1:{port}") if port else options, name)
     yield from check_service(unit, system.service(unit), f"journalctl -u {name}")
 
 
