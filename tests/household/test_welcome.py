@@ -14,7 +14,7 @@ from kegnet.server.model.waiting import Waiting
 from kegnet.server.storage.boards import Board, remember_board
 from kegnet.server.storage.clients import find_client
 from kegnet.server.storage.first_keg import remember_first_keg
-from kegnet.server.storage.settings import get_setting, household
+from kegnet.server.storage.settings import get_setting, household, set_household
 from kegnet.server.storage.waiting import declined_clients, find_waiting, remember_waiting
 from kegnet.server.web import password
 from selenium import webdriver
@@ -289,6 +289,16 @@ def test_a_wrong_answer_sets_nothing_and_is_explained_beside_its_field(unproxied
         assert "Garage &amp; &lt;b&gt;" in answer.text
     assert PASSWORD not in answer.text
     assert not password_is_set(unproxied)
+
+
+def test_the_time_zones_are_those_of_places_and_the_one_that_is_set(unproxied: KegnetServer) -> None:
+    with unproxied.writing() as connection:
+        set_household(connection, time_zone="Japan")
+    page = Visitor(unproxied.page_url).get("welcome").text
+    zones = re.findall('<option value="([^"]+)"', page)
+    assert {"Europe/Berlin", "UTC", "Japan"} <= set(zones)
+    assert not {"Factory", "localtime", "Zulu"} & set(zones)
+    assert '<option value="Japan" selected' in page
 
 
 def test_of_many_who_claim_a_server_at_the_same_time_one_succeeds(url: str, tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ HOURS = {str(hour): "midnight" if hour == 0 else "noon" if hour == 12 else f"{ho
 
 @functools.lru_cache
 def time_zones() -> list[str]:
-    """The names of the time zones that this system knows."""
-    return sorted(zoneinfo.available_timezones())
+    """The names of time zones to choose from. Those without a place, such as `Zulu` and `GB`, are older names of others."""
+    return sorted(name for name in zoneinfo.available_timezones() if "/" in name or name == "UTC")
 
 
 async def settings(request: Request) -> Response:

@@ -61,7 +61,7 @@ async def _show(request: Request, mistake: Mistake) -> Response:
         "household": home,
         "reader": "",
         "mistake": mistake,
-        "time_zones": {zone: zone.replace("_", " ") for zone in time_zones()},
+        "time_zones": {zone: zone.replace("_", " ") for zone in sorted({*time_zones(), home.time_zone})},
         "keg_sizes": KEG_SIZES,
         "volumes": VOLUMES,
     }
