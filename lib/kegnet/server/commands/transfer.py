@@ -71,7 +71,7 @@ def put_back(parsed: argparse.Namespace, config: Config) -> None:
             # The user knows the file by its own name.
             raise StorageError(error.problem.replace(str(copy), str(parsed.file)), error.fix) from error
     kept = f"; the database before is in {before}" if before else ""
-    print(f"restored from {parsed.file}{kept}; now: systemctl start kegnet-server")
+    print(f"restored from {parsed.file}{kept}; now: sudo systemctl start kegnet-server")
 
 
 def export_all(parsed: argparse.Namespace, database: Database) -> None:
@@ -98,6 +98,7 @@ def import_all(parsed: argparse.Namespace, database: Database) -> None:
             counts = import_lines(database, (line.decode("utf-8", "replace") for line in source))
     for table, count in counts.items():
         print(f"{table}: {count}")
+    print("Passwords are not exported; now: sudo kegnet-server password")
     with database.reading() as connection:
         if needs_readers_password(connection):
             print(_CLOSED)

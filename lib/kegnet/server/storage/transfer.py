@@ -91,7 +91,8 @@ def _everything(table: sa.Table) -> Any:
 def _require_empty(connection: sa.engine.Connection) -> None:
     for table in TABLES:
         if table is not schema.setting and connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first() is not None:
-            raise StorageError(f"the database is not empty: there are rows in {table.name}", "import into a new database")
+            fix = "name a new database with --database, or in the configuration"
+            raise StorageError(f"the database is not empty: there are rows in {table.name}", fix)
 
 
 def _read_header(first: tuple[int, str] | None) -> None:
