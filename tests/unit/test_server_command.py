@@ -25,6 +25,7 @@ from support.daemon import PYTHON
 from support.keg import REPOSITORY
 from support.pki import openssl
 from support.recipe_files import BEERJSON, BEERSMITH, ENTITIES
+from support.terminal import Terminal
 
 CLIENT = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 
@@ -346,6 +347,21 @@ def test_reading_can_need_a_password_and_the_wall_a_link(server: Server) -> None
 def test_the_password_is_asked_for_and_not_too_short(server: Server) -> None:
     assert server("password", given="open sesame\n") == "The password is set.\n"
     assert server("password", given="open\n").startswith("1 kegnet-server: the password is too short; fix: ")
+
+
+@pytest.mark.parametrize(
+    ("again", "printed"), [("open sesame\n", "The password is set."), ("0pen sesame\n", "two different passwords; fix: ")]
+)
+def test_at_a_terminal_a_password_is_typed_twice_and_not_shown(server: Server, again: str, printed: str) -> None:
+    terminal = Terminal([PYTHON, "-B", REPOSITORY / "lib/server.py", "--database", server.url, "password"], {})
+    terminal.wait_for("New password: ")
+    terminal.type("open sesame\n")
+    terminal.wait_for("The same again: ")
+    terminal.type(again)
+    terminal.end()
+    assert printed in terminal.screen.text
+    assert "sesame" not in terminal.screen.text
+    terminal.close()
 
 
 def test_mistakes_get_one_line_with_a_fix(server: Server, key: Path) -> None:

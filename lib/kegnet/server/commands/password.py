@@ -9,7 +9,7 @@ from ..storage import Database
 from ..web.password import set_password
 from . import arguments
 from .lookup import changed
-from .terminal import ask_secret
+from .terminal import ask_new_password
 
 
 def add_to(verbs: Any) -> None:
@@ -19,7 +19,7 @@ def add_to(verbs: Any) -> None:
 
 def ask_password(_parsed: argparse.Namespace, database: Database) -> None:
     """Asks for the password, or reads a line from standard input. Raises ProblemError if it is too short."""
-    text = ask_secret("New password: ")
+    text = ask_new_password("New password: ")
     with database.writing() as connection:
         set_password(connection, text)
         changed(connection, "setting")

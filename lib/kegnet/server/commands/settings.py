@@ -13,7 +13,7 @@ from ..web.password import READERS_SETTING, set_readers_password
 from ..web.wall_link import new_wall_token, remove_wall_token, wall_path
 from . import arguments
 from .lookup import changed
-from .terminal import ask_secret
+from .terminal import ask_new_password
 
 _DAYS_AT_MOST = 36_500
 _DAYS = arguments.number(1, _DAYS_AT_MOST)
@@ -51,7 +51,7 @@ def change_settings(parsed: argparse.Namespace, database: Database) -> None:
     changes = {name: getattr(parsed, name) for name in _HOUSEHOLD if getattr(parsed, name) is not None}
     if parsed.retention_days is not ...:
         changes["retention_days"] = parsed.retention_days
-    readers = ask_secret("New password of the readers: ") if parsed.reading == "password" else None
+    readers = ask_new_password("New password of the readers: ") if parsed.reading == "password" else None
     if changes or parsed.reading or parsed.wall_link:
         with database.writing() as connection:
             storage.set_household(connection, **changes)
