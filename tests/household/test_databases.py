@@ -11,6 +11,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -348,6 +349,35 @@ def test_two_writers_with_the_same_messages_agree_who_was_first(url: str, databa
     first, second = loop.run(run())
     assert sum(first) + sum(second) == 300
     assert all(one != two for one, two in zip(first, reversed(second), strict=True))
+    other.close()
+
+
+@pytest.mark.parametrize("kind", [ping, pour])
+def test_of_two_servers_that_get_a_message_of_a_sender_without_a_clock_one_stores_it(
+    kind: Callable[[int, int], VerifiedMessage], url: str, database: Database
+) -> None:
+    client = add_client(database)
+    other = open_database(url)
+    first = [replace(kind(client, number), repeat_ms=2000) for number in range(0, 90_000, 300)]
+    again = [replace(message, ts_ms=message.ts_ms + number) for number, message in enumerate(first, 1)]
+
+    async def run() -> tuple[list[bool], list[bool]]:
+        writers = Writer(database), Writer(other)
+        for writer in writers:
+            writer.start()
+        try:
+            mine, others = asyncio.gather(*map(writers[0].keep, first)), asyncio.gather(*map(writers[1].keep, again))
+            return list(await mine), list(await others)
+        finally:
+            for writer in writers:
+                await writer.stop()
+
+    mine, others = loop.run(run())
+    assert all(one != two for one, two in zip(mine, others, strict=True))
+    table = schema.ping if kind is ping else schema.pour
+    assert count(database, table) == 300
+    late = replace(again[0], ts_ms=again[0].ts_ms + 2001)
+    assert keep(database, late, replace(late, ts_ms=late.ts_ms + 1)) == [True, False], "a message that is not a repetition"
     other.close()
 
 

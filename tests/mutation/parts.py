@@ -51,7 +51,9 @@ PARTS = {
     "proxies": Part(("proxies",), (f"{UNIT}/test_ingest_proxies",)),
     "events": Part(("ingest/kegboard_events",), (f"{UNIT}/test_kegboard_events",)),
     "receiver": Part(("ingest/receiver", "ingest/rest", "ingest/keys"), (f"{UNIT}/test_ingest_receiver",)),
-    "kegboard": Part(("ingest/kegboard", "ingest/kegboard_pairing", "storage/boards"), (f"{UNIT}/test_ingest_kegboard",)),
+    "kegboard": Part(
+        ("ingest/kegboard", "ingest/kegboard_pairing", "storage/boards", "storage/repeats"), (f"{UNIT}/test_ingest_kegboard",)
+    ),
     "history": Part(
         (
             "storage/kegs",

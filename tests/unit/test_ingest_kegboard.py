@@ -208,6 +208,17 @@ def test_batches_of_one_board_that_come_together_are_stored_one_after_the_other(
     with_board(database, test)
 
 
+def test_a_pour_that_two_processes_get_counts_once(database: Database) -> None:
+    async def test(server: Server, token: str) -> None:
+        async with serving(database) as other:
+            both = (server, other)
+            answers = await asyncio.gather(*(both[age_ms % 2].post(pour(1, age_ms), token=token) for age_ms in range(8)))
+            assert [answer[0] for answer in answers] == [200] * 8
+        assert len(rows(database, "pour")) == 1
+
+    with_board(database, test)
+
+
 def test_a_sign_of_life_without_a_message_is_stored_every_ten_minutes(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(server: Server, token: str) -> None:
         def heard() -> list[int]:

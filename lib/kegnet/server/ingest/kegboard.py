@@ -34,7 +34,6 @@ from ..model.times import counted_ms
 from ..storage import Database
 from ..storage.boards import (
     board_uuid,
-    known_events,
     provide_tap,
     sensor_of,
     set_board_heard,
@@ -126,10 +125,8 @@ class _Boards:
         found = [await self._message(client, event, now_ms) for event in batch.events]
         messages = list({message.digest: message for message in found if message is not None}.values())
         if messages:
-            known = await asyncio.to_thread(_known, self._database, client.key, messages)
-            new = [message for message in messages if message.digest not in known]
-            kept = await asyncio.gather(*(self._context.writer.keep(message) for message in new))
-            self._count(client, len(messages), [message for message, is_new in zip(new, kept, strict=True) if is_new])
+            kept = await asyncio.gather(*(self._context.writer.keep(message) for message in messages))
+            self._count(client, len(messages), [message for message, is_new in zip(messages, kept, strict=True) if is_new])
             self._heard_ms[client.key] = now_ms
         elif now_ms - self._heard_ms.get(client.key, 0) >= HEARD_EVERY_MS:
             self._heard_ms[client.key] = now_ms
@@ -144,13 +141,14 @@ class _Boards:
                 return None
             ts_ms = now_ms - event.age_ms
             at_ms, _ = counted_ms(ts_ms, now_ms, client.added_ms)
-            return VerifiedPing(client.key, ts_ms, event.digest, False, event.millicelsius, at_ms, now_ms)
+            return VerifiedPing(client.key, ts_ms, event.digest, False, event.millicelsius, at_ms, now_ms, SAME_EVENT_MS)
         if (client.key, event.meter) not in self._taps:
             await asyncio.to_thread(_tap, self._database, client.key, event.meter)
             self._taps.add((client.key, event.meter))
         ts_ms = now_ms - event.age_ms - event.et_ms
         at_ms, _ = counted_ms(ts_ms, now_ms, client.added_ms)
-        return VerifiedPour(client.key, ts_ms, event.digest, False, event.meter, event.pulses, event.et_ms, at_ms, now_ms)
+        times = (event.et_ms, at_ms, now_ms, SAME_EVENT_MS)
+        return VerifiedPour(client.key, ts_ms, event.digest, False, event.meter, event.pulses, *times)
 
     def _count(self, client: Client, number: int, kept: Iterable[VerifiedMessage]) -> None:
         new = list(kept)
@@ -210,10 +208,3 @@ def _tap(database: Database, client_key: int, meter: int) -> None:
 def _heard(database: Database, client: Client, now_ms: int) -> None:
     with database.writing() as c:
         set_board_heard(c, client, now_ms)
-
-
-def _known(database: Database, client_key: int, messages: Iterable[VerifiedMessage]) -> set[bytes]:
-    times = {message.digest: message.ts_ms for message in messages}
-    least, most = min(times.values()) - SAME_EVENT_MS, max(times.values()) + SAME_EVENT_MS
-    with database.reading() as c:
-        return known_events(c, client_key, times.keys(), least, most)

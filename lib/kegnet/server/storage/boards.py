@@ -10,7 +10,6 @@ import hashlib
 import json
 import secrets
 import uuid
-from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 
 import sqlalchemy as sa
@@ -20,7 +19,7 @@ from .clients import find_client, set_client
 from .database import Connection
 from .feed import Change, announce
 from .records import Client
-from .schema import ping, pour, setting
+from .schema import setting
 from .settings import get_setting, put_setting
 from .taps import find_tap, set_meter, set_tap
 
@@ -141,15 +140,6 @@ def hand_out_token(c: Connection, client: Client, network: str, now_ms: int) -> 
 def token_hash(token: str) -> str:
     """What is stored of a token."""
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def known_events(c: Connection, client_key: int, digests: Collection[bytes], since_ms: int, until_ms: int) -> set[bytes]:
-    """Which events are stored already, by their digests, among those from `since_ms` to `until_ms`."""
-    found: set[bytes] = set()
-    for table in (ping, pour):
-        when = (table.c.client == client_key) & (table.c.ts_ms >= since_ms) & (table.c.ts_ms <= until_ms)
-        found.update(bytes(digest) for (digest,) in c.execute(sa.select(table.c.digest).where(when)) if bytes(digest) in digests)
-    return found
 
 
 def provide_tap(c: Connection, client_key: int, meter: int) -> None:

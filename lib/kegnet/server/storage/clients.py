@@ -90,3 +90,9 @@ def remove_client(connection: Connection, uuid: str, now_ms: int) -> bool:
     if done.rowcount:
         announce(connection, Change(frozenset({uuid}), frozenset({"client"})))
     return bool(done.rowcount)
+
+
+def lock_clients(connection: Connection, keys: Collection[int]) -> None:
+    """Lets concurrent transactions of these clients happen one after the other. On SQLite every transaction that writes does so."""
+    wanted = sa.select(_client.c.key).where(_client.c.key.in_(sorted(keys))).order_by(_client.c.key)
+    connection.execute(wanted.with_for_update(key_share=True))

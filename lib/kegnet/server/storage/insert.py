@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from . import schema
+from .clients import lock_clients
 from .database import Connection, Database
 from .feed import Change, announce
 from .messages import VerifiedMessage, VerifiedPour
+from .repeats import stored_before
 from .thinning import thinned_before_ms
 
 _ROWS = 500
@@ -37,6 +39,20 @@ class _SomeAreKnownError(Exception):
     """Not all rows of the batch are new."""
 
 
+class _Batch(NamedTuple):
+    """The rows to add. `untimed` are the messages among them whose sender has no clock."""
+
+    pings: dict[_Key, _Row]
+    pours: dict[_Key, _Row]
+    untimed: dict[_Key, VerifiedMessage]
+
+    def drop(self, keys: Collection[_Key]) -> None:
+        """Removes rows."""
+        for part in self:
+            for key in keys:
+                part.pop(key, None)
+
+
 class Inserter:
     """Used by one thread. It remembers which taps are in the table, and the clients' uuids."""
 
@@ -47,10 +63,13 @@ class Inserter:
 
     def insert(self, messages: Sequence[VerifiedMessage]) -> list[bool]:
         """Commits the messages; which of them are new. Of two that are the same the first is. Raises UnavailableError, StorageError."""
-        pings: dict[_Key, _Row] = {}
-        pours: dict[_Key, _Row] = {}
-        keys = []
+        batch = _Batch({}, {}, {})
+        pings, pours, untimed = batch
+        keys, first = [], dict[tuple[int, bytes], VerifiedMessage]()
         for m in messages:
+            if m.repeat_ms:
+                m = first.setdefault((m.client, m.digest), m)
+                untimed[m.client, m.ts_ms, m.digest] = m
             key = (m.client, m.ts_ms, m.digest)
             keys.append(key)
             if isinstance(m, VerifiedPour):
@@ -58,27 +77,27 @@ class Inserter:
             else:
                 pings.setdefault(key, (*key, m.ts_seconds, m.temp, m.at_ms, m.received_ms))
         known: set[_Key] = set()
-        while not self._try(pings, pours):
-            known |= self._drop_known(pings, pours)
+        while not self._try(batch):
+            known |= self._drop_known(batch)
         self._taps.update((row[0], row[4]) for row in pours.values())
         return _news(keys, known)
 
-    def _try(self, pings: Mapping[_Key, _Row], pours: Mapping[_Key, _Row]) -> bool:
+    def _try(self, batch: _Batch) -> bool:
         """Commits all of them. False: some are in the tables already, and nothing was done. That is rare, so it is not asked beforehand."""
         try:
             with self._database.writing() as connection:
-                self._write(connection, pings, pours)
+                _require_first(connection, batch.untimed)
+                self._write(connection, batch.pings, batch.pours)
         except _SomeAreKnownError:
             return False
         return True
 
-    def _drop_known(self, pings: dict[_Key, _Row], pours: dict[_Key, _Row]) -> set[_Key]:
+    def _drop_known(self, batch: _Batch) -> set[_Key]:
         """Removes those that are in the tables; which they are."""
         with self._database.reading() as connection:
-            known = _known(connection, "ping", pings) | _known(connection, "pour", pours)
-        for key in known:
-            pings.pop(key, None)
-            pours.pop(key, None)
+            known = _known(connection, "ping", batch.pings) | _known(connection, "pour", batch.pours)
+            known |= stored_before(connection, batch.untimed.values())
+        batch.drop(known)
         return known
 
     def _write(self, connection: Connection, pings: Mapping[_Key, _Row], pours: Mapping[_Key, _Row]) -> None:
@@ -101,6 +120,14 @@ class Inserter:
             query = sa.select(client.c.key, client.c.uuid).where(client.c.key.in_(sorted(missing)))
             self._uuids.update((row.key, row.uuid) for row in connection.execute(query))
         return [self._uuids[key] for key in clients]
+
+
+def _require_first(connection: Connection, untimed: Mapping[_Key, VerifiedMessage]) -> None:
+    """Requires that none of them is stored, with whatever time, and that no other server stores one before this transaction ends."""
+    if untimed:
+        lock_clients(connection, {client for client, _, _ in untimed})
+        if stored_before(connection, untimed.values()):
+            raise _SomeAreKnownError
 
 
 def _add_taps(connection: Connection, taps: Collection[tuple[int, int]]) -> int:

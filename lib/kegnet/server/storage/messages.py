@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class VerifiedPing:
-    """A ping whose signature is right. `client` is the client's key, `digest` the SHA-256 of the signed text; times as in the table."""
+    """A ping whose signature is right. `client` is the client's key, `digest` the SHA-256 of the signed text; times as in the table.
+
+    `repeat_ms`: how much `ts_ms` can differ when the sender repeats the message. 0: the time is a part of the message.
+    """
 
     client: int
     ts_ms: int
@@ -16,11 +19,12 @@ class VerifiedPing:
     temp: int
     at_ms: int
     received_ms: int
+    repeat_ms: int = 0
 
 
 @dataclass(frozen=True)
 class VerifiedPour:
-    """A pour whose signature is right."""
+    """A pour whose signature is right. `repeat_ms` as in a ping."""
 
     client: int
     ts_ms: int
@@ -31,6 +35,7 @@ class VerifiedPour:
     et_ms: int
     at_ms: int
     received_ms: int
+    repeat_ms: int = 0
 
 
 VerifiedMessage = VerifiedPing | VerifiedPour
