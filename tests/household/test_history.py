@@ -15,7 +15,8 @@ from kegnet.server.overview import overview, state_of_tap
 from kegnet.server.storage import Connection, StorageError, schema
 from kegnet.server.storage.alarms import begin_alarm
 from kegnet.server.storage.beers import beers, find_beer, remove_beer, set_beer
-from kegnet.server.storage.clients import clients, set_client
+from kegnet.server.storage.boards import Board, accept_board, hand_out_token, remember_board, token_hash
+from kegnet.server.storage.clients import clients, find_client, set_client
 from kegnet.server.storage.first_keg import put_first_keg_on, remember_first_keg
 from kegnet.server.storage.kegs import change_keg, find_keg, kegs_of, kegs_on, put_back, put_on, set_level, take_off, undo_keg
 from kegnet.server.storage.pours import correct, corrections_of, find_pour, last_pours, poured_ml, pours_of, stream_pours, undo_correction
@@ -25,6 +26,7 @@ from kegnet.server.storage.settings import set_household, set_setting
 from kegnet.server.storage.taps import find_tap, set_meter, taps_of
 from kegnet.server.web.fridges import fridges_of
 from support.stored_history import DAY_MS, HOUR_MS, NOW, History
+from support.wait import wait_for
 
 DELETE, MOVE, SPILL, VOLUME = CorrectionKind.DELETE, CorrectionKind.MOVE, CorrectionKind.SPILL, CorrectionKind.VOLUME
 FOREVER = 2**62
@@ -353,6 +355,38 @@ def test_the_first_keg_of_a_tap_counts_from_the_first_pour_or_the_removal_of_the
         assert history.call(put_first_keg_on, client, tap, NOW)
         with history.reading() as connection:
             assert kegs_on(connection, [tap.key])[tap.key].on_ms == max(NOW - DAY_MS, off_ms or 0)
+
+
+def test_of_two_that_put_the_first_keg_on_one_succeeds(new_history: Callable[[str], History]) -> None:
+    history = new_history("postgresql")
+    client = history.client()
+    one, other = history.tap(client, 0), history.tap(client, 1)
+    history.call(remember_first_keg, "Ale", 19_000)
+    with ThreadPoolExecutor(1) as pool:
+        with history.database.writing() as connection:
+            assert put_first_keg_on(connection, client, one, NOW)
+            second = pool.submit(history.call, put_first_keg_on, client, other, NOW)
+            wait_for(history.waits_for_a_lock)
+        assert not second.result()
+    with history.reading() as connection:
+        assert list(kegs_on(connection, [one.key, other.key])) == [one.key]
+
+
+def test_of_two_requests_of_an_accepted_board_one_gets_its_token(new_history: Callable[[str], History]) -> None:
+    history = new_history("postgresql")
+    history.call(remember_board, Board("kegboard-1", "192.0.2.9", NOW, NOW, network="192.0.2.9"))
+    board = history.call(accept_board, "kegboard-1", NOW)
+    with ThreadPoolExecutor(1) as pool:
+        with history.database.writing() as connection:
+            token = hand_out_token(connection, board, "192.0.2.9", NOW)
+            second = pool.submit(history.call, hand_out_token, board, "192.0.2.9", NOW)
+            wait_for(history.waits_for_a_lock)
+        assert second.result() is None
+    with history.reading() as connection:
+        found = find_client(connection, board.uuid)
+    assert token is not None
+    assert found is not None
+    assert found.public_key == token_hash(token)
 
 
 # Pours.

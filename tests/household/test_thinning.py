@@ -143,17 +143,11 @@ def test_a_ping_that_was_stored_late_joins_its_hour(history: History) -> None:
 def test_a_thinning_waits_for_a_server_that_is_about_to_store_pings(new_history: Callable[[str], History]) -> None:
     history = new_history("postgresql")
     history.call(thin, START, 1)
-    waits = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
     with history.database.writing() as storing:
         assert thinned_before_ms(storing) == START
         thread = threading.Thread(target=history.call, args=(thin, START + HOUR_MS, 1))
         thread.start()
-
-        def is_waiting() -> bool:
-            with history.reading() as connection:
-                return bool(connection.execute(waits).scalar() == 1)
-
-        wait_for(is_waiting)
+        wait_for(history.waits_for_a_lock)
         assert thinned_before_ms(storing) == START
     thread.join()
     assert history.call(thinned_before_ms) == START + HOUR_MS

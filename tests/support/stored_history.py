@@ -39,6 +39,12 @@ class History:
         with self.database.writing() as connection:
             return function(connection, *arguments, **named)
 
+    def waits_for_a_lock(self) -> bool:
+        """Whether one transaction waits for another. PostgreSQL only."""
+        query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        with self.reading() as connection:
+            return bool(connection.exec_driver_sql(query).scalar() == 1)
+
     def client(self, name: str = "Garage", added_ms: int = NOW - 400 * DAY_MS) -> Client:
         with self.database.writing() as connection:
             return set_client(connection, str(uuid.uuid4()), now_ms=added_ms, public_key="x", name=name)

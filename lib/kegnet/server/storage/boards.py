@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 import sqlalchemy as sa
 
 from ..model.waiting import DECLINED_AT_MOST, SILENT_MS, WAITING_AT_MOST, displaced
-from .clients import find_client, set_client
+from .clients import find_client, lock_clients, set_client
 from .database import Connection
 from .feed import Change, announce
 from .records import Client
@@ -127,7 +127,11 @@ def awaits_token(c: Connection, client: Client, network: str) -> bool:
 
 
 def hand_out_token(c: Connection, client: Client, network: str, now_ms: int) -> str | None:
-    """The token of a board that was accepted and has none yet; it is handed out once. None: it has one, or asked from elsewhere."""
+    """The token of a board that was accepted and has none yet; it is handed out once. None: it has one, or asked from elsewhere.
+
+    Of concurrent calls, one gets a token.
+    """
+    lock_clients(c, [client.key])
     now = find_client(c, client.uuid)
     if now is None or now.public_key or not awaits_token(c, client, network):
         return None

@@ -7,12 +7,9 @@ import json
 import secrets
 from dataclasses import asdict
 
-import sqlalchemy as sa
-
 from ..model.registration import DIGITS, Code, CodeState
 from .database import Connection
-from .schema import setting
-from .settings import get_setting, put_setting
+from .settings import get_setting, locked_setting, put_setting
 
 _NAME = "registration code"
 _N, _R, _P = 4096, 8, 1
@@ -37,7 +34,7 @@ def try_code(c: Connection, salt: str, digest: str, uuid: str, now_ms: int) -> C
 
     `digest` is `digest_of(digits, salt)`, computed before the transaction. Of concurrent tries, only one succeeds on any database.
     """
-    value = c.execute(sa.select(setting.c.value).where(setting.c.name == _NAME).with_for_update()).scalar()
+    value = locked_setting(c, _NAME)
     if value is None:
         return CodeState.NONE
     before = Code(**json.loads(value))

@@ -13,7 +13,7 @@ from .feed import Change, announce
 from .kegs import kegs_of, kegs_on, put_on
 from .records import Beer, Client, Tap
 from .schema import keg, pour
-from .settings import get_setting, put_setting
+from .settings import get_setting, locked_setting, put_setting
 
 _NAME = "first keg"
 
@@ -50,7 +50,11 @@ def forget_first_keg(c: Connection) -> None:
 
 
 def put_first_keg_on(c: Connection, client: Client, tap: Tap, now_ms: int) -> bool:
-    """Puts the keg on a tap, from its first pour on, but not before the previous keg was off. False: none waits, or the tap has a keg."""
+    """Puts the keg on a tap, from its first pour on, but not before the previous keg was off. False: none waits, or the tap has a keg.
+
+    Of concurrent calls, one succeeds.
+    """
+    locked_setting(c, _NAME)
     waits = first_keg(c)
     if waits is None or kegs_on(c, [tap.key]):
         return False

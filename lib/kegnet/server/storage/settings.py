@@ -53,6 +53,12 @@ def get_setting(connection: Connection, name: str) -> str | None:
     return None if value is None else str(value)
 
 
+def locked_setting(connection: Connection, name: str) -> str | None:
+    """Likewise; until this transaction ends, no other one locks or changes it. On SQLite every transaction that writes does so."""
+    value = connection.execute(sa.select(_setting.c.value).where(_setting.c.name == name).with_for_update()).scalar()
+    return None if value is None else str(value)
+
+
 def get_settings(connection: Connection, names: Collection[str]) -> dict[str, str]:
     """The named settings that are set, by name."""
     rows = connection.execute(sa.select(_setting.c.name, _setting.c.value).where(_setting.c.name.in_(names)))
