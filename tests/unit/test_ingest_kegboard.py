@@ -29,7 +29,7 @@ from kegnet.server.storage.boards import (
 )
 from kegnet.server.storage.clients import find_client, remove_client, set_client
 from kegnet.server.storage.feed import Feed
-from kegnet.server.storage.taps import find_tap
+from kegnet.server.storage.taps import find_tap, meters_of, set_meter, set_tap, taps_of
 from kegnet.server.storage.writer import Writer
 
 DEVICE = "kegboard-1"
@@ -146,6 +146,23 @@ def test_a_pour_is_stored_with_the_time_at_which_it_began(database: Database) ->
         assert found is not None
         assert (found.name, found.pulses_per_litre) == ("tap 3", 10_000)
         assert server.context.counters.litres({}, 1) == {(board_uuid(DEVICE), 3): 3552}
+
+    with_board(database, test)
+
+
+def test_a_pour_of_a_tap_that_was_set_before_has_the_boards_millilitres(database: Database) -> None:
+    async def test(server: Server, token: str) -> None:
+        with database.writing() as c:
+            board = find_client(c, board_uuid(DEVICE))
+            assert board is not None
+            set_tap(c, board.key, 3, name="IPA")
+            set_meter(c, set_tap(c, board.key, 4).key, 0, 9_000)
+            set_meter(c, set_tap(c, board.key, 5).key, 7, 9_000)
+        assert (await server.post(*(pour(number, meter_number=number) for number in (3, 4, 5)), token=token))[0] == 200
+        with database.reading() as c:
+            taps = taps_of(c, [board.key])
+            assert list(meters_of(c, [tap.key for tap in taps]).values()) == [[(0, 10_000)], [(0, 9_000)], [(0, 10_000), (7, 9_000)]]
+        assert taps[0].name == "IPA"
 
     with_board(database, test)
 
