@@ -52,7 +52,8 @@ PARTS = {
     "events": Part(("ingest/kegboard_events",), (f"{UNIT}/test_kegboard_events",)),
     "receiver": Part(("ingest/receiver", "ingest/rest", "ingest/keys"), (f"{UNIT}/test_ingest_receiver",)),
     "kegboard": Part(
-        ("ingest/kegboard", "ingest/kegboard_pairing", "storage/boards", "storage/repeats"), (f"{UNIT}/test_ingest_kegboard",)
+        ("ingest/kegboard", "ingest/kegboard_pairing", "ingest/kegboard_sensors", "storage/boards", "storage/repeats"),
+        (f"{UNIT}/test_ingest_kegboard",),
     ),
     "history": Part(
         (

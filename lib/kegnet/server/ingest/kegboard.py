@@ -12,7 +12,7 @@ the section numbers below are those of that document. Kegbot's firmware for ESP3
 - 401 and 5xx: the board keeps the events. Any other 4xx: it drops them. So that is what only a malformed batch gets.
 
 Of the events, `pour` and `temperature` are stored, and `status` is a sign of life. The others are for live views and for valves,
-and are accepted and ignored. A client has one temperature: that of the first sensor that the board ever reported.
+and are accepted and ignored. A client has one temperature; `kegboard_sensors.py` chooses the sensor.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ from ..storage import Database
 from ..storage.boards import (
     board_uuid,
     provide_tap,
-    sensor_of,
     set_board_heard,
     token_hash,
 )
@@ -44,6 +43,7 @@ from ..storage.messages import VerifiedMessage, VerifiedPing, VerifiedPour
 from ..storage.records import Client
 from .kegboard_events import Batch, BatchError, BoardPour, BoardTemperature, parse
 from .kegboard_pairing import Pairing
+from .kegboard_sensors import Sensors
 
 PATH = "/kegboard-event"
 LIMIT_BYTES = 16 * 1024
@@ -87,11 +87,11 @@ class _Boards:
         self._context = context
         self._database = context.database
         self._pairing = Pairing(context.database)
+        self._sensors = Sensors(context.database)
         self._refusals = LimitedLog(log, "%d more batches of Kegboards refused")
         self._left_out = LimitedLog(log, "%d more events of Kegboards left out")
         self._locks: dict[int, asyncio.Lock] = {}
         self._taps: set[tuple[int, int]] = set()
-        self._sensors: dict[int, str] = {}
         self._heard_ms: dict[int, int] = {}
         self._dropped: dict[int, int] = {}
 
@@ -135,12 +135,10 @@ class _Boards:
     async def _message(self, client: Client, event: BoardPour | BoardTemperature, now_ms: int) -> VerifiedMessage | None:
         """The event as a message; None for a temperature of another sensor."""
         if isinstance(event, BoardTemperature):
-            if client.key not in self._sensors:
-                self._sensors[client.key] = await asyncio.to_thread(_sensor, self._database, client.key, event.sensor)
-            if self._sensors[client.key] != event.sensor:
-                return None
             ts_ms = now_ms - event.age_ms
             at_ms, _ = counted_ms(ts_ms, now_ms, client.added_ms)
+            if not await self._sensors.counts(client, event.sensor, at_ms):
+                return None
             return VerifiedPing(client.key, ts_ms, event.digest, False, event.millicelsius, at_ms, now_ms, SAME_EVENT_MS)
         if (client.key, event.meter) not in self._taps:
             await asyncio.to_thread(_tap, self._database, client.key, event.meter)
@@ -193,11 +191,6 @@ def _client(database: Database, device: str) -> Client | None:
     with database.reading() as c:
         client = find_client(c, board_uuid(device))
     return client if client is not None and client.kind == "kegboard" else None
-
-
-def _sensor(database: Database, client_key: int, sensor: str) -> str:
-    with database.writing() as c:
-        return sensor_of(c, client_key, sensor)
 
 
 def _tap(database: Database, client_key: int, meter: int) -> None:

@@ -20,7 +20,7 @@ from .database import Connection
 from .feed import Change, announce
 from .records import Client
 from .schema import setting
-from .settings import get_setting, put_setting
+from .settings import get_setting, locked_setting, made_once, put_setting
 from .taps import meters_of, set_meter, set_tap
 
 PULSES_PER_LITRE = 10_000
@@ -165,13 +165,19 @@ def boards_heard(c: Connection) -> dict[int, int]:
     return {int(name.removeprefix(_HEARD)): int(value) for name, value in c.execute(query)}
 
 
-def sensor_of(c: Connection, client_key: int, sensor: str) -> str:
-    """The sensor whose temperature counts for this board: the first one that ever reported. A client has one temperature."""
-    chosen = get_setting(c, f"{_SENSOR}{client_key}")
-    if chosen is None:
-        chosen = sensor
-        put_setting(c, f"{_SENSOR}{client_key}", sensor)
-    return chosen
+def sensor_of(c: Connection, client_key: int) -> str | None:
+    """The sensor whose temperature counts for this board; None before any has reported."""
+    return get_setting(c, f"{_SENSOR}{client_key}")
+
+
+def choose_sensor(c: Connection, client_key: int, before: str | None, sensor: str) -> str:
+    """Sets the sensor whose temperature counts, if it is still `before`. The one that counts now."""
+    name = f"{_SENSOR}{client_key}"
+    if before is None:
+        return made_once(c, name, sensor)
+    if locked_setting(c, name) == before:
+        put_setting(c, name, sensor)
+    return get_setting(c, name) or sensor
 
 
 def _put(c: Connection, board: Board) -> None:
