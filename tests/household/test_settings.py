@@ -247,7 +247,10 @@ def test_a_board_is_accepted_or_declined_on_the_page(house: House) -> None:
     assert "192.168.1.7" in page
     assert "&lt;b&gt;2&lt;/b&gt;" in page
     assert house.post("clients/boards", device="kegboard-1", action="accept").status == 303
-    assert house.post("clients/boards", device="<b>2</b>", action="decline").status == 303
+    visitor = Visitor(house.server.page_url).log_in()
+    visitor.get("clients")
+    assert visitor.post("clients/boards", {"device": "<b>2</b>", "action": "decline"}).status == 303
+    assert "Declined. You can accept it later, under Declined." in visitor.get("clients", {"Accept": "text/html"}).text
     assert house.post("clients/boards", device="kegboard-3", action="accept").status == 400
     names = [client["name"] for client in request(f"{house.server.page_url}api/clients").json()]
     assert names == ["Garage", "kegboard-1"]

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from kegnet.server.commands.main import main
 from kegnet.server.storage import open_database
-from kegnet.server.storage.boards import Board, remember_board
-from kegnet.server.storage.clients import find_client
+from kegnet.server.storage.boards import Board, board_uuid, remember_board
+from kegnet.server.storage.clients import find_client, set_client
 from kegnet.server.storage.feed import Change, Feed
 from kegnet.server.storage.messages import VerifiedPour
 from kegnet.server.storage.writer import Writer
@@ -302,6 +302,26 @@ def test_boards_are_listed_accepted_and_removed(server: Server) -> None:
     assert server("boards", "remove", uuid) == f"{uuid}: removed; what it sent is kept\n"
     assert "no board of this name asks" in server("boards", "accept", "bar-3")
     assert "is not a registered client" in server("boards", "remove", "bar-3")
+
+
+def test_a_board_is_named_by_its_name_or_its_uuid(server: Server) -> None:
+    database = open_database(server.url)
+    uuids = {device: board_uuid(device) for device in ("bar-1", "bar-2", "bar-3", "bar-4")}
+    with database.writing() as connection:
+        for device in uuids:
+            remember_board(connection, Board(device, "10.0.0.9", 1, 1))
+    assert server("boards", "accept", uuids["bar-1"].upper()) == f"{uuids['bar-1']}: accepted as bar-1\n"
+    assert server("boards", "remove", uuids["bar-2"]) == "bar-2: declined; kegnet-server boards accept accepts it later\n"
+    for device in ("bar-2", "bar-3", "bar-4"):
+        assert server("boards", "accept", device).endswith(f": accepted as {device}\n")
+    with database.writing() as connection:
+        for device in ("bar-2", "bar-3", "bar-4"):
+            set_client(connection, uuids[device], now_ms=1, name="Cellar")
+    assert "Cellar: is the name of 3 boards" in server("boards", "remove", "Cellar")
+    for name, device in (("bar-1", "bar-1"), ("bar-2", "bar-2"), (uuids["bar-3"], "bar-3"), ("Cellar", "bar-4")):
+        assert server("boards", "remove", name) == f"{uuids[device]}: removed; what it sent is kept\n"
+    assert server("boards", "list") == ""
+    database.close()
 
 
 def test_the_settings_are_printed_and_changed(server: Server) -> None:

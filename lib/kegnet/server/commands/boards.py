@@ -6,9 +6,10 @@ import argparse
 from typing import Any
 
 from ...core.syslog_handler import escape_name
-from ..storage import Database
+from ..storage import Connection, Database
 from ..storage import boards as storage
-from ..storage.clients import clients, remove_client
+from ..storage.clients import clients, find_client, remove_client
+from ..storage.records import Client
 from . import arguments
 from .errors import CommandError
 from .lookup import changed, client_of, now_ms
@@ -38,9 +39,10 @@ def list_boards(_parsed: argparse.Namespace, database: Database) -> None:
 def accept_board(parsed: argparse.Namespace, database: Database) -> None:
     """Accepts a board. Raises CommandError."""
     with database.writing() as connection:
-        if storage.find_board(connection, parsed.board) is None:
+        board = _asking(connection, parsed.board)
+        if board is None:
             raise CommandError(f"{parsed.board}: no board of this name asks", "kegnet-server boards list prints those that do")
-        client = storage.accept_board(connection, parsed.board, now_ms())
+        client = storage.accept_board(connection, board.device, now_ms())
         changed(connection, "client", client.uuid)
     print(f"{client.uuid}: accepted as {client.name}")
 
@@ -48,12 +50,29 @@ def accept_board(parsed: argparse.Namespace, database: Database) -> None:
 def remove_board(parsed: argparse.Namespace, database: Database) -> None:
     """Removes a board, or declines one that asks. Raises CommandError."""
     with database.writing() as connection:
-        if storage.deny_board(connection, parsed.board):
-            print(f"{escape_name(parsed.board)}: declined; it asks again after its next start")
+        board = _asking(connection, parsed.board)
+        if board is not None and storage.deny_board(connection, board.device):
+            print(f"{escape_name(board.device)}: declined; kegnet-server boards accept accepts it later")
             return
-        client = client_of(connection, parsed.board)
-        if client.kind != "kegboard":
-            raise CommandError(f"{client.uuid}: is not a board", "kegnet-server clients remove removes it")
+        client = _accepted(connection, parsed.board)
         remove_client(connection, client.uuid, now_ms())
         changed(connection, "client", client.uuid)
     print(f"{client.uuid}: removed; what it sent is kept")
+
+
+def _asking(connection: Connection, board: str) -> storage.Board | None:
+    """The board that asks or was declined, by its own name or its UUID."""
+    waiting = storage.waiting_boards(connection)
+    return next((each for each in waiting if board == each.device or board.lower() == each.uuid), None)
+
+
+def _accepted(connection: Connection, board: str) -> Client:
+    """The accepted board, by its own name, its name as a client, or its UUID. Raises CommandError."""
+    found = find_client(connection, storage.board_uuid(board))
+    named = [found] if found else [each for each in clients(connection) if each.kind == "kegboard" and each.name == board]
+    if len(named) > 1:
+        raise CommandError(f"{board}: is the name of {len(named)} boards", "use the UUID, see kegnet-server boards list")
+    client = named[0] if named else client_of(connection, board)
+    if client.kind != "kegboard":
+        raise CommandError(f"{client.uuid}: is not a board", "kegnet-server clients remove removes it")
+    return client

@@ -150,7 +150,7 @@ async def decide_board(request: Request) -> Response:
             return Done("/clients", f"{accept_board(c, device, now_ms()).name} is accepted. It gets its token with its next request.")
         elif action == "decline":
             deny_board(c, device)
-            return Done("/clients", "Declined. It is listed again after its next start.")
+            return Done("/clients", "Declined. You can accept it later, under Declined.")
         else:
             form.errors["action"] = "choose what to do: accept or decline"
         return None
