@@ -217,13 +217,17 @@ def test_a_client_that_was_set_up_anew_replaces_its_key_and_keeps_its_name(sqlit
     assert (client.name, client.public_key) == ("Garage", public(other_key))
 
 
-def test_a_client_that_was_removed_needs_a_code(sqlite_server: KegnetServer, key: Path) -> None:
-    sent = form(key, code_of(sqlite_server))
+def test_a_client_that_was_removed_needs_a_code_and_keeps_its_name(sqlite_server: KegnetServer, key: Path) -> None:
+    sent = form(key, code_of(sqlite_server), name="Garage")
     assert register(sqlite_server, sent).status == 200
     with sqlite_server.writing() as c:
         remove_client(c, sent["id"], now_ms())
     assert register(sqlite_server, sent).status == 401
-    assert register(sqlite_server, form(key, code_of(sqlite_server), sent["id"])).status == 200
+    assert register(sqlite_server, form(key, code_of(sqlite_server), sent["id"], name="raspberrypi")).status == 200
+    with sqlite_server.database.reading() as c:
+        client = find_client(c, sent["id"])
+    assert client is not None
+    assert client.name == "Garage"
 
 
 def test_too_many_wrong_tries_from_an_address_are_refused_and_others_are_not(sqlite_server: KegnetServer, key: Path) -> None:

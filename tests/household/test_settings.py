@@ -10,13 +10,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from kegnet.server.storage.boards import Board, remember_board
+from kegnet.server.model.waiting import Waiting
+from kegnet.server.storage.boards import Board, accept_board, board_uuid, remember_board
 from kegnet.server.storage.clients import find_client, set_limits
 from kegnet.server.storage.records import Client, Keg, Tap
 from kegnet.server.storage.settings import household, set_household, set_setting
+from kegnet.server.storage.waiting import remember_waiting
 from kegnet.server.web import password, passwords
 from support.history import client_key
-from support.kegnet_server import KegnetServer
+from support.kegnet_server import KegnetServer, now_ms
 from support.wait import wait_for
 from support.web_requests import PASSWORD, Answer, Visitor, request
 
@@ -236,6 +238,24 @@ def test_the_time_zone_and_the_begin_of_the_day_can_be_set(house: House) -> None
     with house.server.database.reading() as connection:
         settings = household(connection)
     assert (settings.time_zone, settings.day_begins_hour) == ("America/Santiago", 4)
+
+
+def test_a_client_that_is_registered_again_does_not_ask_any_more(house: House) -> None:
+    visitor = Visitor(house.server.page_url).log_in()
+    visitor.get("clients")
+    with house.server.writing() as connection:
+        remember_board(connection, Board("kegboard-1", "192.168.1.7", 1, 1))
+        accept_board(connection, "kegboard-1", now_ms())
+    for uuid in (ID, board_uuid("kegboard-1")):
+        assert visitor.post(f"clients/{uuid}/remove", {}).status == 303
+        with house.server.writing() as connection:
+            if uuid == ID:
+                remember_waiting(connection, Waiting(ID, "192.168.1.7", "192.168.1.7", True, now_ms(), now_ms()))
+            else:
+                remember_board(connection, Board("kegboard-1", "192.168.1.7", 1, 1))
+        assert "asks to be accepted" in visitor.get("clients").text
+        assert visitor.post(f"clients/{uuid}/add", {}).status == 303
+        assert "asks to be accepted" not in visitor.get("clients").text
 
 
 def test_a_board_is_accepted_or_declined_on_the_page(house: House) -> None:

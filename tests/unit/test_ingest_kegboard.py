@@ -540,7 +540,10 @@ def test_a_board_keeps_the_name_that_it_was_given(database: Database) -> None:
             set_client(c, board_uuid(DEVICE), now_ms=now_ms(), name="Bar", kind="kegboard")
             accept_board(c, DEVICE, now_ms())
             client = find_client(c, board_uuid(DEVICE))
+            remove_client(c, board_uuid(DEVICE), now_ms())
+            again = accept_board(c, DEVICE, now_ms())
         assert client is not None
-        assert (client.name, client.kind, client.public_key) == ("Bar", "kegboard", "")
+        for found in (client, again):
+            assert (found.name, found.kind, found.public_key) == ("Bar", "kegboard", "")
 
     with_board(database, test)

@@ -112,7 +112,7 @@ def register(database: Database, wanted: Registration, now_ms: int) -> tuple[int
     with database.writing() as c:
         state = try_code(c, code.salt, digest, wanted.uuid, now_ms)
         if state is CodeState.OPEN:
-            set_client(c, wanted.uuid, now_ms=now_ms, public_key=key, name=None if known else wanted.name)
+            set_client(c, wanted.uuid, now_ms=now_ms, public_key=key, first_name=wanted.name)
     if state is not CodeState.OPEN:
         return 401, state.value
     return 200, f"registered{' with a new key' if known else ''}; the fingerprint of the key is {fingerprint(key)}"

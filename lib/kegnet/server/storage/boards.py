@@ -101,9 +101,9 @@ def accept_board(c: Connection, device: str, now_ms: int) -> Client:
 
     One that was accepted before loses its token by that.
     """
-    board, known = find_board(c, device), find_client(c, board_uuid(device))
+    board = find_board(c, device)
     put_setting(c, _name(device), None)
-    client = set_client(c, board_uuid(device), now_ms=now_ms, public_key="", name=known.name if known else device, kind="kegboard")
+    client = set_client(c, board_uuid(device), now_ms=now_ms, public_key="", first_name=device, kind="kegboard")
     put_setting(c, f"{_NETWORK}{client.key}", board.network if board else None)
     return client
 
@@ -119,6 +119,14 @@ def deny_board(c: Connection, device: str) -> bool:
         put_setting(c, _name(stale.device), None)
     announce(c, _BOARDS)
     return True
+
+
+def forget_board(c: Connection, uuid: str) -> None:
+    """Removes the board that waits or was declined, by the UUID of its client."""
+    for board in waiting_boards(c):
+        if board.uuid == uuid:
+            put_setting(c, _name(board.device), None)
+            announce(c, _BOARDS)
 
 
 def awaits_token(c: Connection, client: Client, network: str) -> bool:

@@ -45,15 +45,25 @@ def count_clients(connection: Connection) -> int:
 
 
 def set_client(
-    connection: Connection, uuid: str, *, now_ms: int, public_key: str | None = None, name: str | None = None, kind: str = "kegnet"
+    connection: Connection,
+    uuid: str,
+    *,
+    now_ms: int,
+    public_key: str | None = None,
+    name: str | None = None,
+    first_name: str | None = None,
+    kind: str = "kegnet",
 ) -> Client:
-    """Adds a client, or changes its name and its public key. One that was removed is registered again, with its history."""
+    """Adds a client, or changes its name and its public key. One that was removed is registered again, with its history.
+
+    `first_name` is for a client that is added: one that has a name keeps it.
+    """
     uuid = uuid.lower()
     given = {name: value for name, value in (("public_key", public_key), ("name", name)) if value is not None}
     changed = {"removed_ms": None, **given}
     known = connection.execute(sa.update(_client).where(_client.c.uuid == uuid).values(changed)).rowcount
     if not known:
-        added = {"public_key": "", "name": uuid[:8], "uuid": uuid, "kind": kind, "added_ms": now_ms, **given}
+        added = {"public_key": "", "name": first_name or uuid[:8], "uuid": uuid, "kind": kind, "added_ms": now_ms, **given}
         # A concurrent call may add it first.
         connection.execute(
             insert_into(connection, schema.client).values(added).on_conflict_do_update(index_elements=["uuid"], set_=changed)
@@ -79,6 +89,7 @@ def restore_client(connection: Connection, uuid: str) -> bool:
     uuid = uuid.lower()
     done = connection.execute(sa.update(_client).where(~_registered, _client.c.uuid == uuid).values(removed_ms=None))
     if done.rowcount:
+        forget_waiting(connection, uuid)
         announce(connection, Change(frozenset({uuid}), frozenset({"client"})))
     return bool(done.rowcount)
 

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from ..model.units import Units
 from ..storage import Connection
+from ..storage.boards import forget_board
 from ..storage.clients import find_client, remove_client, restore_client, set_client, set_limits
 from ..storage.records import Client
 from .database import now_ms
@@ -76,6 +77,7 @@ async def add_again(request: Request, show: Show) -> Response:
     def change(connection: Connection, _form: Form, _units: Units) -> Done | None:
         if not restore_client(connection, uuid):
             raise HTTPException(404, "there is no such client")
+        forget_board(connection, uuid)
         return Done(f"/clients/{uuid}", "The client is registered again.")
 
     return await submit(request, f"client {uuid}", change, show)
