@@ -193,6 +193,22 @@ def test_a_restore_puts_the_backup_in_place_and_keeps_the_old_database(history: 
     assert saved.exists()
 
 
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_link_to_a_database_on_another_disk_stays_a_link(exists: bool, file: Path, saved: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    file.symlink_to("../disk/k.sqlite")
+    if exists:
+        before = History(url_of(disk / "k.sqlite"))
+        before.client("old")
+        before.close()
+    assert restore(url_of(file), saved) == (disk / "k.sqlite.before-restore" if exists else None)
+    assert file.is_symlink()
+    assert names(file) == names(disk / "k.sqlite") == ["new"]
+    if exists:
+        assert names(disk / "k.sqlite.before-restore") == ["old"]
+
+
 def test_a_backup_can_be_restored_where_there_is_no_database(file: Path, saved: Path) -> None:
     assert restore(url_of(file), saved) is None
     assert files(file.parent) == {file.name}

@@ -49,7 +49,9 @@ def restore(url: str, path: Path) -> Path | None:
     parsed = sa.engine.make_url(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         raise StorageError("this restores SQLite databases only", "for PostgreSQL use its own program: pg_restore")
-    target = Path(parsed.database).absolute()
+    named = Path(parsed.database).absolute()
+    # Where the name is a link to another disk, the database there is replaced, not the link.
+    target = Path(os.path.realpath(named))
     with _explained(target, "be restored"), contextlib.closing(_open_backup(path)) as source, _new_file(target) as temporary:
         _copy(source, temporary)
         if not target.exists():
@@ -58,7 +60,7 @@ def restore(url: str, path: Path) -> Path | None:
             _sync(temporary)
             _name_newly(temporary, target)
             return None
-        with _unused(target):
+        with _unused(target, SqliteFile(named).leader):
             return _replace(target, temporary)
 
 
@@ -148,14 +150,13 @@ def _check_backup(path: Path, source: sqlite3.Connection) -> None:
 
 
 @contextlib.contextmanager
-def _unused(target: Path) -> Iterator[None]:
+def _unused(target: Path, lock: Path) -> Iterator[None]:
     """Requires that nobody else has the database open, and takes the lock of the leading server, so that none begins to lead.
 
     Each user of it in WAL mode has a shared lock on it. So only its last user can leave that mode, which also moves all that is in
     the log into the database and deletes the log.
     """
     in_use = StorageError(f"{target}: the database is in use", "stop the server first: systemctl stop kegnet-server")
-    lock = SqliteFile(target).leader
     with contextlib.suppress(FileExistsError):
         create_owned_file(lock)
     with open(lock, "a") as leader:
