@@ -177,6 +177,12 @@ def test_with_a_certificate_from_systemd_it_serves_https(machine: Machine, ca: C
     assert requests.get(page, verify=str(ca.certificate)).status_code == 200
 
 
+def test_it_starts_after_systemd_has_set_the_clock(machine: Machine) -> None:
+    for unit in ("kegnet-server", "kegnet-server@8080"):
+        for relation in ("After", "Wants"):
+            assert "time-sync.target" in machine.property(relation, unit).split()
+
+
 def test_its_exposure_is_not_above_the_clients_limit(machine: Machine) -> None:
     output = machine.run("systemd-analyze", "security", "--no-pager", "kegnet-server")
     figure = re.search(r"Overall exposure level for kegnet-server.service: ([0-9.]+)", output)
