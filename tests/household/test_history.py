@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
+from kegnet.server.model.alarms import Heard
 from kegnet.server.model.pours import CorrectionKind
 from kegnet.server.overview import overview, state_of_tap
 from kegnet.server.storage import Connection, StorageError, schema
@@ -764,9 +765,9 @@ def test_a_client_is_heard_by_messages_of_any_kind(history: History) -> None:
         history.pour(quiet, 1, NOW + number, received_ms=NOW + 100 + number)
     with history.reading() as connection:
         assert heard(connection, [client.key, silent.key, quiet.key]) == {
-            client.key: [NOW + each for each in (40, 45, 50, 55, 60, 70, 80, 90)],
-            silent.key: [],
-            quiet.key: [NOW + 103 + each for each in range(8)],
+            client.key: Heard([NOW + each for each in range(20, 100, 10)], [NOW + 45, NOW + 55]),
+            silent.key: Heard([], []),
+            quiet.key: Heard([], [NOW + 103 + each for each in range(8)]),
         }
         assert heard(connection, []) == {}
 
@@ -778,7 +779,10 @@ def test_clients_are_heard_by_their_own_messages(history: History) -> None:
         history.insert([history.verified_pour(client, 0, start + number, received_ms=start) for number in range(9)])
     with history.reading() as connection:
         found = heard(connection, [early.key, late.key])
-    assert found == {client.key: [start + 300 + each for each in range(1, 9)] for client, start in ((early, NOW - DAY_MS), (late, NOW))}
+    assert found == {
+        client.key: Heard([start + 300 + each for each in range(1, 9)], [start] * 8)
+        for client, start in ((early, NOW - DAY_MS), (late, NOW))
+    }
 
 
 # The overview.

@@ -24,6 +24,7 @@ from kegnet.server.storage.insert import Inserter
 from kegnet.server.storage.messages import VerifiedPing, VerifiedPour
 from kegnet.server.storage.pours import last_pours
 from kegnet.server.storage.readings import latest_readings
+from kegnet.server.storage.receiving import set_receiving
 from kegnet.server.storage.records import Client
 from kegnet.server.storage.taps import set_tap, taps_of
 from support.cut_proxy import CutProxy
@@ -70,8 +71,8 @@ class Household:
         assert client is not None
         return client
 
-    def ping(self, millicelsius: int, uuid: str = GARAGE) -> None:
-        at_ms = now_ms()
+    def ping(self, millicelsius: int, uuid: str = GARAGE, at_ms: int | None = None) -> None:
+        at_ms = now_ms() if at_ms is None else at_ms
         digest = hashlib.sha256(f"{at_ms},{millicelsius}".encode()).digest()
         self._inserter.insert([VerifiedPing(self.client(uuid).key, at_ms, digest, False, millicelsius, at_ms, at_ms)])
 
@@ -306,8 +307,9 @@ def notified(folder: Path, *hooks: Webhook, secret: str = "hunter2") -> KegnetSe
 
 
 def add_silent(server: KegnetServer, uuid: str = GARAGE, name: str = "Garage") -> None:
-    """A client that was added long ago and has never sent anything."""
+    """A client that was added long ago and has never sent anything, although the server has been on since then."""
     with server.writing() as c:
+        set_receiving(c, 0, now_ms())
         set_client(c, uuid, now_ms=LONG_AGO, public_key="", name=name)
 
 
@@ -349,6 +351,23 @@ def test_two_servers_notify_once(tmp_path: Path) -> None:
         assert stays(lambda: len(hook.delivered) == 2, 1.5)
 
 
+def test_nobody_is_silent_because_the_server_was_off(tmp_path: Path) -> None:
+    """The client could reach no server. That it was too warm before is reported."""
+    folder = tmp_path / "server"
+    with Webhook() as hook:
+        with KegnetServer(folder) as server, server.writing() as c:
+            client = set_client(c, GARAGE, now_ms=LONG_AGO, public_key="", name="Garage")
+        with server.writing() as c:
+            set_receiving(c, 0, now_ms() - 45 * 60_000)
+            set_limits(c, client.key, None, 1000)
+        house = Household(server)
+        house.ping(5000, at_ms=now_ms() - 60 * 60_000)
+        house.ping(5000, at_ms=now_ms() - 45 * 60_000)
+        with notified(folder, hook):
+            wait_for(lambda: hook.titles)
+        assert hook.titles == ["KegNet: Garage: too warm"]
+
+
 def test_an_address_that_never_answers_holds_up_no_other_one_and_no_stop(tmp_path: Path) -> None:
     with Webhook(status=None) as hanging, Webhook() as hook, notified(tmp_path / "server", hanging, hook) as server:
         add_silent(server)
@@ -361,6 +380,7 @@ def test_an_address_that_never_answers_holds_up_no_other_one_and_no_stop(tmp_pat
 def test_many_alarms_are_one_message(tmp_path: Path) -> None:
     with Webhook() as hook, notified(tmp_path / "server", hook) as server:
         with server.writing() as c:
+            set_receiving(c, 0, now_ms())
             for number in range(30):
                 set_client(c, f"00000000-0000-4000-8000-{number:012d}", now_ms=LONG_AGO, public_key="", name=f"Fridge {number:02d}")
         wait_for(lambda: hook.titles == ["KegNet: 30 alarms began or ended"])
@@ -502,6 +522,7 @@ def test_a_boards_first_sensor_is_its_temperature(plain: KegnetServer, token: st
 
 def test_a_board_without_a_thermometer_is_not_silent_while_it_reports_its_status(plain: KegnetServer, token: str) -> None:
     with plain.writing() as c:
+        set_receiving(c, 0, now_ms())
         c.exec_driver_sql(f"UPDATE client SET added_ms = {LONG_AGO}")
         set_limits(c, find_client(c, board_uuid(DEVICE)).key, None, 6000)  # type: ignore[union-attr]
     wait_for(lambda: alarm_ends(plain) == [False])

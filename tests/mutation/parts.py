@@ -93,7 +93,7 @@ PARTS = {
         ("-k", "not postgresql and (migra or newer or together or first_start or tables or copied or rewritten)"),
     ),
     "registry": Part(("storage/clients", "storage/settings", "storage/refusals"), (f"{UNIT}/test_storage_registry",)),
-    "watch": Part(("watch", "alarm_rounds", "storage/alarms", "storage/notifications"), (f"{UNIT}/test_alarm_watch",)),
+    "watch": Part(("watch", "alarm_rounds", "storage/alarms", "storage/notifications", "storage/receiving"), (f"{UNIT}/test_alarm_watch",)),
 }
 """What is mutated: `ingest`, `storage`, the alarms, the time. A part has one database of mutants and one command for its tests."""
 

@@ -16,6 +16,7 @@ from kegnet.server.storage.records import Client
 from kegnet.server.storage.taps import set_tap
 
 MINUTE = 60_000
+DAY = 24 * 60 * MINUTE
 NOON = 1_800_000_000_000
 UUID = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 

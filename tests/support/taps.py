@@ -12,6 +12,7 @@ from kegnet.server.storage.alarms import open_alarms
 from kegnet.server.storage.beers import set_beer
 from kegnet.server.storage.clients import set_client, set_limits
 from kegnet.server.storage.kegs import put_on
+from kegnet.server.storage.receiving import set_receiving
 from kegnet.server.storage.records import Client
 from kegnet.server.storage.taps import set_tap
 
@@ -71,6 +72,7 @@ def add_client(
     with server.writing() as connection:
         client = set_client(connection, str(uuid.uuid4()), now_ms=now_ms() - 30 * DAY_MS, public_key="x", name=name)
         set_limits(connection, client.key, 1000, 7000)
+        set_receiving(connection, 0, now_ms())
     sent = [number for number in range(30 if trouble == "silent" else 0, 144) if not 60 < number < 75]
     warmth = {number: 5000 if trouble == "too warm" and number < 6 else 0 for number in sent}
     values = [ping(client.key, now_ms() - 600_000 * number, 4200 + round(900 * math.sin(number / 9)) + warmth[number]) for number in sent]

@@ -14,16 +14,18 @@ from kegnet.server.context import Context
 from kegnet.server.counters import Counters
 from kegnet.server.options import ServeOptions
 from kegnet.server.outage import Outage
+from kegnet.server.storage import Database
 from kegnet.server.storage.alarms import alarms_of, begin_alarm, end_alarm, open_alarms
 from kegnet.server.storage.boards import set_board_heard
 from kegnet.server.storage.clients import find_client, remove_client, set_client, set_limits
 from kegnet.server.storage.feed import Change, Feed
 from kegnet.server.storage.kegs import take_off
 from kegnet.server.storage.notifications import drop_notifications, set_delivered, waiting_notifications
+from kegnet.server.storage.receiving import receiving_since_ms, set_receiving
 from kegnet.server.storage.records import Client
 from kegnet.server.storage.taps import set_tap
 from kegnet.server.storage.writer import Writer
-from support.fridge import MINUTE, NOON, UUID, Fridge
+from support.fridge import DAY, MINUTE, NOON, UUID, Fridge
 
 
 @pytest.fixture
@@ -241,6 +243,7 @@ def test_the_watch_follows_the_changes_of_other_processes(fridge: Fridge) -> Non
     # Added long ago: silent by the real clock.
     with fridge.database.writing() as c:
         remove_client(c, UUID, 1)
+        set_receiving(c, 0, time.time_ns() // 10**6)
     fridge.client = fridge.add_client("7c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11", 1_700_000_000_000)
     asyncio.run(run())
     with fridge.database.reading() as c:
@@ -277,16 +280,29 @@ def other(fridge: Fridge) -> Client:
     return fridge.add_client(OTHER)
 
 
+class Rounds:
+    """Those of a server that receives all the time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._rounds = watch.Rounds(database)
+
+    def evaluate(self, change: Change | None, now_ms: int, monotonic: float) -> float:
+        with self._database.writing() as c:
+            set_receiving(c, 0, now_ms)
+        return self._rounds.evaluate(change, now_ms, monotonic)
+
+
 @pytest.fixture
-def rounds(fridge: Fridge, other: Client) -> watch.Rounds:
+def rounds(fridge: Fridge, other: Client) -> Rounds:
     """It has evaluated all clients at noon, when nothing was wrong."""
-    made = watch.Rounds(fridge.database)
+    made = Rounds(fridge.database)
     assert made.evaluate(None, NOON, 100.0) >= 0
     assert alarms(fridge) == set()
     return made
 
 
-def test_a_change_evaluates_the_clients_that_it_names_and_no_other(fridge: Fridge, other: Client, rounds: watch.Rounds) -> None:
+def test_a_change_evaluates_the_clients_that_it_names_and_no_other(fridge: Fridge, other: Client, rounds: Rounds) -> None:
     warm(fridge, fridge.client, other)
     rounds.evaluate(changed(UUID, kinds="client"), NOON + 11 * MINUTE, 101.0)
     assert alarms(fridge) == {(fridge.client.key, "too warm")}
@@ -294,16 +310,14 @@ def test_a_change_evaluates_the_clients_that_it_names_and_no_other(fridge: Fridg
     assert alarms(fridge) == {(fridge.client.key, "too warm"), (other.key, "too warm")}
 
 
-def test_a_change_that_names_nobody_evaluates_all(fridge: Fridge, other: Client, rounds: watch.Rounds) -> None:
+def test_a_change_that_names_nobody_evaluates_all(fridge: Fridge, other: Client, rounds: Rounds) -> None:
     warm(fridge, fridge.client, other)
     rounds.evaluate(changed(), NOON + 11 * MINUTE, 101.0)
     assert alarms(fridge) == {(fridge.client.key, "too warm"), (other.key, "too warm")}
 
 
 @pytest.mark.parametrize("change", [None, changed(UUID, kinds="alarm"), changed(kinds="board")])
-def test_without_a_change_of_theirs_clients_are_evaluated_every_ten_minutes(
-    change: Change | None, fridge: Fridge, rounds: watch.Rounds
-) -> None:
+def test_without_a_change_of_theirs_clients_are_evaluated_every_ten_minutes(change: Change | None, fridge: Fridge, rounds: Rounds) -> None:
     warm(fridge, fridge.client)
     rounds.evaluate(change, NOON + 11 * MINUTE, 699.9)
     assert alarms(fridge) == set()
@@ -313,7 +327,7 @@ def test_without_a_change_of_theirs_clients_are_evaluated_every_ten_minutes(
 
 
 @pytest.mark.parametrize("kinds", ["pour", "ping tap", "client", "setting"])
-def test_a_ping_costs_no_look_at_the_kegs_and_other_changes_do(kinds: str, fridge: Fridge, rounds: watch.Rounds) -> None:
+def test_a_ping_costs_no_look_at_the_kegs_and_other_changes_do(kinds: str, fridge: Fridge, rounds: Rounds) -> None:
     fridge.keg(20_000, 100)
     rounds.evaluate(changed(UUID), NOON + MINUTE, 101.0)
     assert alarms(fridge) == set()
@@ -321,7 +335,7 @@ def test_a_ping_costs_no_look_at_the_kegs_and_other_changes_do(kinds: str, fridg
     assert alarms(fridge) == {(fridge.client.key, "keg empty")}
 
 
-def test_silence_is_noticed_without_a_change_and_only_where_it_is(fridge: Fridge, other: Client, rounds: watch.Rounds) -> None:
+def test_silence_is_noticed_without_a_change_and_only_where_it_is(fridge: Fridge, other: Client, rounds: Rounds) -> None:
     fridge.ping(NOON + 20 * MINUTE, 4000, client=other)
     rounds.evaluate(changed(OTHER), NOON + 20 * MINUTE, 101.0)
     rounds.evaluate(None, NOON + 30 * MINUTE - 1, 102.0)
@@ -332,7 +346,7 @@ def test_silence_is_noticed_without_a_change_and_only_where_it_is(fridge: Fridge
     assert alarms(fridge) == {(fridge.client.key, "silent"), (other.key, "silent")}
 
 
-def test_a_removed_client_has_no_alarm_any_more(fridge: Fridge, other: Client, rounds: watch.Rounds) -> None:
+def test_a_removed_client_has_no_alarm_any_more(fridge: Fridge, other: Client, rounds: Rounds) -> None:
     rounds.evaluate(None, NOON + 31 * MINUTE, 101.0)
     assert len(alarms(fridge)) == 2
     with fridge.database.writing() as c:
@@ -341,14 +355,14 @@ def test_a_removed_client_has_no_alarm_any_more(fridge: Fridge, other: Client, r
     assert alarms(fridge) == {(other.key, "silent")}
 
 
-def test_a_client_that_was_added_is_watched(fridge: Fridge, rounds: watch.Rounds) -> None:
+def test_a_client_that_was_added_is_watched(fridge: Fridge, rounds: Rounds) -> None:
     added = fridge.add_client(DOOR, NOON + MINUTE)
     rounds.evaluate(changed(DOOR, kinds="client"), NOON + MINUTE, 101.0)
     rounds.evaluate(None, NOON + 31 * MINUTE, 102.0)
     assert (added.key, "silent") in alarms(fridge)
 
 
-def test_a_notification_that_could_not_be_sent_for_an_hour_is_dropped(fridge: Fridge, rounds: watch.Rounds) -> None:
+def test_a_notification_that_could_not_be_sent_for_an_hour_is_dropped(fridge: Fridge, rounds: Rounds) -> None:
     rounds.evaluate(None, NOON + 31 * MINUTE, 101.0)
     rounds.evaluate(None, NOON + 91 * MINUTE, 701.0)
     assert len(fridge.waiting()) == 2
@@ -368,6 +382,64 @@ def test_a_board_that_reports_its_status_is_not_silent_and_others_are(fridge: Fr
     assert alarms(fridge) == {(fridge.client.key, "silent")}
     fridge.evaluate(NOON + 50 * MINUTE)
     assert alarms(fridge) == {(fridge.client.key, "silent"), (board.key, "silent")}
+
+
+def test_a_board_without_a_thermometer_is_silent_half_an_hour_after_its_last_status(fridge: Fridge) -> None:
+    with fridge.database.writing() as c:
+        fridge.client = set_client(c, OTHER, now_ms=NOON - 30 * DAY, name="Board", kind="kegboard")
+        remove_client(c, UUID, NOON)
+        set_board_heard(c, fridge.client, NOON)
+    for number in range(8):
+        fridge.pour(NOON - number * 2 * DAY, 300)
+    fridge.evaluate(NOON + 30 * MINUTE - 1)
+    assert fridge.open() == []
+    fridge.evaluate(NOON + 30 * MINUTE)
+    assert fridge.open() == [("silent", 30)]
+
+
+def test_many_pours_after_an_hourly_ping_make_no_silence(fridge: Fridge) -> None:
+    for hour in range(8):
+        fridge.ping(NOON - hour * 60 * MINUTE, 4000)
+    for number in range(1, 9):
+        fridge.pour(NOON + number * MINUTE, 300)
+    fridge.evaluate(NOON + 188 * MINUTE - 1)
+    assert fridge.open() == []
+    fridge.evaluate(NOON + 188 * MINUTE)
+    assert fridge.open() == [("silent", 188)]
+
+
+# Silence counts only while servers receive.
+
+
+def test_a_client_that_could_reach_no_server_is_not_silent_until_one_has_received_for_half_an_hour(fridge: Fridge) -> None:
+    rounds = watch.Rounds(fridge.database)
+    for minute in range(0, 29, 4):
+        rounds.evaluate(None, NOON + minute * MINUTE, 0.0)
+    after = watch.Rounds(fridge.database)
+    for minute in range(75, 105, 5):
+        after.evaluate(None, NOON + minute * MINUTE, 0.0)
+        assert fridge.open() == []
+    after.evaluate(None, NOON + 105 * MINUTE, 0.0)
+    assert fridge.open() == [("silent", 105)]
+
+
+def test_a_silence_that_began_before_the_server_was_off_goes_on(fridge: Fridge, rounds: Rounds) -> None:
+    rounds.evaluate(None, NOON + 31 * MINUTE, 1000.0)
+    watch.Rounds(fridge.database).evaluate(None, NOON + 90 * MINUTE, 0.0)
+    assert fridge.all() == [("silent", 30, None)]
+
+
+def test_a_failover_counts_the_silence_before_it(fridge: Fridge) -> None:
+    for minute in range(0, 30, 4):
+        watch.Rounds(fridge.database).evaluate(None, NOON + minute * MINUTE, 0.0)
+    watch.Rounds(fridge.database).evaluate(None, NOON + 30 * MINUTE, 0.0)
+    assert fridge.open() == [("silent", 30)]
+
+
+def test_servers_receive_without_a_break_until_none_says_so_for_ten_minutes(fridge: Fridge) -> None:
+    steps = [(0, 0), (4, 0), (5, 0), (15, 0), (25, 0), (36, 36), (40, 36), (500_000, 500_000), (41, 41), (44, 41)]
+    for minute, since in steps:
+        assert receiving_since_ms(fridge.database, NOON + minute * MINUTE) == NOON + since * MINUTE, minute
 
 
 def test_a_reading_exactly_at_the_limit_is_not_beyond_it(fridge: Fridge) -> None:

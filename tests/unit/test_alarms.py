@@ -12,10 +12,12 @@ from kegnet.server.model.alarms import (
     UNCHANGED,
     AlarmKind,
     Condition,
+    Heard,
     Signal,
     cold_signal,
     empty_signal,
     low_signal,
+    silence_allowed_ms,
     silence_signal,
     silent_from_ms,
     warmth_signal,
@@ -89,15 +91,15 @@ def test_an_alarm_begins_and_ends_in_turn_and_never_without_its_signal(steps: li
 
 
 def test_a_client_that_was_just_added_is_not_silent_for_half_an_hour() -> None:
-    assert silent_from_ms([], NOON) == NOON + 30 * MINUTE
+    assert silent_from_ms(Heard([]), NOON) == NOON + 30 * MINUTE
 
 
 def test_a_client_is_silent_half_an_hour_after_its_only_message() -> None:
-    assert silent_from_ms([NOON], NOON - 10**9) == NOON + 30 * MINUTE
+    assert silent_from_ms(Heard([NOON]), NOON - 10**9) == NOON + 30 * MINUTE
 
 
 def test_a_client_that_is_added_again_is_not_silent_because_of_its_past() -> None:
-    assert silent_from_ms([NOON - 10**9], NOON) == NOON + 30 * MINUTE
+    assert silent_from_ms(Heard([NOON - 10**9]), NOON) == NOON + 30 * MINUTE
 
 
 def test_silence_is_three_times_the_median_of_the_gaps() -> None:
@@ -105,23 +107,49 @@ def test_silence_is_three_times_the_median_of_the_gaps() -> None:
     times = [NOON]
     for gap in gaps:
         times.append(times[-1] - gap)
-    assert silent_from_ms(times, 0) == NOON + round(3 * 20.5 * MINUTE)
+    assert silent_from_ms(Heard(times), 0) == NOON + round(3 * 20.5 * MINUTE)
 
 
 def test_silence_takes_half_an_hour_at_least() -> None:
-    assert silent_from_ms([NOON, NOON - 10 * MINUTE + 1, NOON - 20 * MINUTE + 2], 0) == NOON + 30 * MINUTE
-    assert silent_from_ms([NOON, NOON - 10 * MINUTE - 1, NOON - 20 * MINUTE - 2], 0) == NOON + 30 * MINUTE + 3
+    assert silent_from_ms(Heard([NOON, NOON - 10 * MINUTE + 1, NOON - 20 * MINUTE + 2]), 0) == NOON + 30 * MINUTE
+    assert silent_from_ms(Heard([NOON, NOON - 10 * MINUTE - 1, NOON - 20 * MINUTE - 2]), 0) == NOON + 30 * MINUTE + 3
 
 
 def test_the_order_of_the_messages_does_not_matter() -> None:
     times = [NOON, NOON - 60 * MINUTE, NOON - 120 * MINUTE]
-    assert silent_from_ms(times, 0) == silent_from_ms(times[::-1], 0) == NOON + 180 * MINUTE
+    assert silent_from_ms(Heard(times), 0) == silent_from_ms(Heard(times[::-1]), 0) == NOON + 180 * MINUTE
 
 
 def test_silence_begins_exactly_when_the_time_is_over() -> None:
     assert silence_signal(NOON, NOON - 1) == CLEARED
     assert silence_signal(NOON, NOON) == RAISED
     assert silence_signal(NOON, NOON + 1) == RAISED
+
+
+def test_pours_between_two_pings_do_not_shorten_the_time_of_a_silence() -> None:
+    hourly = [NOON - number * 60 * MINUTE for number in range(8)]
+    pours = [NOON + number * MINUTE for number in range(1, 9)]
+    assert silence_allowed_ms(Heard(hourly, pours)) == 180 * MINUTE
+    assert silent_from_ms(Heard(hourly, pours), 0) == NOON + 188 * MINUTE
+
+
+def test_without_pings_the_pours_give_the_time_of_a_silence() -> None:
+    pours = [NOON - number * 60 * MINUTE for number in range(4)]
+    assert silence_allowed_ms(Heard(pours=pours)) == 180 * MINUTE
+    stopped = [NOON - (1000 + number) * MINUTE for number in range(8)]
+    assert silence_allowed_ms(Heard(stopped, pours)) == 180 * MINUTE, "its thermometer is gone"
+
+
+def test_a_board_without_a_thermometer_is_silent_half_an_hour_after_its_last_sign_of_life() -> None:
+    pours = [NOON - number * 48 * 60 * MINUTE for number in range(8)]
+    assert silent_from_ms(Heard((), pours, NOON + 5 * MINUTE), 0) == NOON + 35 * MINUTE
+    assert silent_from_ms(Heard((), pours, NOON - 5 * MINUTE), 0) == NOON + 30 * MINUTE
+
+
+def test_a_silence_begins_and_ends_no_alarm_until_a_server_received_for_long_enough() -> None:
+    assert silence_signal(NOON, NOON - 1, noticed_from=NOON + 9) == CLEARED
+    assert silence_signal(NOON, NOON + 8, noticed_from=NOON + 9) == UNCHANGED
+    assert silence_signal(NOON, NOON + 9, noticed_from=NOON + 9) == RAISED
 
 
 # --- temperatures

@@ -6,11 +6,11 @@ The number of queries is constant for each chunk of clients, whatever the histor
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .client_directory import in_chunks
 from .model import alarms as model
-from .model.alarms import AlarmKind, Condition, Signal
+from .model.alarms import AlarmKind, Condition, Heard, Signal
 from .model.levels import left_ml
 from .storage import Change, Connection, Database, announce
 from .storage import alarms as storage
@@ -45,14 +45,17 @@ class Round:
     turns: int
 
 
-def evaluate(database: Database, clients: Sequence[Client], now_ms: int, *, kegs: bool) -> Round:
-    """Begins and ends the alarms of `clients`, those of kegs only if `kegs`. Raises UnavailableError."""
+def evaluate(database: Database, clients: Sequence[Client], now_ms: int, *, kegs: bool, receiving_since_ms: int = 0) -> Round:
+    """Begins and ends the alarms of `clients`, those of kegs only if `kegs`. Raises UnavailableError.
+
+    `receiving_since_ms` is since when servers receive messages without a break: silence before that is not counted.
+    """
     silent_from: dict[int, int] = {}
     turns: list[Turn] = []
     for some in in_chunks(clients):
         with database.reading() as c:
-            facts = _facts(c, some, now_ms)
-            silent_from.update(facts.silent_from)
+            facts = _facts(c, some, now_ms, receiving_since_ms)
+            silent_from.update({key: max(facts.silent_from[key], facts.noticed_from[key]) for key in facts.silent_from})
             turns += _client_turns(facts, some, now_ms)
             if kegs:
                 turns += _keg_turns(c, facts.open, some, now_ms)
@@ -77,15 +80,17 @@ def end_alarms_of_removed(database: Database, clients: Sequence[Client], now_ms:
 class _Facts:
     open: _Open
     readings: Mapping[int, Reading]
-    heard: Mapping[int, Sequence[int]]
+    heard: Mapping[int, Heard]
     silent_from: Mapping[int, int]
+    noticed_from: Mapping[int, int]
+    """From when on a silence is certain, because a server could receive for long enough."""
     beyond: Mapping[tuple[int, bool], int]
     """Since when a client's temperature is beyond its limit, by key and whether it is the warm one."""
 
 
-def _facts(c: Connection, clients: Sequence[Client], now_ms: int) -> _Facts:
+def _facts(c: Connection, clients: Sequence[Client], now_ms: int, receiving_since_ms: int) -> _Facts:
     keys = [client.key for client in clients]
-    heard_ms = _heard(c, clients)
+    heard_ = _heard(c, clients)
     readings = latest_readings(c, keys)
     beyond: dict[tuple[int, bool], int] = {}
     for warm in (False, True):
@@ -95,20 +100,21 @@ def _facts(c: Connection, clients: Sequence[Client], now_ms: int) -> _Facts:
     return _Facts(
         {(alarm.client, alarm.tap, alarm.kind): alarm for alarm in storage.open_alarms(c, keys)},
         readings,
-        heard_ms,
-        {client.key: model.silent_from_ms(heard_ms.get(client.key, ()), client.added_ms) for client in clients},
+        heard_,
+        {client.key: model.silent_from_ms(heard_[client.key], client.added_ms) for client in clients},
+        {key: receiving_since_ms + model.silence_allowed_ms(heard_[key]) for key in keys},
         beyond,
     )
 
 
-def _heard(c: Connection, clients: Sequence[Client]) -> dict[int, list[int]]:
-    """When the last messages of each client came; of a board, signs of life without a message among them."""
-    times = heard(c, [client.key for client in clients])
+def _heard(c: Connection, clients: Sequence[Client]) -> dict[int, Heard]:
+    """When the last messages of each client came, and the last sign of life of each board."""
+    found = heard(c, [client.key for client in clients])
     boards = [client.key for client in clients if client.kind == "kegboard"]
     if boards:
         signs = boards_heard(c)
-        times.update({key: [*times.get(key, ()), signs[key]] for key in boards if key in signs})
-    return times
+        found.update({key: replace(found[key], sign_ms=signs.get(key)) for key in boards})
+    return found
 
 
 def _temperature(client: Client, reading: Reading, warm: bool) -> Signal:
@@ -119,9 +125,10 @@ def _temperature(client: Client, reading: Reading, warm: bool) -> Signal:
 def _client_turns(facts: _Facts, clients: Sequence[Client], now_ms: int) -> Iterator[Turn]:
     """Silence, and the temperatures."""
     for client in clients:
-        silent_from = facts.silent_from[client.key]
-        signal = model.silence_signal(silent_from, now_ms)
-        at_ms = silent_from if signal.raised else max(facts.heard.get(client.key, ()), default=now_ms)
+        silent_from, noticed_from = facts.silent_from[client.key], facts.noticed_from[client.key]
+        signal = model.silence_signal(silent_from, now_ms, noticed_from=noticed_from)
+        last_ms = facts.heard[client.key].last_ms
+        at_ms = max(silent_from, noticed_from) if signal.raised else now_ms if last_ms is None else last_ms
         yield from _turn(facts.open, client, None, AlarmKind.SILENT, signal, at_ms)
         for warm, kind in ((True, AlarmKind.TOO_WARM), (False, AlarmKind.TOO_COLD)):
             reading = facts.readings.get(client.key)

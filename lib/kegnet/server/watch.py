@@ -16,6 +16,7 @@ from .client_directory import ClientDirectory
 from .context import Context
 from .storage import Change, Database, StorageError, UnavailableError
 from .storage.notifications import drop_notifications
+from .storage.receiving import receiving_since_ms
 from .storage.records import Client
 
 SHORTEST_S = 2.0
@@ -87,10 +88,12 @@ class Rounds:
         self._directory = ClientDirectory(database)
         self._silent_from: dict[int, int] = {}
         self._all_at = 0.0
+        self._receiving_since_ms = 0
 
     def evaluate(self, change: Change | None, now_ms: int, monotonic: float) -> float:
         """Evaluates the clients that `change` concerns (None: nothing has changed), and those that have become silent. Its CPU time."""
         began = time.thread_time()
+        self._receiving_since_ms = receiving_since_ms(self._database, now_ms)
         self._evaluate(change, now_ms, monotonic)
         return time.thread_time() - began
 
@@ -129,5 +132,5 @@ class Rounds:
 
     def _evaluate_some(self, clients: Sequence[Client], now_ms: int, *, kegs: bool) -> None:
         if clients:
-            silent_from = evaluate(self._database, clients, now_ms, kegs=kegs).silent_from
-            self._silent_from.update({key: at_ms for key, at_ms in silent_from.items() if at_ms > now_ms})
+            found = evaluate(self._database, clients, now_ms, kegs=kegs, receiving_since_ms=self._receiving_since_ms)
+            self._silent_from.update({key: at_ms for key, at_ms in found.silent_from.items() if at_ms > now_ms})

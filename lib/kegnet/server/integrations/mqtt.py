@@ -17,7 +17,7 @@ from typing import Any
 
 from ..client_directory import ClientDirectory, in_chunks
 from ..context import Context
-from ..model.alarms import silent_from_ms
+from ..model.alarms import silence_allowed_ms
 from ..model.days import day_start, find_zone
 from ..options import ServeOptions
 from ..overview import overview
@@ -164,12 +164,11 @@ class _Pass:
     def _publish_some(self, clients: Sequence[Client], now_ms: int) -> None:
         with self._database.reading() as c:
             states = overview(c, clients, now_ms)
-            received_ms = heard(c, [client.key for client in clients])
+            last = heard(c, [client.key for client in clients])
         messages: _Messages = []
         sent: dict[str, _Hashes] = {}
         for state in states:
-            times = received_ms.get(state.client.key, ())
-            silence_s = (silent_from_ms(times, state.client.added_ms) - max([*times, state.client.added_ms])) / 1000
+            silence_s = silence_allowed_ms(last[state.client.key]) / 1000
             sent[state.client.uuid] = self._add(messages, state.client.uuid, entities(state, self._site, silence_s))
         # All at once: the broker's acknowledgements are what takes the time.
         self._connection.publish(messages)

@@ -69,21 +69,48 @@ class Condition:
         return Condition(at_ms - since_ms >= delay_ms, since_ms)
 
 
-def silent_from_ms(received_ms: Sequence[int], added_ms: int) -> int:
+@dataclass(frozen=True)
+class Heard:
+    """When the last pings and pours of a client were received, in any order.
+
+    `sign_ms`: when a board last gave a sign of life that is no message. A board gives one every minute.
+    """
+
+    pings: Sequence[int] = ()
+    pours: Sequence[int] = ()
+    sign_ms: int | None = None
+
+    @property
+    def last_ms(self) -> int | None:
+        """When the client was heard last; None: never."""
+        signs = () if self.sign_ms is None else (self.sign_ms,)
+        return max([*self.pings, *self.pours, *signs], default=None)
+
+
+def silence_allowed_ms(heard: Heard) -> int:
+    """How long a client may be without a message: by its pings while they come, for they are regular; else by its pours."""
+    by_pings_ms = _allowed_ms(heard.pings)
+    if len(heard.pings) > 1 and max([*heard.pings, *heard.pours]) - max(heard.pings) <= by_pings_ms:
+        return by_pings_ms
+    return SILENT_MS if heard.sign_ms is not None else _allowed_ms(heard.pours)
+
+
+def silent_from_ms(heard: Heard, added_ms: int) -> int:
     """The time from which a client counts as silent if no further message comes.
 
-    `received_ms` are the receipt times of its last messages of any kind, in any order. A client that has never sent anything
-    gets the shortest time from when it was added.
+    A client that has never sent anything gets the shortest time from when it was added.
     """
-    times = sorted(received_ms)
-    gaps = [later - earlier for earlier, later in pairwise(times)]
-    allowed_ms = max(SILENT_MS, round(SILENT_GAPS * statistics.median(gaps))) if gaps else SILENT_MS
-    return max([*times, added_ms]) + allowed_ms
+    return max(heard.last_ms or added_ms, added_ms) + silence_allowed_ms(heard)
 
 
-def silence_signal(silent_from: int, now_ms: int) -> Signal:
-    """Whether a client is silent now; `silent_from` is `silent_from_ms()` of its messages."""
-    return RAISED if now_ms >= silent_from else CLEARED
+def silence_signal(silent_from: int, now_ms: int, *, noticed_from: int = 0) -> Signal:
+    """Whether a client is silent now; `silent_from` is `silent_from_ms()` of its messages.
+
+    Until `noticed_from` nobody knows: no server received for a while, and the client can have tried in vain.
+    """
+    if now_ms < silent_from:
+        return CLEARED
+    return RAISED if now_ms >= noticed_from else UNCHANGED
 
 
 def warmth_signal(millicelsius: int, coldest: int | None, warmest: int | None) -> Signal:
@@ -108,6 +135,12 @@ def empty_signal(left_ml: float | None, volume_ml: int | None) -> Signal:
 def low_signal(left_ml: float | None, volume_ml: int | None, empty: bool) -> Signal:
     """Whether the keg is low. `empty`: the alarm for that is on, which replaces this one."""
     return CLEARED if empty else _at_most(left_ml, volume_ml, LOW_PERCENT)
+
+
+def _allowed_ms(received_ms: Sequence[int]) -> int:
+    """Three times the usual gap between these messages, but not less than `SILENT_MS`."""
+    gaps = [later - earlier for earlier, later in pairwise(sorted(received_ms))]
+    return max(SILENT_MS, round(SILENT_GAPS * statistics.median(gaps))) if gaps else SILENT_MS
 
 
 def _beyond(excess: int, margin: int) -> Signal:

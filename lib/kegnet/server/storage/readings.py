@@ -12,13 +12,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ..model.alarms import Heard
 from . import schema
 from .ranges import keys_of, per_row, table_of
 from .records import Course, Reading
 
 HOUR_MS = 3600 * 1000
 HEARD = 8
-"""How many times of receipt `heard` gives."""
+"""How many times of receipt of each kind `heard` gives."""
 _hour, _ping, _pour, _tap = schema.hour.c, schema.ping.c, schema.pour.c, schema.tap.c
 
 
@@ -67,18 +68,16 @@ def samples(connection: sa.engine.Connection, client_keys: Sequence[int], slot_m
     return found
 
 
-def heard(connection: sa.engine.Connection, client_keys: Sequence[int]) -> dict[int, list[int]]:
-    """The times of receipt of the last messages of any kind of each client, oldest first; `HEARD` at most."""
+def heard(connection: sa.engine.Connection, client_keys: Sequence[int]) -> dict[int, Heard]:
+    """When the last messages of each client were received, oldest first; `HEARD` pings and pours at most."""
     wanted = keys_of(connection, client_keys)
     nth = sa.select(_ping.at_ms).where(_ping.client == wanted.c.key)
     pings = _since(connection, schema.ping, ["client"], _nth(connection, nth, sa.select(wanted.c.key), wanted))
     of_tap = sa.select(_pour.at_ms).where(_pour.client == _tap.client, _pour.pin == _tap.pin)
     taps = sa.select(_tap.client, _tap.pin).join_from(wanted, schema.tap, _tap.client == wanted.c.key)
     pours = _since(connection, schema.pour, ["client", "pin"], _nth(connection, of_tap, taps, schema.tap))
-    found: dict[int, list[int]] = {key: [] for key in client_keys}
-    for client, received_ms in [*pings, *pours]:
-        found[client].append(received_ms)
-    return {client: sorted(times)[-HEARD:] for client, times in found.items()}
+    last_pings, last_pours = _last(client_keys, pings), _last(client_keys, pours)
+    return {key: Heard(last_pings[key], last_pours[key]) for key in client_keys}
 
 
 def stream_readings(connection: sa.engine.Connection, client_key: int) -> Iterator[Reading]:
@@ -111,6 +110,13 @@ def _joined(at_ms: int, length_ms: int, parts: Sequence[Any]) -> Course:
     """One stretch of parts of (sum, least, most, number)."""
     total, number = sum(float(part[0]) for part in parts), sum(int(part[3]) for part in parts)
     return Course(at_ms, length_ms, total / number, min(part[1] for part in parts), max(part[2] for part in parts), number)
+
+
+def _last(client_keys: Sequence[int], rows: Any) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {key: [] for key in client_keys}
+    for client, received_ms in rows:
+        found[client].append(received_ms)
+    return {client: sorted(times)[-HEARD:] for client, times in found.items()}
 
 
 def _nth(connection: sa.engine.Connection, newest: Any, query: Any, correlated: Any) -> list[list[int]]:
