@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kegnet.server.maintenance import prepare
 from kegnet.server.storage import Connection, schema
 from kegnet.server.storage.readings import course, latest_readings
 from kegnet.server.storage.records import Client, Course, Reading
-from kegnet.server.storage.thinning import thin, thinned_before_ms
-from support.stored_history import HOUR_MS, NOW, History
+from kegnet.server.storage.settings import set_household
+from kegnet.server.storage.thinning import lower_future_time, newest_ping_ms, thin, thinned_before_ms
+from support.http import Signer, post
+from support.kegnet_server import KegnetServer, now_ms
+from support.stored_history import DAY_MS, HOUR_MS, NOW, History
 from support.wait import wait_for
 
 START = NOW - NOW % HOUR_MS
@@ -117,12 +123,69 @@ def test_the_time_before_which_nothing_is_stored_stays_when_the_pings_are_gone(h
     assert history.call(thinned_before_ms) == START + HOUR_MS
 
 
+def test_a_thinning_by_a_clock_that_was_ahead_keeps_no_later_ping_away(history: History) -> None:
+    client = history.client()
+    history.ping(client, START)
+    thin_all(history, START + 370 * 24 * HOUR_MS)
+    history.ping(client, START + HOUR_MS)
+    assert pings(history) == [0, HOUR_MS]
+
+
+def test_a_time_in_the_future_is_lowered_and_no_other(history: History) -> None:
+    history.call(thin, START, 1)
+    assert not history.call(lower_future_time, START, START - HOUR_MS)
+    assert history.call(thinned_before_ms) == START
+    assert history.call(lower_future_time, START - 1, START - 5 * HOUR_MS + 7)
+    assert history.call(thinned_before_ms) == START - 5 * HOUR_MS
+
+
+def test_the_newest_ping_of_all_clients(history: History) -> None:
+    assert history.call(newest_ping_ms) is None
+    early, late = history.client(), history.client()
+    assert history.call(newest_ping_ms) is None
+    for client, at_ms in ((late, START + 5), (early, START), (late, START + 3)):
+        history.ping(client, at_ms)
+    assert history.call(newest_ping_ms) == START + 5
+
+
+def test_a_clock_that_is_ahead_thins_out_nothing_of_today(history: History) -> None:
+    client = history.client()
+    for day in (40, 29, 0):
+        history.ping(client, START - day * DAY_MS)
+    history.call(set_household, retention_days=30)
+    assert prepare(history.database, START + 400 * DAY_MS) == START - 30 * DAY_MS
+    assert prepare(history.database, START + 5) == START - 30 * DAY_MS
+    assert prepare(history.database, START - DAY_MS) == START - 31 * DAY_MS
+
+
+def test_without_a_retention_or_a_ping_nothing_is_thinned_out(history: History) -> None:
+    history.call(set_household, retention_days=30)
+    assert prepare(history.database, START) is None
+    history.call(set_household, retention_days=None)
+    history.ping(history.client(), START)
+    assert prepare(history.database, START) is None
+
+
+def test_a_server_whose_clock_was_ahead_stores_temperatures_again_and_logs_that(tmp_path: Path, key: Path) -> None:
+    before = History(f"sqlite:///{tmp_path / 'kegnet.sqlite'}")
+    before.call(set_household, retention_days=30)
+    before.call(thin, now_ms() + 370 * DAY_MS, 1)
+    before.close()
+    with KegnetServer(tmp_path) as server:
+        signer = Signer(key).register(server)
+        assert post(server, "/rest/v2/ping", signer.ping(temp=5000)).status == 200
+        wait_for(lambda: len(server.messages_of("ping", signer.client_id)) == 1)
+        wait_for(lambda: "by a clock that was ahead" in server.log())
+        with server.database.reading() as connection:
+            assert thinned_before_ms(connection) <= now_ms() - 30 * DAY_MS
+
+
 def test_a_replay_of_a_thinned_ping_does_not_count_again(history: History) -> None:
     client = history.client()
     old, new = (history.verified_ping(client, START + at_ms, 4000) for at_ms in (0, HOUR_MS))
     history.insert([old, new])
     thin_all(history, START + HOUR_MS)
-    history.insert([old, new])
+    history.insert([replace(each, received_ms=START + 2 * HOUR_MS) for each in (old, new)])
     assert pings(history) == [HOUR_MS]
     assert thin_all(history, START + HOUR_MS) == []
     assert hours(history) == [(client.key, 0, 4000, 4000, 4000, 1)]

@@ -29,7 +29,7 @@ _COLUMNS = {
     "pour": ("client", "ts_ms", "digest", "ts_seconds", "pin", "pulses", "et_ms", "at_ms", "received_ms"),
 }
 _KEY_COLUMNS = 3
-_PING_AT_MS = _COLUMNS["ping"].index("at_ms")
+_PING_AT_MS, _PING_RECEIVED_MS = (_COLUMNS["ping"].index(name) for name in ("at_ms", "received_ms"))
 
 _Key = tuple[int, int, bytes]
 _Row = tuple[Any, ...]
@@ -105,7 +105,8 @@ class Inserter:
         added = _add_taps(connection, taps)
         if pings:
             before_ms = thinned_before_ms(connection)
-            pings = {key: row for key, row in pings.items() if row[_PING_AT_MS] >= before_ms}
+            # What was thinned is older than the receipt, except by a wrong clock.
+            pings = {key: row for key, row in pings.items() if row[_PING_AT_MS] >= before_ms or before_ms > row[_PING_RECEIVED_MS]}
         _add(connection, "ping", pings)
         _add(connection, "pour", pours)
         kinds = {kind for kind, rows in (("ping", pings), ("pour", pours), ("tap", added)) if rows}

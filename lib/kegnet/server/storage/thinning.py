@@ -3,6 +3,9 @@
 A ping's row is also what tells that the message was accepted before. So the setting `thinned_before_ms` remains when the rows are gone: the
 writer accepts a ping from before that time, and does not store it. Pings that are timed by their receipt stay: a replay of one would be
 timed by its own receipt, and count anew. The newest ping of a client stays, too: it is what the pages show.
+
+A wrong clock must not stop the storing of later pings. So what is old is counted from the newest ping, and a time in the future, which
+only a wrong clock can leave, keeps no ping away, and is lowered by the next maintenance.
 """
 
 from __future__ import annotations
@@ -22,11 +25,26 @@ _THINNED_BEFORE = sa.select(_setting.value).where(_setting.name == _SETTING).wit
 
 
 def thinned_before_ms(connection: sa.engine.Connection) -> int:
-    """Pings with an earlier `at_ms` must not be stored. 0 where nothing was thinned.
+    """Pings with an earlier `at_ms` must not be stored, if it is not after their receipt. 0 where nothing was thinned.
 
     Call it in the transaction that stores pings: until its end no other transaction changes the answer.
     """
     return int(connection.execute(_THINNED_BEFORE).scalar() or 0)
+
+
+def newest_ping_ms(connection: sa.engine.Connection) -> int | None:
+    """The latest `at_ms` of all pings. None: there is no ping."""
+    newest = sa.select(sa.func.max(_ping.at_ms)).where(_ping.client == _client.key).correlate(schema.client).scalar_subquery()
+    newest_ms = connection.execute(sa.select(sa.func.max(newest)).select_from(schema.client)).scalar()
+    return None if newest_ms is None else int(newest_ms)
+
+
+def lower_future_time(connection: sa.engine.Connection, now_ms: int, to_ms: int) -> bool:
+    """Lowers `thinned_before_ms` to `to_ms` if it is after `now_ms`. Whether it was."""
+    if int(get_setting(connection, _SETTING) or 0) <= now_ms:
+        return False
+    set_setting(connection, _SETTING, str(to_ms - to_ms % HOUR_MS))
+    return True
 
 
 def thin(connection: sa.engine.Connection, before_ms: int, limit: int) -> int:
