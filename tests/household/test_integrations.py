@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import http.client
 import json
 import os
@@ -26,10 +27,12 @@ from kegnet.server.storage.pours import last_pours
 from kegnet.server.storage.readings import latest_readings
 from kegnet.server.storage.receiving import set_receiving
 from kegnet.server.storage.records import Client
+from kegnet.server.storage.settings import set_household
 from kegnet.server.storage.taps import set_tap, taps_of
 from support.cut_proxy import CutProxy
 from support.keg import REPOSITORY
 from support.kegnet_server import KegnetServer, now_ms
+from support.mailbox import Mailbox
 from support.mqtt_listener import Listener
 from support.ports import free_port
 from support.services import Broker
@@ -385,6 +388,30 @@ def test_many_alarms_are_one_message(tmp_path: Path) -> None:
                 set_client(c, f"00000000-0000-4000-8000-{number:012d}", now_ms=LONG_AGO, public_key="", name=f"Fridge {number:02d}")
         wait_for(lambda: hook.titles == ["KegNet: 30 alarms began or ended"])
         assert hook.delivered[0]["message"].splitlines()[-1] == "and 10 more"
+
+
+def test_an_e_mail_has_the_lines_and_the_names_as_they_are(tmp_path: Path) -> None:
+    with Mailbox() as mailbox:
+        address = f"mailto://127.0.0.1:{mailbox.port}?from=kegs@example.org&to=bar@example.org"
+        with configured(tmp_path / "server", notify=address) as server:
+            with server.writing() as c:
+                set_household(c, time_zone="UTC")
+                set_receiving(c, 0, now_ms())
+                for uuid, name in ((GARAGE, "Garage <left>"), (CELLAR, "Bar & <b>grill</b>")):
+                    set_client(c, uuid, now_ms=LONG_AGO, public_key="", name=name)
+            wait_for(lambda: mailbox.mails)
+    body = mailbox.mails[0].get_body(("html",))
+    assert body is not None
+    assert sorted(as_shown(body.get_content()).splitlines()) == [
+        "Bar & <b>grill</b>: silent since 2023-11-14 22:43",
+        "Garage <left>: silent since 2023-11-14 22:43",
+    ]
+
+
+def as_shown(page: str) -> str:
+    """The text of an HTML page as a reader of mail shows it: only a `<br>` makes a line."""
+    lines = re.split(r"<br ?/?>", " ".join(page.split()))
+    return "\n".join(html.unescape(re.sub(r"<[^>]*>", "", line)).replace("\xa0", " ").strip() for line in lines)
 
 
 def test_an_address_that_apprise_does_not_know_is_refused_at_the_start(tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ class Sender:
         self.shown = _shown(url)
         self._secrets = _secrets(url)
         apprise = _apprise()
+        # Otherwise apprise takes the text for what the address prefers: an e-mail for HTML.
+        self._text = apprise.NotifyFormat.TEXT
         self._target: Any = apprise.Apprise()
         with _Warnings() as warnings:
             known = self._target.add(url)
@@ -61,7 +63,7 @@ class Sender:
     def _send(self, title: str, body: str) -> str | None:
         with _Warnings() as warnings:
             try:
-                delivered = self._target.notify(title=title, body=body)
+                delivered = self._target.notify(title=title, body=body, body_format=self._text)
             except Exception as error:
                 return self._without_secrets(f"{type(error).__name__}: {error}")
         if delivered:
