@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import html
 import http.client
@@ -17,18 +18,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kegnet.server.model.pours import CorrectionKind
 from kegnet.server.storage import Change, announce
 from kegnet.server.storage.alarms import alarms_of
 from kegnet.server.storage.boards import accept_board, board_uuid, deny_board, waiting_boards
 from kegnet.server.storage.clients import find_client, remove_client, set_client, set_limits
 from kegnet.server.storage.insert import Inserter
 from kegnet.server.storage.messages import VerifiedPing, VerifiedPour
-from kegnet.server.storage.pours import last_pours
+from kegnet.server.storage.pours import correct, last_pours
 from kegnet.server.storage.readings import latest_readings
 from kegnet.server.storage.receiving import set_receiving
 from kegnet.server.storage.records import Client
 from kegnet.server.storage.settings import set_household
-from kegnet.server.storage.taps import set_tap, taps_of
+from kegnet.server.storage.taps import find_tap, set_tap, taps_of
 from support.cut_proxy import CutProxy
 from support.keg import REPOSITORY
 from support.kegnet_server import KegnetServer, now_ms
@@ -117,9 +119,10 @@ def test_home_assistant_finds_the_kegs_and_their_alarms_by_itself(house: Househo
         set_limits(c, house.client().key, 1000, 6000)
     house.ping(4187)
     at_ms = house.pour(500)
+    wait_for(lambda: '"litres": 0.5' in (listener.state(GARAGE, "0/today") or ""))
     wait_for(lambda: listener.state(GARAGE, "0/last_pour") == "0.500" and listener.state(GARAGE, "temperature") == "4.187")
     off = dict.fromkeys(("silent", "too_warm", "too_cold", "0/keg_low", "0/keg_empty"), "OFF")
-    expected = {"0/today": "0.500", "0/left": "18.500", "0/level": "97.4", **off}
+    expected = {"0/left": "18.500", "0/level": "97.4", **off}
     wait_for(lambda: {path: listener.state(GARAGE, path) for path in expected} == expected)
     said = listener.state(GARAGE, "0/last_pour_at")
     assert said is not None and said == time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at_ms // 1000)) + f".{at_ms % 1000:03d}+00:00"
@@ -161,6 +164,30 @@ def test_a_message_publishes_only_what_it_changes_and_the_same_temperature_again
     # Otherwise it would expire in Home Assistant.
     house.ping(5000, CELLAR)
     wait_for(lambda: listener.received[before:] == [(f"kegnet/{CELLAR}/temperature", "5.000")] * 2)
+
+
+def test_a_corrected_pour_lowers_the_amount_of_the_same_day(house: Household, listener: Listener) -> None:
+    def today() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(listener.state(GARAGE, "0/today") or "{}")
+        return found
+
+    house.pour(1000)
+    at_ms = house.pour(2000)
+    wait_for(lambda: today().get("litres") == 3)
+    first = today()
+    with house.server.writing() as c:
+        tap = find_tap(c, house.client().key, 0)
+        assert tap is not None
+        newest = max(last_pours(c, [tap.key], 9)[tap.key], key=lambda pour: pour.millilitres)
+        correct(c, newest.key, CorrectionKind.DELETE, None, now_ms())
+        announce(c, Change(frozenset({GARAGE}), frozenset({"pour"})))
+    wait_for(lambda: today().get("litres") == 1)
+    assert today()["since"] == first["since"]
+    assert datetime.datetime.fromisoformat(first["since"]).timestamp() * 1000 <= at_ms
+    config = listener.config(GARAGE, "0/today")
+    assert config["state_class"] == "total", "with total_increasing the rest would count again"
+    assert config["value_template"] == "{{ value_json.litres }}"
+    assert config["last_reset_value_template"] == "{{ value_json.since }}"
 
 
 def test_what_is_renamed_is_renamed_and_what_is_removed_disappears(house: Household, listener: Listener) -> None:

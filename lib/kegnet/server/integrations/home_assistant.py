@@ -20,6 +20,8 @@ from ..overview import ClientState, TapState
 EXPIRE_STEP_S = 30 * 60
 _NAMES = {"kegnet": "kegnet-client", "kegboard": "Kegboard"}
 _CONFIG = re.compile("homeassistant/([a-z_]+)/kegnet_([^/]+)/([0-9a-f-]{36})_(?:([0-9]+)_)?([a-z_]+)/config")
+_TODAY = {"value_template": "{{ value_json.litres }}", "last_reset_value_template": "{{ value_json.since }}"}
+"""A correction can lower the amount of today. For `total_increasing` a lower value is the begin of a new day, and the rest counts again."""
 _Fields = Mapping[str, object]
 
 
@@ -105,8 +107,8 @@ def expire_s(silence_s: float) -> int:
     return step_s
 
 
-def entities(state: ClientState, site: Site, silence_s: float) -> Iterator[Entity]:
-    """All entities of a client. `silence_s` is how long it may be without a message."""
+def entities(state: ClientState, site: Site, silence_s: float, day_ms: int) -> Iterator[Entity]:
+    """All entities of a client. `silence_s` is how long it may be without a message, `day_ms` is when the day began."""
     client, open_ = state.client, {(alarm.tap, alarm.kind) for alarm in state.alarms}
     device = _device(state, site)
     if state.reading is not None:
@@ -123,21 +125,21 @@ def entities(state: ClientState, site: Site, silence_s: float) -> Iterator[Entit
     for kind in kinds:
         yield _alarm(client.uuid, device, kind, kind.value, "", (None, kind.value) in open_)
     for tap in state.taps:
-        yield from _tap(client.uuid, device, tap)
+        yield from _tap(client.uuid, device, tap, day_ms)
         if tap.left_ml is not None:
             for kind in (AlarmKind.KEG_LOW, AlarmKind.KEG_EMPTY):
                 name = f"{tap.tap.name} {kind.value}"
                 yield _alarm(client.uuid, device, kind, name, f"{tap.tap.pin}/", (tap.tap.key, kind.value) in open_)
 
 
-def _tap(client: str, device: _Fields, state: TapState) -> Iterator[Entity]:
+def _tap(client: str, device: _Fields, state: TapState, day_ms: int) -> Iterator[Entity]:
     name, base = state.tap.name, f"{state.tap.pin}/"
 
     def sensor(path: str, fields: _Fields, text: str) -> Entity:
         return Entity("sensor", client, base + path, fields, text)
 
-    litres = f"{state.today_ml / 1000:.3f}"
-    yield sensor("today", _sensor(f"{name} today", device, "L", "total_increasing", "volume"), litres)
+    today = {"litres": round(state.today_ml / 1000, 3), "since": _iso(day_ms)}
+    yield sensor("today", {**_sensor(f"{name} today", device, "L", "total", "volume"), **_TODAY}, json.dumps(today))
     if state.left_ml is not None:
         yield sensor("left", _sensor(f"{name} left", device, "L", "measurement", "volume_storage"), f"{state.left_ml / 1000:.3f}")
         if state.keg is not None and state.keg.full_ml:
@@ -148,9 +150,12 @@ def _tap(client: str, device: _Fields, state: TapState) -> Iterator[Entity]:
         # Home Assistant takes no measurement of the class volume: an amount is no level.
         fields = {**_sensor(f"{name} last pour", device, "L", "measurement"), "icon": "mdi:glass-mug-variant"}
         yield sensor("last_pour", fields, f"{last.millilitres / 1000:.3f}")
-        at = datetime.datetime.fromtimestamp(last.at_ms / 1000, datetime.UTC).isoformat(timespec="milliseconds")
         fields = {"name": f"{name} last pour at", "device_class": "timestamp", "device": device}
-        yield sensor("last_pour_at", fields, at)
+        yield sensor("last_pour_at", fields, _iso(last.at_ms))
+
+
+def _iso(at_ms: int) -> str:
+    return datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC).isoformat(timespec="milliseconds")
 
 
 def _alarm(client: str, device: _Fields, kind: AlarmKind, name: str, base: str, on: bool) -> Entity:

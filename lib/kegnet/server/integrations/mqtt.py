@@ -156,12 +156,12 @@ class _Pass:
         else:
             chosen, gone = self._directory.of(change), self._sent.keys() & self._directory.without(change)
         for some in in_chunks(chosen):
-            self._publish_some(some, now_ms)
+            self._publish_some(some, now_ms, day_ms)
         self._remove_clients(gone)
         self._remove_left_behind(left_behind)
         self._day_ms, self._tidy = day_ms, True
 
-    def _publish_some(self, clients: Sequence[Client], now_ms: int) -> None:
+    def _publish_some(self, clients: Sequence[Client], now_ms: int, day_ms: int) -> None:
         with self._database.reading() as c:
             states = overview(c, clients, now_ms)
             last = heard(c, [client.key for client in clients])
@@ -169,7 +169,7 @@ class _Pass:
         sent: dict[str, _Hashes] = {}
         for state in states:
             silence_s = silence_allowed_ms(last[state.client.key]) / 1000
-            sent[state.client.uuid] = self._add(messages, state.client.uuid, entities(state, self._site, silence_s))
+            sent[state.client.uuid] = self._add(messages, state.client.uuid, entities(state, self._site, silence_s, day_ms))
         # All at once: the broker's acknowledgements are what takes the time.
         self._connection.publish(messages)
         self._sent.update(sent)
