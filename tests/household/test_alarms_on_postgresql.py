@@ -37,6 +37,19 @@ def test_alarms_begin_and_end_and_are_notified(fridge: Fridge) -> None:
     assert fridge.waiting() == []
 
 
+def test_an_alarm_ends_when_its_limit_is_moved_beyond_all_its_readings(fridge: Fridge) -> None:
+    fridge.limit(None, 6000)
+    for minute in (0, 10):
+        fridge.ping(NOON + minute * MINUTE, 7800)
+        fridge.evaluate(NOON + minute * MINUTE + 1)
+    fridge.limit(None, 7700)
+    fridge.evaluate(NOON + 12 * MINUTE)
+    assert fridge.open() == [("too warm", 10)]
+    fridge.limit(None, 8000)
+    fridge.evaluate(NOON + 13 * MINUTE)
+    assert fridge.all() == [("too warm", 10, 13)]
+
+
 def test_two_leaders_at_the_same_moment_begin_an_alarm_once(fridge: Fridge) -> None:
     both_began, one_committed = threading.Barrier(2, timeout=15), []
 

@@ -111,6 +111,29 @@ def test_an_alarm_ends_when_its_limit_is_removed(fridge: Fridge) -> None:
     assert fridge.all() == [("too warm", 10, 13)]
 
 
+def test_an_alarm_ends_when_its_limit_is_moved_beyond_all_its_readings(fridge: Fridge) -> None:
+    fridge.limit(None, 6000)
+    for minute in (0, 10):
+        fridge.ping(NOON + minute * MINUTE, 7800)
+    fridge.evaluate(NOON + 11 * MINUTE)
+    fridge.limit(None, 8000)
+    fridge.evaluate(NOON + 13 * MINUTE)
+    assert fridge.all() == [("too warm", 10, 13)]
+
+
+def test_an_alarm_goes_on_when_its_limit_is_moved_and_a_reading_was_beyond_the_new_one(fridge: Fridge) -> None:
+    fridge.limit(4000, 20_000)
+    for minute, millicelsius in ((0, 1000), (10, 1000), (11, 2100)):
+        fridge.ping(NOON + minute * MINUTE, millicelsius)
+        fridge.evaluate(NOON + minute * MINUTE + 1)
+    fridge.limit(2000, 20_000)
+    fridge.evaluate(NOON + 13 * MINUTE)
+    assert fridge.all() == [("too cold", 10, None)]
+    fridge.limit(500, 20_000)
+    fridge.evaluate(NOON + 14 * MINUTE)
+    assert fridge.all() == [("too cold", 10, 11)]
+
+
 def test_nobody_evaluated_for_a_while_and_the_alarm_is_found_all_the_same(fridge: Fridge) -> None:
     fridge.limit(None, 6000)
     for minute in (0, 4, 8, 12, 16):

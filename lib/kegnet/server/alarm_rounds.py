@@ -86,25 +86,39 @@ class _Facts:
     """From when on a silence is certain, because a server could receive for long enough."""
     beyond: Mapping[tuple[int, bool], int]
     """Since when a client's temperature is beyond its limit, by key and whether it is the warm one."""
+    moved: frozenset[tuple[int, bool]]
+    """Whose limit was moved during its alarm, so that no temperature of the alarm is beyond it; by the same."""
 
 
 def _facts(c: Connection, clients: Sequence[Client], now_ms: int, receiving_since_ms: int) -> _Facts:
     keys = [client.key for client in clients]
     heard_ = _heard(c, clients)
     readings = latest_readings(c, keys)
+    open_ = {(alarm.client, alarm.tap, alarm.kind): alarm for alarm in storage.open_alarms(c, keys)}
     beyond: dict[tuple[int, bool], int] = {}
     for warm in (False, True):
         suspects = [client.key for client in clients if client.key in readings and _temperature(client, readings[client.key], warm).raised]
         since = storage.beyond_since(c, suspects, warm=warm, since_ms=now_ms - storage.RUN_MS) if suspects else {}
         beyond.update({(key, warm): at_ms for key, at_ms in since.items()})
     return _Facts(
-        {(alarm.client, alarm.tap, alarm.kind): alarm for alarm in storage.open_alarms(c, keys)},
+        open_,
         readings,
         heard_,
         {client.key: model.silent_from_ms(heard_[client.key], client.added_ms) for client in clients},
         {key: receiving_since_ms + model.silence_allowed_ms(heard_[key]) for key in keys},
         beyond,
+        frozenset((key, warm) for warm in (False, True) for key in _moved(c, open_, clients, readings, warm)),
     )
+
+
+def _moved(c: Connection, open_: _Open, clients: Sequence[Client], readings: Mapping[int, Reading], warm: bool) -> set[int]:
+    """Whose alarm is on although no temperature since its begin was beyond the limit that it has now."""
+    since: dict[int, int] = {}
+    for client in clients:
+        alarm = open_.get((client.key, None, (AlarmKind.TOO_WARM if warm else AlarmKind.TOO_COLD).value))
+        if alarm is not None and client.key in readings and _temperature(client, readings[client.key], warm) == model.UNCHANGED:
+            since[client.key] = alarm.began_ms
+    return since.keys() - storage.ever_beyond(c, since, warm=warm) if since else set()
 
 
 def _heard(c: Connection, clients: Sequence[Client]) -> dict[int, Heard]:
@@ -134,9 +148,11 @@ def _client_turns(facts: _Facts, clients: Sequence[Client], now_ms: int) -> Iter
             reading = facts.readings.get(client.key)
             if reading is None:
                 continue
-            # Where the limit is gone, the alarm ends now, not with the last reading.
-            limited = (client.warmest if warm else client.coldest) is not None
-            signal, at_ms = _temperature(client, reading, warm), reading.at_ms if limited else now_ms
+            # Where the limit is gone or was moved, the alarm ends now, not with the last reading.
+            moved = (client.key, warm) in facts.moved
+            limited = (client.warmest if warm else client.coldest) is not None and not moved
+            signal = model.CLEARED if moved else _temperature(client, reading, warm)
+            at_ms = reading.at_ms if limited else now_ms
             since_ms = facts.beyond.get((client.key, warm))
             yield from _turn(facts.open, client, None, kind, signal, at_ms, since_ms, model.DELAY_MS)
 

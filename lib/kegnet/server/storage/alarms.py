@@ -5,13 +5,13 @@ Each beginning and each end puts a row into the outbox of notifications, in the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from .database import Connection, insert_into
-from .ranges import keys_of
+from .ranges import keys_of, table_of
 from .records import Alarm
 from .schema import alarm, client, notification, ping
 
@@ -89,6 +89,15 @@ def beyond_since(c: Connection, client_keys: Sequence[int], *, warm: bool, since
         .group_by(ping.c.client)
     )
     return {int(key): int(at_ms) for key, at_ms in c.execute(query)}
+
+
+def ever_beyond(c: Connection, since: Mapping[int, int], *, warm: bool) -> set[int]:
+    """Which of the clients had a temperature beyond its present limit, `warmest` or `coldest`, each at its time in `since` or later."""
+    wanted = table_of(c, "wanted", ["client", "since_ms"], since.items())
+    beyond = ping.c.temp > client.c.warmest if warm else ping.c.temp < client.c.coldest
+    seen = sa.exists().where(ping.c.client == wanted.c.client, ping.c.at_ms >= wanted.c.since_ms, beyond)
+    query = sa.select(wanted.c.client).select_from(wanted.join(client, client.c.key == wanted.c.client)).where(seen)
+    return {int(key) for key in c.execute(query).scalars()}
 
 
 def _alarms(c: Connection, query: Any) -> list[Alarm]:
