@@ -183,6 +183,32 @@ def add_pour(server: Server) -> None:
     database.close()
 
 
+def test_times_are_those_of_the_household(server: Server) -> None:
+    server("clients", "add", CLIENT, server.public)
+    server("taps", "set", CLIENT, "17")
+    server("settings", "--time-zone", "Asia/Kathmandu")
+    server("kegs", "on", CLIENT, "17", "--litres", "19", "--since", "2026-01-01T10:00")
+    assert server("kegs", "list", CLIENT, "17").startswith("2026-01-01 10:00+05:45 to now")
+    server("settings", "--time-zone", "UTC")
+    assert server("kegs", "list", CLIENT, "17").startswith("2026-01-01 04:15+00:00 to now")
+    server("kegs", "off", CLIENT, "17", "--since", "2026-01-02T10:00+05:00")
+    assert "to 2026-01-02 05:00+00:00  " in server("kegs", "list", CLIENT, "17")
+
+
+@pytest.mark.parametrize(("since", "problem"), [
+    ("1950-01-01", "1950-01-01 00:00: is before 1970"),
+    ("0001-01-01", "0001-01-01 00:00: is before 1970"),
+    ("1970-01-01T00:30+01:00", "1970-01-01 00:30+01:00: is before 1970"),
+    ("9999-12-31T23:59", "9999-12-31 23:59: is in the future"),
+])  # fmt: skip
+def test_a_keg_is_on_since_a_time_between_1970_and_now(server: Server, since: str, problem: str) -> None:
+    server("clients", "add", CLIENT, server.public)
+    server("taps", "set", CLIENT, "17")
+    server("kegs", "on", CLIENT, "17")
+    for word in ("on", "off"):
+        assert server("kegs", word, CLIENT, "17", "--since", since) == f"1 kegnet-server: --since {problem}; fix: give a time in the past\n"
+
+
 def test_pulses_per_litre_count_from_now_on_or_since_ever(server: Server) -> None:
     server.add_client()
     add_pour(server)

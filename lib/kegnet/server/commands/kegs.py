@@ -11,9 +11,12 @@ from ..storage import Connection, Database
 from ..storage import kegs as storage
 from ..storage.beers import beers
 from ..storage.records import Beer, Keg
+from ..web.times import local
 from . import arguments
 from .errors import CommandError
-from .lookup import changed, now_ms, tap_of
+from .lookup import changed, now_ms, tap_of, zone_of
+
+_SINCE = "when it happened, such as 2026-11-29T18:30, in the time zone of the settings; default: now"
 
 
 def add_to(verbs: Any) -> None:
@@ -30,7 +33,7 @@ def add_to(verbs: Any) -> None:
     )
     listing = arguments.add_command(group, "list", list_kegs, "prints the kegs of a tap, newest first")
     for parser in (on, off):
-        parser.add_argument("--since", metavar="TIME", type=_time, help="when it happened, such as 2026-11-29T18:30; default: now")
+        parser.add_argument("--since", metavar="TIME", type=_time, help=_SINCE)
     for parser in (off, undo, listing):
         arguments.add_tap(parser)
 
@@ -44,7 +47,7 @@ def put_on(parsed: argparse.Namespace, database: Database) -> None:
         beer = _beer(connection, parsed.beer) if parsed.beer else None
         start_ml = parsed.litres if parsed.left is None else parsed.left
         key = beer.key if beer else None
-        storage.put_on(connection, tap.key, beer=key, on_ms=_past(parsed.since), volume_ml=parsed.litres, start_ml=start_ml)
+        storage.put_on(connection, tap.key, beer=key, on_ms=_past(connection, parsed.since), volume_ml=parsed.litres, start_ml=start_ml)
         changed(connection, "tap", client.uuid)
 
 
@@ -55,7 +58,7 @@ def take_off(parsed: argparse.Namespace, database: Database) -> None:
         keg = storage.kegs_on(connection, [tap.key]).get(tap.key)
         if keg is None:
             raise CommandError(f"no keg is on {tap.name}", "kegnet-server taps list prints what is on")
-        storage.take_off(connection, keg.key, _past(parsed.since))
+        storage.take_off(connection, keg.key, _past(connection, parsed.since))
         changed(connection, "tap", client.uuid)
 
 
@@ -71,24 +74,26 @@ def undo_keg(parsed: argparse.Namespace, database: Database) -> None:
         else:
             storage.put_back(connection, newest.key)
         changed(connection, "tap", client.uuid)
+        zone = zone_of(connection)
     if newest.off_ms is None:
-        print(f"Undone: {_line(newest)}")
+        print(f"Undone: {_line(newest, zone)}")
     else:
-        print(f"Undone, on again: {_line(replace(newest, off_ms=None))}")
+        print(f"Undone, on again: {_line(replace(newest, off_ms=None), zone)}")
 
 
 def list_kegs(parsed: argparse.Namespace, database: Database) -> None:
     """Prints the kegs of a tap, one per line. Raises CommandError."""
     with database.reading() as connection:
         _, tap = tap_of(connection, parsed.uuid, parsed.pin)
+        zone = zone_of(connection)
         for keg in storage.kegs_of(connection, tap.key, 1000):
-            print(_line(keg))
+            print(_line(keg, zone))
 
 
-def _line(keg: Keg) -> str:
-    end = "now" if keg.off_ms is None else _local(keg.off_ms)
+def _line(keg: Keg, zone: datetime.tzinfo) -> str:
+    end = "now" if keg.off_ms is None else _local(keg.off_ms, zone)
     amount = "" if keg.volume_ml is None else f"  {(keg.start_ml or 0) / 1000:g} of {keg.volume_ml / 1000:g} litres"
-    return f"{_local(keg.on_ms)} to {end}  {keg.beer.name if keg.beer else '-'}{amount}"
+    return f"{_local(keg.on_ms, zone)} to {end}  {keg.beer.name if keg.beer else '-'}{amount}"
 
 
 def _beer(connection: Connection, text: str) -> Beer:
@@ -104,21 +109,25 @@ def _beer(connection: Connection, text: str) -> Beer:
     return found[0]
 
 
-def _past(at_ms: int | None) -> int:
-    """The time; now if there is none. Raises CommandError for the future."""
+def _past(connection: Connection, moment: datetime.datetime | None) -> int:
+    """The time in Unix milliseconds, by the household's clock if it has no zone; now if there is none. Raises CommandError."""
     now = now_ms()
-    if at_ms is not None and at_ms > now:
-        raise CommandError(f"--since {_local(at_ms)}: is in the future", "give a time in the past")
-    return now if at_ms is None else at_ms
+    if moment is None:
+        return now
+    at_ms = round((moment if moment.tzinfo else moment.replace(tzinfo=zone_of(connection))).timestamp() * 1000)
+    if not 0 <= at_ms <= now:
+        problem = "is before 1970" if at_ms < 0 else "is in the future"
+        raise CommandError(f"--since {moment.isoformat(' ', 'minutes')}: {problem}", "give a time in the past")
+    return at_ms
 
 
-def _time(text: str) -> int:
-    """A type for argparse: an ISO 8601 time, local if it has no zone, in Unix milliseconds."""
+def _time(text: str) -> datetime.datetime:
+    """A type for argparse: an ISO 8601 time."""
     try:
-        return round(datetime.datetime.fromisoformat(text).astimezone().timestamp() * 1000)
-    except (ValueError, OverflowError, OSError) as error:
+        return datetime.datetime.fromisoformat(text)
+    except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text}: is not a time such as 2026-11-29T18:30") from error
 
 
-def _local(at_ms: int) -> str:
-    return datetime.datetime.fromtimestamp(at_ms / 1000).astimezone().isoformat(" ", "minutes")
+def _local(at_ms: int, zone: datetime.tzinfo) -> str:
+    return local(at_ms, zone).isoformat(" ", "minutes")

@@ -1,12 +1,15 @@
-"""Finds the clients and taps that the command line names, and the time."""
+"""Finds the clients and taps that the command line names, the time and the household's time zone."""
 
 from __future__ import annotations
 
+import datetime
 import time
 
+from ..model.days import find_zone
 from ..storage import Change, Connection, announce
 from ..storage.clients import find_client
 from ..storage.records import Client, Tap
+from ..storage.settings import household
 from ..storage.taps import find_tap
 from .errors import CommandError
 
@@ -14,6 +17,11 @@ from .errors import CommandError
 def now_ms() -> int:
     """The time in Unix milliseconds."""
     return time.time_ns() // 10**6
+
+
+def zone_of(connection: Connection) -> datetime.tzinfo:
+    """The household's time zone; UTC where this system does not know it."""
+    return find_zone(household(connection).time_zone) or datetime.UTC
 
 
 def client_of(connection: Connection, uuid: str) -> Client:

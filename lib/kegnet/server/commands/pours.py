@@ -12,9 +12,10 @@ from ..storage import pours as storage
 from ..storage.clients import clients
 from ..storage.records import Pour, Tap
 from ..storage.taps import taps_of
+from ..web.times import local
 from . import arguments
 from .errors import CommandError
-from .lookup import changed, client_of, now_ms, tap_of
+from .lookup import changed, client_of, now_ms, tap_of, zone_of
 
 _MOST = 100_000
 
@@ -42,10 +43,10 @@ def list_pours(parsed: argparse.Namespace, database: Database) -> None:
         found = [client_of(connection, parsed.uuid)] if parsed.uuid else clients(connection)
         names = {client.key: client.name for client in found}
         taps = {tap.key: tap for tap in taps_of(connection, list(names))}
-        pours = storage.pours_of(connection, list(taps), limit=parsed.limit)
+        pours, zone = storage.pours_of(connection, list(taps), limit=parsed.limit), zone_of(connection)
     for pour in pours:
         tap = taps[pour.tap]
-        print(_line(pour, f"{names[tap.client]}, {tap.name}"))
+        print(_line(pour, f"{names[tap.client]}, {tap.name}", zone))
 
 
 def correct_pour(parsed: argparse.Namespace, database: Database) -> None:
@@ -94,11 +95,11 @@ def _print(connection: Connection, key: int) -> None:
     """Prints the pour as it counts now."""
     pour = _find(connection, key)
     taps: dict[int, Tap] = {tap.key: tap for tap in taps_of(connection, [client.key for client in clients(connection)])}
-    print(_line(pour, taps[pour.tap].name if pour.tap in taps else "-"))
+    print(_line(pour, taps[pour.tap].name if pour.tap in taps else "-", zone_of(connection)))
 
 
-def _line(pour: Pour, place: str) -> str:
-    at = datetime.datetime.fromtimestamp(pour.at_ms / 1000).astimezone().isoformat(" ", "seconds")
+def _line(pour: Pour, place: str, zone: datetime.tzinfo) -> str:
+    at = local(pour.at_ms, zone).isoformat(" ", "seconds")
     words = [word for word in ("deleted", "spilled", "corrected", "timed_by_receipt") if getattr(pour, word)]
     marks = f"  ({', '.join(words).replace('_', ' ')})" if words else ""
     return f"{pour.key}  {at}  {place}  {pour.millilitres / 1000:.3f} litres{marks}"
