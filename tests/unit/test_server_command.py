@@ -209,6 +209,24 @@ def test_a_keg_is_on_since_a_time_between_1970_and_now(server: Server, since: st
         assert server("kegs", word, CLIENT, "17", "--since", since) == f"1 kegnet-server: --since {problem}; fix: give a time in the past\n"
 
 
+@pytest.mark.parametrize("words", [
+    ("beers", "add", "IPA", "--notes"),
+    ("beers", "add"),
+    ("boards", "accept"),
+    ("boards", "remove"),
+    ("kegs", "on", CLIENT, "17", "--beer"),
+    ("settings", "--public-url"),
+    ("settings", "--time-zone"),
+    ("settings", "--title"),
+    ("clients", "add", CLIENT, "-", "--name"),
+])  # fmt: skip
+def test_a_text_that_is_not_utf_8_is_refused_in_one_line(server: Server, words: tuple[str, ...]) -> None:
+    server("clients", "add", CLIENT, server.public)
+    server("taps", "set", CLIENT, "17")
+    last = server.run("--database", server.url, *words, os.fsdecode(b"https://a\xff")).stderr.splitlines()[-1]
+    assert re.search(r"error: argument .*: (is not a text in UTF-8|a name has 1 to 80|.*is not a time zone)", last), last
+
+
 def test_pulses_per_litre_count_from_now_on_or_since_ever(server: Server) -> None:
     server.add_client()
     add_pour(server)

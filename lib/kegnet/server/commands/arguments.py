@@ -37,6 +37,15 @@ def uuid(text: str) -> str:
     return text.lower()
 
 
+def utf8(text: str) -> str:
+    """A type for argparse: any text. What is not UTF-8 cannot be stored; in `sys.argv` its bytes are surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise argparse.ArgumentTypeError("is not a text in UTF-8") from error
+    return text
+
+
 def name(text: str) -> str:
     """A type for argparse: a name of 1 to 80 printable characters."""
     stripped = text.strip()

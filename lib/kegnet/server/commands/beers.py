@@ -34,7 +34,7 @@ def add_to(verbs: Any) -> None:
     for option, text in _NUMBERS.items():
         number = arguments.number(0, NUMBERS_AT_MOST[option], float)
         add.add_argument(f"--{option.partition('_')[0]}", dest=option, metavar="N", type=number, help=text)
-    add.add_argument("--notes", help="a description")
+    add.add_argument("--notes", type=arguments.utf8, help="a description")
     arguments.add_command(group, "list", list_beers, "prints the beers")
     take = arguments.add_command(group, "import", import_beers, "adds the recipes of a BeerXML or BeerJSON file")
     take.add_argument("file", metavar="FILE", help="the file; -: standard input")

@@ -22,7 +22,7 @@ def add_to(verbs: Any) -> None:
     accept = arguments.add_command(group, "accept", accept_board, "accepts a board; it gets its token when it asks next")
     remove = arguments.add_command(group, "remove", remove_board, "removes a board, or declines one that asks; what it sent is kept")
     for parser in (accept, remove):
-        parser.add_argument("board", metavar="BOARD", help="its name or its UUID, see kegnet-server boards list")
+        parser.add_argument("board", metavar="BOARD", type=arguments.utf8, help="its name or its UUID, see kegnet-server boards list")
 
 
 def list_boards(_parsed: argparse.Namespace, database: Database) -> None:

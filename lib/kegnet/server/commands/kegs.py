@@ -24,7 +24,7 @@ def add_to(verbs: Any) -> None:
     group = arguments.add_group(verbs, "kegs", "puts kegs on taps, takes them off, lists and undoes that")
     on = arguments.add_command(group, "on", put_on, "a keg is on the tap; the one before is off")
     arguments.add_tap(on)
-    on.add_argument("--beer", help="its beer, by name or number; see kegnet-server beers list")
+    on.add_argument("--beer", type=arguments.utf8, help="its beer, by name or number; see kegnet-server beers list")
     on.add_argument("--litres", metavar="N", type=arguments.millilitres, help="the size of the keg")
     on.add_argument("--left", metavar="N", type=arguments.millilitres, help="litres that are in it, if it is not full")
     off = arguments.add_command(group, "off", take_off, "no keg is on the tap any more")

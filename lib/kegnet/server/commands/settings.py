@@ -90,7 +90,7 @@ def _zone(text: str) -> str:
 
 
 def _url(text: str) -> str:
-    return "" if text == "none" else text
+    return "" if text == "none" else arguments.utf8(text)
 
 
 def _days(text: str) -> int | None:
