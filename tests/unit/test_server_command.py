@@ -227,6 +227,25 @@ def test_a_text_that_is_not_utf_8_is_refused_in_one_line(server: Server, words: 
     assert re.search(r"error: argument .*: (is not a text in UTF-8|a name has 1 to 80|.*is not a time zone)", last), last
 
 
+def test_a_full_keg_stays_full_when_its_size_is_corrected(server: Server) -> None:
+    server.add_client()
+    server("taps", "set", CLIENT, "17", "--fresh", "--keg-litres", "19")
+    for litres in ("30", "19"):
+        server("taps", "set", CLIENT, "17", "--keg-litres", litres)
+        assert server("kegs", "list", CLIENT, "17").endswith(f"  {litres} of {litres} litres\n")
+
+
+def test_a_keg_cannot_be_smaller_than_what_it_contained(server: Server) -> None:
+    server.add_client()
+    server("taps", "set", CLIENT, "17")
+    server("kegs", "on", CLIENT, "17", "--litres", "50", "--left", "20")
+    server("taps", "set", CLIENT, "17", "--keg-litres", "30")
+    assert server("taps", "set", CLIENT, "17", "--keg-litres", "19").startswith(
+        "1 kegnet-server: --keg-litres 19: is less than the 20 litres that the keg contained when it was put on; fix: "
+    )
+    assert server("kegs", "list", CLIENT, "17").endswith("  20 of 30 litres\n")
+
+
 def test_pulses_per_litre_count_from_now_on_or_since_ever(server: Server) -> None:
     server.add_client()
     add_pour(server)

@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kegnet.server.model.levels import DAY_MS, WEEK_MS, glasses, keg_state, lasts_ms, left_ml, level, rate_since
+from kegnet.server.model.levels import (
+    DAY_MS,
+    WEEK_MS,
+    OverfullError,
+    glasses,
+    keg_state,
+    lasts_ms,
+    left_ml,
+    level,
+    rate_since,
+    resized_start_ml,
+)
 
 NOW = 1_796_000_000_000
 VOLUMES = st.floats(0, 1e9)
@@ -23,6 +34,30 @@ def test_a_keg_is_never_less_than_empty() -> None:
 @given(VOLUMES, VOLUMES)
 def test_a_level_is_from_nothing_to_what_it_was(start: float, out: float) -> None:
     assert 0 <= left_ml(start, out) <= start
+
+
+@pytest.mark.parametrize(
+    ("start", "size", "new", "expected"),
+    [
+        (19_000, 19_000, 30_000, 30_000),
+        (50_000, 50_000, 19_000, 19_000),
+        (12_000, 19_000, 12_000, 12_000),
+        (20_000, 19_000, 19_000, 20_000),
+        (19_000, 19_000, None, 19_000),
+        (19_000, None, 19_000, 19_000),
+        (None, None, 19_000, None),
+    ],
+)
+def test_a_full_keg_stays_full_when_its_size_is_corrected(
+    start: int | None, size: int | None, new: int | None, expected: int | None
+) -> None:
+    assert resized_start_ml(start, size, new) == expected
+
+
+@pytest.mark.parametrize("size", [19_000, None])
+def test_a_keg_cannot_be_smaller_than_what_it_contained(size: int | None) -> None:
+    with pytest.raises(OverfullError):
+        resized_start_ml(12_001, size, 12_000)
 
 
 def test_the_rate_is_of_a_week_or_since_the_keg_is_on() -> None:

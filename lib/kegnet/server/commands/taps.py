@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ..model.levels import OverfullError, resized_start_ml
 from ..storage import Connection, Database
 from ..storage import taps as storage
 from ..storage.clients import clients
@@ -85,12 +86,21 @@ def _set_keg(connection: Connection, tap: Tap, volume_ml: int | None, fresh: boo
     if not fresh:
         if current is None:
             raise CommandError("no keg is on this tap", "add --fresh if a new keg is on, or use kegnet-server kegs on")
-        change_keg(connection, current.key, volume_ml=volume_ml)
+        change_keg(connection, current.key, volume_ml=volume_ml, start_ml=_start_ml(current, volume_ml))
         return
     before = next(iter(kegs_of(connection, tap.key, 1)), None)
     if volume_ml is None and before is not None:
         volume_ml = before.volume_ml
     put_on(connection, tap.key, beer=None, on_ms=now_ms(), volume_ml=volume_ml, start_ml=volume_ml)
+
+
+def _start_ml(keg: Keg, volume_ml: int | None) -> int | None:
+    """What the keg contained when it was put on, after a correction of its size. Raises CommandError."""
+    try:
+        return resized_start_ml(keg.start_ml, keg.volume_ml, volume_ml)
+    except OverfullError as error:
+        less = f"is less than the {(keg.start_ml or 0) / 1000:g} litres that the keg contained when it was put on"
+        raise CommandError(f"--keg-litres {(volume_ml or 0) / 1000:g}: {less}", "give a larger size, or put a new keg on") from error
 
 
 def _keg(keg: Keg | None) -> str:

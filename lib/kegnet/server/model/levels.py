@@ -8,6 +8,24 @@ DAY_MS = 24 * 3600 * 1000
 WEEK_MS = 7 * DAY_MS
 
 
+class OverfullError(ValueError):
+    """A keg contained more than its new size when it was put on."""
+
+
+def resized_start_ml(start_ml: int | None, size_ml: int | None, new_size_ml: int | None) -> int | None:
+    """What a keg contained when it was put on, after a correction of its size. A keg that was full stays full.
+
+    None: unknown. Raises OverfullError.
+    """
+    if start_ml is None or new_size_ml is None or new_size_ml == size_ml:
+        return start_ml
+    if start_ml == size_ml:
+        return new_size_ml
+    if start_ml > new_size_ml:
+        raise OverfullError
+    return start_ml
+
+
 def left_ml(start_ml: float, out_ml: float) -> float:
     """What is left of `start_ml` after `out_ml` left the keg. Never below 0: a flow meter counts gas and foam, too."""
     return max(0.0, start_ml - out_ml)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, tzinfo
 
+from ..model.levels import OverfullError, resized_start_ml
 from ..model.units import Units
 from ..model.weights import BEER_DENSITY, GRAMS, LEAST_DENSITY, MOST_DENSITY, WeightError, contents_ml
 from ..storage import Connection
@@ -69,16 +70,14 @@ def changed_size_of(form: Form, units: Units, keg: Keg) -> int | None:
 
 
 def start_of(form: Form, units: Units, keg: Keg, size_ml: int | None) -> int | None:
-    """The contents in millilitres when the keg was put on, after a correction of its size. A keg that was full stays full."""
-    if keg.start_ml is None or size_ml == keg.volume_ml:
-        return keg.start_ml
-    if keg.start_ml == keg.volume_ml and size_ml is not None:
-        return size_ml
-    if size_ml is not None and keg.start_ml > size_ml:
+    """The contents in millilitres when the keg was put on, after a correction of its size."""
+    try:
+        return resized_start_ml(keg.start_ml, keg.volume_ml, size_ml)
+    except OverfullError:
         field = "volume" if form.typed.get("size", OTHER_SIZE) == OTHER_SIZE else "size"
-        less = f"this is less than the {units.keg(keg.start_ml)} that it contained when it was put on"
+        less = f"this is less than the {units.keg(keg.start_ml or 0)} that it contained when it was put on"
         form.errors[field] = f"{less}; enter a larger size, or also how much is left"
-    return keg.start_ml
+        return keg.start_ml
 
 
 def contents_of(form: Form, units: Units, size_ml: int | None) -> int | None:
