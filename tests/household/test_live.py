@@ -23,6 +23,7 @@ from kegnet.server.storage.settings import set_household
 from kegnet.server.web.password import set_readers_password
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
+from support.alarms import begin_silence, wait_for_alarm_watch
 from support.browsers import Browsers
 from support.history import client_key, ping, pour, store
 from support.http import Signer, post
@@ -34,6 +35,7 @@ from support.wall_taps import CLIENT, add_taps
 from support.web_requests import PASSWORD
 
 CLIENT_PAGE, TAP_PAGE = f"clients/{CLIENT}", f"taps/{CLIENT}/0"
+MINUTE_MS = 60_000
 READERS = 99
 POURS = 5
 STREAMS = """
@@ -218,6 +220,69 @@ def test_an_alarm_is_announced_once_when_it_begins_and_when_it_is_over(server: K
     assert stays(lambda: browser.execute_script("return window.heard") == [f"{name}: keg low"], 1)
     server.put_on(CLIENT, 0, "Weizen")
     wait_for(lambda: "keg low is over" in str(browser.execute_script("return window.heard")), limit_s=30)
+
+
+# Badges that the page does not have yet.
+
+
+FRIDGES = 5
+BADGES = "return [...document.querySelectorAll('[data-temp]')].map((badge) => badge.textContent.replace(/\\s+/g, ' ').trim())"
+EVENTS_AND_LOADS = """
+const load = window.fetch;
+window.loads = 0;
+window.fetch = (address, ...rest) => { window.loads += String(address).startsWith("/tv"); return load(address, ...rest); };
+window.events = 0;
+document.addEventListener("kegnet:change", () => { window.events += 1; });
+"""
+
+
+def badges(browser: WebDriver) -> list[str]:
+    """The texts of the badges."""
+    return list(browser.execute_script(BADGES))
+
+
+@pytest.mark.parametrize("page", ["", "tv"])
+def test_a_first_temperature_and_the_alarm_of_a_client_without_one_get_a_badge(server: KegnetServer, browsers: Browsers, page: str) -> None:
+    cellar, bar = (server.add_client(f"{number:08d}{CLIENT[8:]}", "x", name) for number, name in enumerate(("Cellar", "Bar")))
+    wait_for_alarm_watch(server)
+    browser = opened(browsers, server, page)
+    assert len(badges(browser)) == 2
+    store(server.database, ping(cellar.key, now_ms(), 5400))
+    wait_for(lambda: "Cellar 5.4 °C" in badges(browser))
+    begin_silence(server, bar.uuid)
+    wait_for(lambda: "Bar – silent" in badges(browser))
+
+
+def fridges(server: KegnetServer) -> list[int]:
+    """The keys of clients whose temperatures are fine, more than the wall shows. The alarm limit of the last one is 6 °C."""
+    found = [server.add_client(f"{number:08d}{CLIENT[8:]}", "x", f"Fridge {number}").key for number in range(FRIDGES)]
+    store(server.database, *(ping(fridge, now_ms() - 15 * MINUTE_MS, 4000) for fridge in found))
+    with server.writing() as connection:
+        set_limits(connection, found[-1], None, 6000)
+    return found
+
+
+def test_the_alarm_of_a_fridge_without_a_badge_is_on_the_wall_each_time(server: KegnetServer, browsers: Browsers) -> None:
+    last = fridges(server)[-1]
+    browser = opened(browsers, server, "tv")
+    assert not any(badge.startswith("Fridge 4") for badge in badges(browser))
+    store(server.database, ping(last, now_ms() - 12 * MINUTE_MS, 9000), ping(last, now_ms(), 9100))
+    wait_for(lambda: badges(browser)[0] == "Fridge 4 9.1 °C too warm")
+    store(server.database, ping(last, now_ms() + 1, 4000))
+    wait_for(lambda: not any(badge.startswith("Fridge 4") for badge in badges(browser)), limit_s=60)
+
+
+def test_events_of_a_fridge_without_a_badge_do_not_load_the_wall_again_each_time(server: KegnetServer, browsers: Browsers) -> None:
+    last = fridges(server)[-1]
+    browser = opened(browsers, server, "tv")
+    browser.execute_script(EVENTS_AND_LOADS)
+    store(server.database, ping(last, now_ms(), 4100))
+    wait_for(lambda: browser.execute_script("return window.loads") == 1)
+    for number in range(3):
+        events = browser.execute_script("return window.events")
+        store(server.database, ping(last, now_ms(), 4200 + number))
+        wait_for(lambda: browser.execute_script("return window.events") > events)  # noqa: B023
+    assert stays(lambda: browser.execute_script("return window.loads") == 1, 1)
 
 
 # Silence.

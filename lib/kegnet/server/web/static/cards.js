@@ -27,9 +27,15 @@ let again = false;
 let retryMs = FIRST_RETRY_MS;
 let loadedMs = 0;
 let meanwhile = []; // The events that came while the parts were being loaded.
+const measured = new Set(); // The clients that have sent a temperature, by UUID.
+const alarmed = new Map(); // The alarms of clients in their last events.
 
 document.addEventListener("kegnet:change", ({ detail }) => {
-  if (detail.reload) { loadLater(detail.many); return; }
+  if (detail.reload) {
+    alarmed.clear(); // Events can have been missed.
+    loadLater(detail.many);
+    return;
+  }
   if (loading) meanwhile.push(detail);
   show(detail);
 });
@@ -43,8 +49,21 @@ function show({ clients, taps }) {
     }
   }
   for (const [id, values] of Object.entries(clients)) {
-    for (const badge of elements("temp", id)) showTemperature(badge, values);
+    const badges = elements("temp", id);
+    for (const badge of badges) showTemperature(badge, values);
+    const { isFirst, hasOtherAlarms } = compared(id, values);
+    if (badges.length === 0 && (isFirst || hasOtherAlarms)) loadLater(!hasOtherAlarms);
   }
+}
+
+// What is new since the last event about a client: its first temperature, other alarms. On the wall, many clients have no badge, so their
+// other events must not load the parts.
+function compared(id, { millicelsius, alarms }) {
+  const isFirst = millicelsius !== null && !measured.has(id);
+  if (isFirst) measured.add(id);
+  const hasOtherAlarms = alarms.join() !== (alarmed.get(id) ?? "");
+  alarmed.set(id, alarms.join());
+  return { isFirst, hasOtherAlarms };
 }
 
 const elements = (kind, id) => document.querySelectorAll(`[data-${kind}="${id}"]`);
@@ -158,7 +177,7 @@ function exchange(part, fresh) {
   }
   for (const element of keyed(part)) {
     const key = keyOf(element);
-    if (known.has(key)) announce(nameOf(element), known.get(key), alarmsOf(element));
+    announce(nameOf(element), known.get(key) ?? [], alarmsOf(element));
     if (focused !== "" && key === focused && !element.contains(document.activeElement)) focus(element);
   }
 }
