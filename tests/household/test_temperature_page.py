@@ -17,6 +17,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
+from support.alarms import begin_silence, wait_for_alarm_watch
 from support.axe import axe_problems
 from support.browsers import LAPTOP, PHONE, Browsers, log_in
 from support.history import client_key, ping, pour, store
@@ -42,6 +43,8 @@ CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
 };
 """
 """Records the texts that a canvas shows, with their left and right ends."""
+LOADS = "return performance.getEntriesByType('resource').filter(({ name }) => name.includes('/temperatures')).length"
+"""The number of loads of the chart. The second one is when the page reads the stream."""
 
 
 def now_ms() -> int:
@@ -278,6 +281,32 @@ def test_a_new_temperature_and_a_new_limit_are_on_the_open_page(server: KegnetSe
     assert complaints(browser) == []
 
 
+def test_an_alarm_of_a_client_without_a_thermometer_is_on_the_open_page(server: KegnetServer, browsers: Browsers) -> None:
+    wait_for_alarm_watch(server)
+    browser = browsers.start(LAPTOP)
+    browser.get(f"{server.page_url}clients/{ID}")
+    wait_for(lambda: browser.execute_script(LOADS) == 2)
+    begin_silence(server, ID)
+    wait_for(lambda: text(browser, "[data-live=states]").strip() == "silent")
+    wait_for(lambda: "silent" in text(browser, "[data-live=alarms]"))
+    assert complaints(browser) == []
+
+
+def test_the_last_message_and_the_level_of_a_tap_are_those_of_now(server: KegnetServer, browsers: Browsers) -> None:
+    key, now = client_key(server.database, ID), now_ms()
+    server.put_on(ID, 0, "IPA", 19.0, on_ms=now - DAY_MS)
+    store(server.database, ping(key, now - 3 * HOUR_MS, 4000))
+    browser = browsers.start(LAPTOP)
+    show(browser, server)
+    wait_for(lambda: browser.execute_script(LOADS) == 2)
+    wait_for(lambda: text(browser, "[data-live=heard]").strip() == "3 hours ago")
+    store(server.database, ping(key, now_ms(), 5000))
+    wait_for(lambda: text(browser, "[data-live=heard]").strip() != "3 hours ago")
+    store(server.database, pour(key, now_ms(), 28_000))
+    wait_for(lambda: "14.0 l" in text(browser, "[data-live=taps]"))
+    assert complaints(browser) == []
+
+
 def test_an_open_page_takes_over_new_units_once(server: KegnetServer, browsers: Browsers) -> None:
     key, now = client_key(server.database, ID), now_ms()
     store(server.database, *(ping(key, now - minutes * MINUTE_MS, 4000) for minutes in range(5, 60, 5)))
@@ -300,8 +329,7 @@ def test_a_load_that_fails_is_repeated(server: KegnetServer, browsers: Browsers,
     store(server.database, *(ping(key, now - minutes * MINUTE_MS, 4000) for minutes in range(5, 60, 5)))
     browser = browsers.start(LAPTOP)
     show(browser, server, "?over=1h")
-    loads = "return performance.getEntriesByType('resource').filter(({ name }) => name.includes('/temperatures')).length"
-    wait_for(lambda: browser.execute_script(loads) == 2)  # The second one is when the page reads the stream.
+    wait_for(lambda: browser.execute_script(LOADS) == 2)
     browser.execute_cdp_cmd("Network.enable", {})
     browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*temperatures*" if part == "chart" else "*clients/*over=1h*"]})
     if part == "chart":

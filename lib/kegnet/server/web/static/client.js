@@ -185,16 +185,17 @@ function showTable() {
 
 // Changes while the page is open.
 
-function showNow({ millicelsius, received_ms, alarms }) {
-  if (millicelsius === null || received_ms === null) return;
-  const box = document.querySelector("[data-live=now]");
-  box.querySelector(".degrees").textContent = temperature(millicelsius);
-  const time = Object.assign(document.createElement("time"), { dateTime: new Date(received_ms).toISOString() });
-  box.querySelector(".dim").replaceChildren(time);
-  const states = [...document.querySelectorAll("[data-live=states] .alarm")].map((element) => element.textContent);
-  if (states.join() !== alarms.join()) lookAtParts();
+function showNow({ millicelsius, received_ms, heard_ms }) {
+  if (heard_ms !== null) document.querySelector("[data-live=heard]").replaceChildren(timeOf(heard_ms));
+  if (millicelsius !== null && received_ms !== null) {
+    const box = document.querySelector("[data-live=now]");
+    box.querySelector(".degrees").textContent = temperature(millicelsius);
+    box.querySelector(".dim").replaceChildren(timeOf(received_ms));
+  }
   showTimes();
 }
+
+const timeOf = (ms) => Object.assign(document.createElement("time"), { dateTime: new Date(ms).toISOString() });
 
 // The times in the server's HTML, by the reader's choices.
 function showTimes() {
@@ -242,6 +243,7 @@ document.addEventListener("kegnet:change", ({ detail }) => {
   const mine = detail.clients?.[id];
   if (mine === undefined) return;
   showNow(mine);
+  if (detail.kinds.some((kind) => kind !== "ping")) lookAtParts();
   loadSoon();
 });
 
