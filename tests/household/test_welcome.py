@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ from kegnet.server.model.waiting import Waiting
 from kegnet.server.storage.boards import Board, remember_board
 from kegnet.server.storage.clients import find_client
 from kegnet.server.storage.first_keg import remember_first_keg
+from kegnet.server.storage.logins import remove_logins
 from kegnet.server.storage.settings import get_setting, household, set_household
 from kegnet.server.storage.waiting import declined_clients, find_waiting, remember_waiting
 from kegnet.server.web import password
@@ -356,6 +358,56 @@ def test_clients_are_added_by_hand_declined_and_shown_again(server: KegnetServer
         assert find_waiting(c, OTHER_ID) is None
     assert visitor.post("clients/waiting", {"uuid": OTHER_ID, "action": "accept", "public_key": public}).status == 400
     assert visitor.post("clients/waiting", {"uuid": "\0", "action": "x"}).status == 400
+
+
+def test_the_page_for_a_new_client_leads_to_the_log_in_when_its_session_has_ended(server: KegnetServer, browsers: Browsers) -> None:
+    browser = browsers.start()
+    log_in(browser, server)
+    browser.get(f"{server.page_url}clients/add")
+    with server.writing() as c:
+        remove_logins(c, "administrator")
+    wait_for(lambda: browser.current_url == f"{server.page_url}login?next=/clients/add")
+
+
+def test_the_page_for_a_new_client_reports_a_silent_server(server: KegnetServer, browsers: Browsers) -> None:
+    browser = browsers.start()
+    log_in(browser, server)
+    browser.get(f"{server.page_url}clients/add")
+    stale = "const notice = document.getElementById('stale'); return notice !== null && notice.checkVisibility()"
+    server.signal(signal.SIGSTOP)
+    try:
+        wait_for(lambda: browser.execute_script(stale))
+    finally:
+        server.signal(signal.SIGCONT)
+    wait_for(lambda: not browser.execute_script(stale))
+
+
+def test_what_was_typed_stays_after_an_error_when_another_client_asks(server: KegnetServer, browsers: Browsers) -> None:
+    def ask(client_id: str) -> None:
+        with server.writing() as c:
+            remember_waiting(c, Waiting(client_id, "192.168.1.7", "192.168.1.7", True, now_ms(), now_ms()))
+
+    def typed() -> list[str]:
+        return [browser.find_element(By.ID, f"{name}-{ID}").get_attribute("value") or "" for name in ("key", "name")]
+
+    ask(ID)
+    browser = browsers.start()
+    log_in(browser, server)
+    browser.get(f"{server.page_url}clients")
+    form = browser.find_element(By.CSS_SELECTOR, "form[action='/clients/waiting']")
+    form.find_element(By.NAME, "public_key").send_keys("AAAA")
+    form.find_element(By.NAME, "name").send_keys("Garage")
+    form.find_element(By.CSS_SELECTOR, "button[value=accept]").click()
+    wait_for(lambda: "It is not an RSA public key in PEM form" in text(browser))
+    loads = "return performance.getEntriesByType('resource').filter(({ name }) => name.includes('/clients?page')).length"
+    ask(OTHER_ID)
+    before = browser.execute_script(loads)
+    wait_for(lambda: browser.execute_script(loads) > before + 2)
+    assert typed() == ["AAAA", "Garage"]
+    for name in ("key", "name"):
+        browser.find_element(By.ID, f"{name}-{ID}").clear()
+    browser.execute_script("document.activeElement.blur()")
+    wait_for(lambda: OTHER_ID in text(browser))
 
 
 def fill_with_names_that_are_hard_to_set(server: KegnetServer, public: str) -> None:

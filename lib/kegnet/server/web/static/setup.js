@@ -1,5 +1,7 @@
 // Keeps the page up to date: replaces each [data-live] element by the present one from the page at its URL.
-// One with `data-version` is replaced only if its version differs, and not during typing in it.
+// One with `data-version` is replaced only if its version differs, and not while it contains typed text.
+import { fetchPage } from "./follow.js";
+import { reportFailure } from "./live.js";
 
 const EVERY = 2000;
 let busy = false;
@@ -8,10 +10,10 @@ async function look() {
   if (busy || document.hidden) return;
   busy = true;
   try {
-    const answer = await fetch(document.querySelector("[data-live]").dataset.live);
-    if (answer.ok && !answer.redirected) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    take(await fetchPage(document.querySelector("[data-live]").dataset.live));
+    reportFailure(false, look);
   } catch {
-    // The server does not answer; the next try is soon.
+    reportFailure(true, look); // The next try is soon.
   } finally {
     busy = false;
   }
@@ -20,7 +22,7 @@ async function look() {
 function take(fresh) {
   for (const old of document.querySelectorAll("[data-live]")) {
     const now = fresh.getElementById(old.id);
-    if (!now || isSame(old, now) || isInUse(old)) continue;
+    if (!now || isSame(old, now) || isInUse(old, fresh)) continue;
     const opened = [...old.querySelectorAll("details")].map((each) => each.open);
     now.querySelectorAll("details").forEach((each, index) => { each.open = opened[index] ?? false; });
     announce(old, now);
@@ -41,10 +43,14 @@ function isSame(old, now) {
   return old.textContent === now.textContent;
 }
 
-function isInUse(element) {
-  const typed = [...element.querySelectorAll("input:not([type=hidden]), textarea")].some((each) => each.value !== each.defaultValue);
-  return typed || (element.contains(document.activeElement) && document.activeElement.matches("input, textarea, a, summary, button"));
+function isInUse(element, fresh) {
+  const fields = [...element.querySelectorAll("input:not([type=hidden]), textarea")];
+  if (fields.some((field) => isTyped(field, fresh.getElementById(field.id)))) return true;
+  return element.contains(document.activeElement) && document.activeElement.matches("input, textarea, a, summary, button");
 }
+
+// After an error, the page contains typed text from the start. The page that is loaded now does not.
+const isTyped = (field, other) => field.value !== (other ?? field).defaultValue;
 
 setInterval(look, EVERY);
 document.addEventListener("visibilitychange", look);
