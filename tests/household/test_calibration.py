@@ -147,6 +147,14 @@ def test_only_pours_of_this_tap_since_it_waits_are_asked_for(bar: Bar) -> None:
     assert f'value="{wrong_clock}"' in page
 
 
+def test_a_deleted_pour_is_not_asked_for(bar: Bar) -> None:
+    path, _ = bar.follow(bar.visitor.get(bar.path))
+    key = bar.pour(5000)
+    assert "How much was it?" in bar.visitor.get(path).text
+    bar.follow(bar.visitor.post(f"{bar.path.removesuffix('/calibration')}/pours/{key}", {"action": "delete"}))
+    assert "How much was it?" not in bar.visitor.get(path).text
+
+
 def test_a_pour_that_does_not_count_and_a_measurement_are_removed(bar: Bar) -> None:
     path, _ = bar.follow(bar.visitor.get(bar.path))
     dropped, kept = bar.pour(50), bar.pour(5000)

@@ -131,12 +131,13 @@ async def _show(request: Request, mistake: Mistake, state: State) -> Response:
 
 
 def _pours(connection: Connection, place: Place, state: State) -> list[Pour]:
-    """The pours that the tap's flow meter counted since the state's start, by the server's clock, newest first."""
+    """The pours that the tap's flow meter counted since the state's start, by the server's clock, newest first; without deleted ones."""
     found = pours_of(connection, [place.tap.key], since_ms=max(0, state.since_ms - WRONG_CLOCK_MS), limit=POURS_AT_MOST)
     return [
         each.pour
         for each in details_of(connection, found)
         if each.meter == place.tap.key
+        and not each.pour.deleted
         and each.pour.received_ms >= state.since_ms
         and each.pour.received_ms - each.pour.at_ms <= WRONG_CLOCK_MS + each.pour.et_ms
     ]
