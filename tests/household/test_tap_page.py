@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
+from kegnet.server.model.days import day_start
 from kegnet.server.storage.beers import beers
 from kegnet.server.storage.kegs import find_keg, kegs_of, put_on
 from kegnet.server.storage.pours import find_pour, pours_of
@@ -235,6 +237,24 @@ def test_pours_are_listed_by_days_and_pages(house: House) -> None:
     assert "before=" not in second
     assert "All pours" in house.get()
     assert house.visitor.get(f"{TAP}/pours?before=99999").status == 404
+
+
+@pytest.mark.parametrize(("number", "pages"), [(40, 1), (70, 2)])
+def test_the_heading_of_a_day_has_all_its_pours_also_where_the_list_ends(house: House, number: int, pages: int) -> None:
+    with house.server.writing() as connection:
+        set_household(connection, time_zone="Asia/Kathmandu", day_begins_hour=4)
+    client, begins_ms = client_key(house.server.database, ID), day_start(now_ms(), ZoneInfo("Asia/Kathmandu"), 4)
+    times = [begins_ms - 1 - 1000 * each for each in range(number)]
+    store(house.server.database, *(pour(client, at_ms, 1848) for at_ms in [begins_ms - DAY_MS - 1, *times, begins_ms]))
+    shown = f"{0.33 * number:.2f} l"
+    days = '<span class="dim">([0-9.]+ l)</span></h'
+    assert re.findall(days, house.visitor.get(TAP).text) == ["0.33 l", shown]
+    path, found = f"{TAP}/pours", []
+    for _ in range(pages):
+        page = house.visitor.get(path).text
+        found += re.findall(days, page)
+        path = (re.findall(r'href="/([^"]*before=[0-9]+)"', page) or [""])[0]
+    assert found == ["0.33 l", *[shown] * pages, "0.33 l"]
 
 
 # Readers.

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kegnet.server.model.days import day_start, find_zone, week_start
+from kegnet.server.model.days import day_end, day_start, find_zone, week_start
 
 HOUR_MS = 3600 * 1000
 ZONES = [
@@ -90,6 +90,15 @@ def test_a_day_has_begun_and_is_not_over(zone: str, now_ms: int, hour: int) -> N
 
 
 @given(st.sampled_from(ZONES), st.integers(ms("1980-01-01T00:00:00+00:00"), ms("2040-01-01T00:00:00+00:00")), st.integers(0, 23))
+def test_a_day_ends_as_the_next_one_begins(zone: str, now_ms: int, hour: int) -> None:
+    where = ZoneInfo(zone)
+    ends = day_end(now_ms, where, hour)
+    assert now_ms < ends
+    assert day_start(ends, where, hour) == ends
+    assert day_start(ends - 1, where, hour) == day_start(now_ms, where, hour)
+
+
+@given(st.sampled_from(ZONES), st.integers(ms("1980-01-01T00:00:00+00:00"), ms("2040-01-01T00:00:00+00:00")), st.integers(0, 23))
 def test_a_week_begins_as_one_of_its_days_does(zone: str, now_ms: int, hour: int) -> None:
     where = ZoneInfo(zone)
     begins = week_start(now_ms, where, hour)
@@ -113,3 +122,4 @@ def test_a_time_that_no_calendar_has_is_of_the_first_day_of_the_year_9999(zone: 
     first = datetime.datetime(9999, 1, 1, tzinfo=datetime.UTC).timestamp() * 1000
     assert abs(day_start(at_ms, ZoneInfo(zone), hour) - first) < 2 * 86_400_000
     assert week_start(at_ms, ZoneInfo(zone), hour) <= day_start(at_ms, ZoneInfo(zone), hour)
+    assert day_end(at_ms, ZoneInfo(zone), hour) > 2 * at_ms

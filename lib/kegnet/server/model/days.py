@@ -11,6 +11,7 @@ import zoneinfo
 
 LATEST_MS = 253_370_764_800_000
 """The year 9999 begins. What is later counts as this: `datetime` has no year 10000, which zones east of Greenwich would need."""
+_NEVER_MS = 2**62
 
 
 def find_zone(name: str) -> datetime.tzinfo | None:
@@ -24,6 +25,14 @@ def find_zone(name: str) -> datetime.tzinfo | None:
 def day_start(now_ms: int, zone: datetime.tzinfo, begins_hour: int) -> int:
     """When the day of `now_ms` began, in Unix milliseconds. `begins_hour` is 0 to 23."""
     return _begin_ms(_day_of(now_ms, zone, begins_hour), zone, begins_hour)
+
+
+def day_end(at_ms: int, zone: datetime.tzinfo, begins_hour: int) -> int:
+    """When the day of `at_ms` ends, in Unix milliseconds: as the next one begins. The day of `LATEST_MS` does not end."""
+    day = _day_of(at_ms, zone, begins_hour)
+    if day == _day_of(LATEST_MS, zone, begins_hour):
+        return _NEVER_MS
+    return _begin_ms(day + datetime.timedelta(days=1), zone, begins_hour)
 
 
 def week_start(now_ms: int, zone: datetime.tzinfo, begins_hour: int) -> int:

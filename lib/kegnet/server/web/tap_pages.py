@@ -55,7 +55,7 @@ async def pours(request: Request) -> Response:
             raise HTTPException(404, "there is no such pour")
         found = pours_of(connection, [place.tap.key], before=before, limit=POURS_A_PAGE + 1)
         values = common_values(connection, place)
-        values["days"] = pour_days(connection, found[:POURS_A_PAGE], values["household"])
+        values["days"] = pour_days(connection, place.tap, found[:POURS_A_PAGE], values["household"])
         values["before"] = before
         values["next"] = found[POURS_A_PAGE - 1].key if len(found) > POURS_A_PAGE else None
         return values
@@ -115,7 +115,7 @@ def _tap_values(connection: Connection, place: Place, now: int) -> Values:
     earlier = [each for each in kegs if keg is None or each.keg.key != keg.key]
     return {
         **values,
-        "days": pour_days(connection, pours[:POURS_AT_FIRST], home),
+        "days": pour_days(connection, place.tap, pours[:POURS_AT_FIRST], home),
         "more_pours": len(pours) > POURS_AT_FIRST,
         "level_days": level_days(keg, level_bins(connection, keg, now), home)[:DAYS_AT_MOST] if keg else [],
         "kegs": earlier[:KEGS_AT_FIRST],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from ..model.courses import course_of
-from ..model.days import day_start
+from ..model.days import day_end, day_start
 from ..model.heat import WEEKDAYS, Heat, busiest, heat_of, hours_of, shade
 from ..model.levels import DAY_MS, WEEK_MS, left_ml
 from ..model.pours import Correction, CorrectionKind
@@ -15,6 +15,7 @@ from ..storage import Connection
 from ..storage.bins import Bin, poured_in_bins
 from ..storage.keg_history import PouredKeg
 from ..storage.pour_details import PourDetails, details_of
+from ..storage.pours import poured_ml
 from ..storage.records import Keg, Pour, Tap
 from ..storage.settings import Household
 from ..storage.taps import taps_by_key
@@ -54,15 +55,11 @@ class PourLine:
 
 @dataclass(frozen=True)
 class PourDay:
-    """The pours of a day of the household, newest first. `drunk_ml` is their sum."""
+    """Pours of a day of the household, newest first. `drunk_ml` is the drunk amount of the whole day, also if the list has a part of it."""
 
     start_ms: int
     lines: tuple[PourLine, ...]
-
-    @property
-    def drunk_ml(self) -> float:
-        """The drunk part of it."""
-        return sum(line.pour.millilitres for line in self.lines if not (line.pour.spilled or line.pour.deleted))
+    drunk_ml: float
 
 
 @dataclass(frozen=True)
@@ -89,14 +86,15 @@ class HeatMap:
         return shade(millilitres, self.most)
 
 
-def pour_days(connection: Connection, pours: Sequence[Pour], home: Household) -> list[PourDay]:
-    """Pours that are newest first, by days."""
+def pour_days(connection: Connection, tap: Tap, pours: Sequence[Pour], home: Household) -> list[PourDay]:
+    """Pours of a tap that are newest first, by days."""
     details = details_of(connection, pours)
     taps = taps_by_key(connection, {each.meter for each in details})
     lines = [PourLine(each, taps.get(each.meter)) for each in details]
-    zone = times.zone_of(home.time_zone)
-    days = groupby(lines, lambda line: day_start(line.pour.at_ms, zone, home.day_begins_hour))
-    return [PourDay(start_ms, tuple(of_day)) for start_ms, of_day in days]
+    zone, hour = times.zone_of(home.time_zone), home.day_begins_hour
+    days = [(start_ms, tuple(day)) for start_ms, day in groupby(lines, lambda line: day_start(line.pour.at_ms, zone, hour))]
+    sums = poured_ml(connection, [(tap.key, start_ms, day_end(start_ms, zone, hour)) for start_ms, _ in days])
+    return [PourDay(start_ms, day, drunk_ml) for (start_ms, day), (_, drunk_ml) in zip(days, sums, strict=True)]
 
 
 def active_corrections(details: PourDetails) -> dict[str, Correction]:
