@@ -370,6 +370,21 @@ def test_a_keg_that_was_put_on_earlier_has_the_pours_since_then(house: House) ->
     assert "18.0" in house.get()
 
 
+def test_a_keg_that_was_put_on_earlier_and_is_weighed_has_the_contents_of_now(house: House) -> None:
+    with house.server.writing() as connection:
+        set_household(connection, time_zone="UTC")
+    house.pour(6000, ago_ms=3_600_000)
+    since = datetime.fromtimestamp((now_ms() - 7_200_000) / 1000, UTC).strftime("%Y-%m-%dT%H:%M")
+    weight = {"contents": "weight", "gross": "16.12", "tare": "4", "weight_unit": "kg", "density": "1.010"}
+    assert house.post("/keg", action="new", new_beer="Stout", size="19000", on=since, **weight).status == 303
+    assert "Left of 19 l 12.0" in house.get()
+    assert house.keg is not None
+    assert house.keg.start_ml == 18_000
+    house.undo()
+    assert house.keg.beer is not None
+    assert house.keg.beer.name == "IPA"
+
+
 @pytest.mark.parametrize(
     ("fields", "wrong"),
     [

@@ -112,6 +112,8 @@ def _new(connection: Connection, form: Form, units: Units, place: Place) -> Done
         return None
     beer_key = added_beer(connection, form, beer)
     keg = put_on(connection, place.tap.key, beer=beer_key, on_ms=on_ms, volume_ml=size_ml, start_ml=start_ml)
+    if start_ml is not None and form.typed.get("contents") == "weight":
+        set_level(connection, keg.key, start_ml, now)
     undo = Undo(f"{place.path}/keg", {"action": "undo", "keg": str(keg.key)})
     return Done(place.path, f"Saved: {keg.beer.name if keg.beer else 'a new keg'} is on.", undo)
 
