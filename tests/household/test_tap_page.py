@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from kegnet.server.model.days import day_start
 from kegnet.server.storage.beers import beers
-from kegnet.server.storage.kegs import find_keg, kegs_of, put_on
+from kegnet.server.storage.kegs import change_keg, find_keg, kegs_of, put_on
 from kegnet.server.storage.pours import find_pour, pours_of
 from kegnet.server.storage.records import Keg, Pour, Tap
 from kegnet.server.storage.settings import set_household
@@ -385,6 +385,15 @@ def test_a_keg_that_was_put_on_earlier_and_is_weighed_has_the_contents_of_now(ho
     assert house.keg.beer.name == "IPA"
 
 
+def test_contents_that_the_page_names_as_the_size_are_a_full_keg(house: House) -> None:
+    form = {"action": "new", "new_beer": "Stout", "size": "19533", "contents": "part", "start": "5.2"}
+    headers = {"Cookie": "volume=oz"}
+    assert request(f"{house.server.page_url}{TAP}/keg", form=form, password=PASSWORD, headers=headers).status == 303
+    assert house.keg is not None
+    assert (house.keg.volume_ml, house.keg.start_ml) == (19_533, 19_533)
+    assert request(f"{house.server.page_url}{TAP}/keg", form={**form, "start": "5.3"}, password=PASSWORD, headers=headers).status == 400
+
+
 @pytest.mark.parametrize(
     ("fields", "wrong"),
     [
@@ -526,8 +535,21 @@ def test_a_full_keg_keeps_its_level_while_its_size_is_unknown(house: House) -> N
     assert (house.keg.volume_ml, house.keg.start_ml) == (None, 19_000)
 
 
-def test_a_size_that_was_unknown_does_not_make_the_level_known(house: House) -> None:
-    house.post("/keg", action="new", new_beer="Stout", size="other", volume="")
+def test_a_full_keg_of_unknown_size_is_full_when_its_size_is_entered(house: House) -> None:
+    house.post("/keg", action="new", new_beer="Stout", size="other", volume="", contents="full")
+    house.pour(1000, ago_ms=0)
+    house.post("/keg", action="change", size="30000", contents="keep")
+    assert house.keg is not None
+    assert (house.keg.volume_ml, house.keg.start_ml) == (30_000, 30_000)
+    house.undo()
+    assert house.keg is not None
+    assert (house.keg.volume_ml, house.keg.start_ml) == (None, None)
+
+
+def test_an_unknown_level_stays_unknown_when_the_size_is_corrected(house: House) -> None:
+    assert house.keg is not None
+    with house.server.writing() as connection:
+        change_keg(connection, house.keg.key, start_ml=None)
     house.post("/keg", action="change", size="30000", contents="keep")
     assert house.keg is not None
     assert (house.keg.volume_ml, house.keg.start_ml) == (30_000, None)

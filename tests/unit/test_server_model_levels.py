@@ -45,7 +45,8 @@ def test_a_level_is_from_nothing_to_what_it_was(start: float, out: float) -> Non
         (20_000, 19_000, 19_000, 20_000),
         (19_000, 19_000, None, 19_000),
         (19_000, None, 19_000, 19_000),
-        (None, None, 19_000, None),
+        (None, None, 19_000, 19_000),
+        (None, 30_000, 19_000, None),
     ],
 )
 def test_a_full_keg_stays_full_when_its_size_is_corrected(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from kegnet.server.model.keg_sizes import usual_sizes_ml
+from kegnet.server.model.units import Units
 from kegnet.server.web.forms import Form
+from kegnet.server.web.tap_contents import contents_of
 
 
 def test_a_field_that_is_absent_is_no_error() -> None:
@@ -48,3 +51,13 @@ def test_a_whole_number_is_in_digits_only(text: str) -> None:
     assert form.whole("pulses", 1, 10**6) is None
     assert form.errors.keys() == {"pulses"}
     assert Form({"pulses": "5600"}).whole("pulses", 1, 10**6) == 5600
+
+
+@pytest.mark.parametrize("unit", ["oz", "pt", "imp-pt", "l"])
+def test_contents_are_entered_as_the_page_names_the_size(unit: str) -> None:
+    units = Units(volume=unit)
+    for size_ml in usual_sizes_ml(unit):
+        for text in (units.keg_size(size_ml), units.keg(size_ml)):
+            form = Form({"contents": "part", "start": text.split()[0]})
+            assert contents_of(form, units, size_ml) == pytest.approx(size_ml, rel=0.01), text
+            assert form.errors == {}

@@ -15,13 +15,13 @@ class OverfullError(ValueError):
 def resized_start_ml(start_ml: int | None, size_ml: int | None, new_size_ml: int | None) -> int | None:
     """What a keg contained when it was put on, after a correction of its size. A keg that was full stays full.
 
-    None: unknown. Raises OverfullError.
+    None: unknown. A keg without a size and without contents was entered as full. Raises OverfullError.
     """
-    if start_ml is None or new_size_ml is None or new_size_ml == size_ml:
+    if new_size_ml is None or new_size_ml == size_ml:
         return start_ml
     if start_ml == size_ml:
         return new_size_ml
-    if start_ml > new_size_ml:
+    if start_ml is not None and start_ml > new_size_ml:
         raise OverfullError
     return start_ml
 

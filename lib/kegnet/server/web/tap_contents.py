@@ -87,9 +87,12 @@ def contents_of(form: Form, units: Units, size_ml: int | None) -> int | None:
             return size_ml
         case "part":
             start = _required_millilitres(form, "start", units)
-            if start is not None and size_ml is not None and start > size_ml:
+            if start is None or size_ml is None:
+                return start
+            # The size as the page names it is rounded: 5.2 gal for a keg of 5.16 gal.
+            if start > size_ml and units.keg_size(start) != units.keg_size(size_ml):
                 form.errors["start"] = "enter no more than the size of the keg"
-            return start
+            return min(start, size_ml)
         case "weight":
             return _weighed(form, units, size_ml)
         case "keep":
