@@ -7,6 +7,7 @@ import uuid
 from kegnet.server.storage import Change, announce
 from kegnet.server.storage.alarms import begin_alarm, open_alarms
 from kegnet.server.storage.clients import set_client
+from kegnet.server.storage.receiving import set_receiving
 
 from .history import client_key
 from .kegnet_server import KegnetServer, now_ms
@@ -18,6 +19,8 @@ _DAY_MS = 86_400_000
 def wait_for_alarm_watch(server: KegnetServer) -> None:
     """Waits until the server has evaluated the alarms after all changes so far. Adds a client that is silent, and waits for its alarm."""
     with server.writing() as connection:
+        # Otherwise the silence would count only from the start of the server on.
+        set_receiving(connection, 0, now_ms())
         silent = set_client(connection, str(uuid.uuid4()), now_ms=now_ms() - _DAY_MS, public_key="x", name="Shed")
 
     def is_alarmed() -> bool:
