@@ -247,7 +247,7 @@ def test_a_finger_shows_values_and_two_zoom(filled: KegnetServer, browsers: Brow
     touch("touchMove", 0.2, 0.8)
     touch("touchEnd")
     wait_for(lambda: "since=" in browser.current_url)
-    assert shown(browser)[1] - shown(browser)[0] == pytest.approx(length / 3, rel=0.1)
+    wait_for(lambda: shown(browser)[1] - shown(browser)[0] == pytest.approx(length / 3, rel=0.1))
     assert complaints(browser) == []
 
 
