@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from http.cookiejar import Cookie
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from kegnet.server.storage.settings import household
 from kegnet.server.web.access import OPEN, WALL
 from kegnet.server.web.app import PAGES
-from kegnet.server.web.password import set_readers_password
+from kegnet.server.web.password import set_password, set_readers_password, store_password
 from kegnet.server.web.wall_link import new_wall_token, remove_wall_token
 from support.kegnet_server import KegnetServer
 from support.pki import Certificate
@@ -246,6 +250,51 @@ def test_a_new_readers_password_logs_readers_out_and_without_one_everybody_reads
     with private.writing() as connection:
         set_readers_password(connection, None)
     assert visitor.get("").status == 200
+
+
+WAITING = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+"""How many transactions of PostgreSQL wait for another one."""
+
+
+def sessions(server: KegnetServer) -> int:
+    with server.database.reading() as connection:
+        return int(connection.execute(sa.text("SELECT count(*) FROM login")).scalar_one())
+
+
+def log_in_later(server: KegnetServer, threads: ThreadPoolExecutor) -> Future[int]:
+    """The status of a log-in with the password, which runs meanwhile."""
+    visitor = Visitor(server.page_url)
+    visitor.get("login")
+    return threads.submit(lambda: visitor.post("login", {"password": PASSWORD}).status)
+
+
+def cpu_s(server: KegnetServer) -> float:
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_the_old_password_gives_no_session_while_it_is_changed(server: KegnetServer) -> None:
+    slow = hashlib.pbkdf2_hmac("sha256", PASSWORD.encode(), b"XlIwduwXdW3pVJz2", 3_000_000).hex()
+    with server.writing() as connection:
+        store_password(connection, f"pbkdf2:sha256:3000000$XlIwduwXdW3pVJz2${slow}")
+    with ThreadPoolExecutor(1) as threads:
+        before = cpu_s(server)
+        answer = log_in_later(server, threads)
+        wait_for(lambda: answer.done() or cpu_s(server) > before + 0.3)
+        server.set_password("better sesame")
+        assert answer.result() == 401
+    assert sessions(server) == 0
+
+
+def test_a_log_in_waits_for_the_change_of_its_password_on_postgresql(tmp_path: Path, new_url: Callable[[str], str]) -> None:
+    with KegnetServer(tmp_path / "server", url=new_url("postgresql")) as server, ThreadPoolExecutor(1) as threads:
+        server.set_password(PASSWORD)
+        with server.writing() as connection:
+            set_password(connection, "better sesame")
+            answer = log_in_later(server, threads)
+            wait_for(lambda: answer.done() or connection.execute(WAITING).scalar())
+        assert answer.result() == 401
+        assert sessions(server) == 0
 
 
 def test_a_readers_password_ends_the_open_streams(server: KegnetServer) -> None:

@@ -59,6 +59,12 @@ def locked_setting(connection: Connection, name: str) -> str | None:
     return None if value is None else str(value)
 
 
+def is_still(connection: Connection, name: str, value: str) -> bool:
+    """Whether the setting `name` is `value`, and so until the end of this transaction. On SQLite, only one transaction writes at a time."""
+    query = sa.select(_setting.c.value).where(_setting.c.name == name).with_for_update(read=True)
+    return bool(connection.execute(query).scalar() == value)
+
+
 def get_settings(connection: Connection, names: Collection[str]) -> dict[str, str]:
     """The named settings that are set, by name."""
     rows = connection.execute(sa.select(_setting.c.name, _setting.c.value).where(_setting.c.name.in_(names)))

@@ -42,6 +42,14 @@ class Rules:
     settings: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Checked:
+    """Whose password was entered, and the hash that it matched."""
+
+    reader: Reader
+    stored: str
+
+
 class Guard:
     """Checks each request, and those for the administrator in more detail."""
 
@@ -91,7 +99,13 @@ class Guard:
 
     async def reader_with(self, request: Request, given: str) -> Reader:
         """Whose password `given` is. Raises RefusedError if it is nobody's."""
-        return await self._passwords.reader_with(await self._require_password(request), given, address_of(request))
+        return (await self.checked(request, given)).reader
+
+    async def checked(self, request: Request, given: str) -> Checked:
+        """The same with the hash. Raises RefusedError if it is nobody's password."""
+        hashes = await self._require_password(request)
+        reader = await self._passwords.reader_with(hashes, given, address_of(request))
+        return Checked(reader, hashes[reader])
 
     def _require_own_name(self, request: Request) -> None:
         host = request.headers.get("host")

@@ -13,9 +13,9 @@ from kegnet.core.syslog_handler import escape_name
 
 from ..storage import Connection
 from ..storage.logins import add_login, remove_login
-from ..storage.settings import get_setting, household
+from ..storage.settings import get_setting, household, is_still
 from .access import Reader, RefusedError, reader_of
-from .auth import address_of
+from .auth import HASHES, Checked, address_of
 from .database import now_ms, read, write
 from .forms import typed
 from .password import SETTING
@@ -52,11 +52,11 @@ async def log_in(request: Request) -> Response:
         return await _wrong(request, target, 400, "this browser did not send the cookie of this page: allow cookies, and try again")
     await guard.check_form(request)
     try:
-        reader = await guard.reader_with(request, fields.get("password", ""))
+        checked = await guard.checked(request, fields.get("password", ""))
+        await begin_login(request, checked)
     except RefusedError as error:
         return await _wrong(request, target, error.status, error.text, {k: v for k, v in error.headers.items() if k == "Retry-After"})
-    await begin_login(request, reader)
-    log.info("log-in as %s from %s", reader.value, escape_name(address_of(request)))
+    log.info("log-in as %s from %s", checked.reader.value, escape_name(address_of(request)))
     return RedirectResponse(target, 303)
 
 
@@ -64,17 +64,19 @@ async def _wrong(request: Request, target: str, status: int, text: str, headers:
     return await _show(request, target, Mistake(request.url.path, {}, {"password": text}), status, headers)
 
 
-async def begin_login(request: Request, reader: Reader) -> None:
-    """Logs the sender in, in a new session."""
+async def begin_login(request: Request, checked: Checked) -> None:
+    """Logs the sender in, in a new session. Raises RefusedError if the password was changed after the check."""
     old, new = session_id(request), new_session(request)
 
     def change(connection: Connection) -> None:
+        if not is_still(connection, HASHES[checked.reader], checked.stored):
+            raise RefusedError(401, "the password was changed at this moment; enter the new one")
         if old is not None:
             remove_login(connection, old)
-        add_login(connection, new, reader.value, now_ms())
+        add_login(connection, new, checked.reader.value, now_ms())
 
     await write(request, change)
-    request.state.reader = reader
+    request.state.reader = checked.reader
 
 
 async def log_out(request: Request) -> Response:

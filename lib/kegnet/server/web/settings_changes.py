@@ -10,8 +10,9 @@ from starlette.responses import Response
 
 from ..model.units import Units
 from ..storage import Connection
-from ..storage.settings import Household, household, set_household
+from ..storage.settings import Household, household, is_still, set_household
 from .access import Reader, RefusedError
+from .auth import Checked
 from .database import in_thread, read
 from .forms import Form, typed
 from .login import begin_login
@@ -92,32 +93,40 @@ async def change_password(request: Request, show: Show) -> Response:
     await guard_of(request).check(request)
     form = Form(await typed(request))
     new = _new_password(form)
-    if not form.errors and not await _is_administrators(request, form):
-        form.errors.setdefault("old_password", "this is not the password")
+    old = None if form.errors else await _administrators(request, form)
     if not form.errors and await read(request, lambda connection: is_set_to(connection, READERS_SETTING, new)):
         form.errors["password"] = "this is the readers' password, who could then change everything; choose another one"  # noqa: S105
     if form.errors:
         return await show(request, Mistake(request.url.path, form.typed, form.errors))
     stored = await in_thread(lambda: hashed(new))
 
-    def change(connection: Connection, _form: Form, _units: Units) -> Done:
+    def change(connection: Connection, form: Form, _units: Units) -> Done | None:
+        if old is None or not is_still(connection, SETTING, old):
+            form.errors["old_password"] = "this is not the password any more"  # noqa: S105
+            return None
         store_password(connection, stored)
         return Done(HERE)
 
     answer = await submit(request, "the administrator's password", change, show)
     if answer.status_code == 303:
-        await begin_login(request, Reader.ADMINISTRATOR)
+        await begin_login(request, Checked(Reader.ADMINISTRATOR, stored))
         # The new session has nothing of the old one, nor its report.
         report(request, HERE, "The password is changed. All other browsers are logged out.")
     return answer
 
 
-async def _is_administrators(request: Request, form: Form) -> bool:
+async def _administrators(request: Request, form: Form) -> str | None:
+    """The hash of the present password, if it is entered as `old_password`. Else the form has an error."""
+    wrong = "this is not the password"
     try:
-        return await guard_of(request).reader_with(request, form.typed.get("old_password", "")) is Reader.ADMINISTRATOR
+        checked = await guard_of(request).checked(request, form.typed.get("old_password", ""))
     except RefusedError as error:
-        form.errors["old_password"] = "this is not the password" if error.status == 401 else error.text
-        return False
+        form.errors["old_password"] = wrong if error.status == 401 else error.text
+        return None
+    if checked.reader is Reader.ADMINISTRATOR:
+        return checked.stored
+    form.errors["old_password"] = wrong
+    return None
 
 
 def _new_password(form: Form) -> str:

@@ -24,7 +24,7 @@ from ..storage.settings import add_setting, get_setting, household, set_househol
 from . import password
 from .access import Reader
 from .add_client import code_cookie, set_code_cookie
-from .auth import address_of
+from .auth import Checked, address_of
 from .database import context_of, in_thread, read, write
 from .forms import Form, typed
 from .login import begin_login
@@ -98,7 +98,7 @@ async def claim(request: Request) -> Response:
     if cookie is None:
         return _home(request)
     log.info("the first password was set by %s", escape_name(address_of(request)))
-    await begin_login(request, Reader.ADMINISTRATOR)
+    await begin_login(request, Checked(Reader.ADMINISTRATOR, stored))
     answer = RedirectResponse(f"{root_path(request)}/clients/add", 303)
     set_code_cookie(request, answer, cookie)
     return answer
