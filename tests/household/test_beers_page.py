@@ -235,6 +235,18 @@ def test_recipes_whose_choices_could_not_be_sent_are_refused_before_the_preview(
     assert len(all_beers(server)) == 1 + int(found[1])
 
 
+def test_a_beer_that_is_sent_twice_is_added_once(server: KegnetServer) -> None:
+    server.set_password(PASSWORD)
+    visitor = Visitor(server.page_url).log_in()
+    newest = re.findall('name="newest" value="([0-9]+)"', visitor.get("beers/new").text)[0]
+    for form in ({"name": "Stout", "abv": "4,3"}, {"name": "Stout", "abv": "4.3"}, {"name": "Stout", "abv": "5"}):
+        assert visitor.post("beers/new", {**form, "newest": newest}).status == 303
+    assert [beer.abv_percent for beer in all_beers(server) if beer.name == "Stout"] == [4.3, 5.0]
+    visitor.get("beers/new")
+    visitor.post("beers/new", {"name": "Stout", "abv": "5", "newest": "3"})
+    assert len(all_beers(server)) == 4, "another beer with the same name"
+
+
 @pytest.fixture(scope="module")
 def full_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KegnetServer]:
     """A server with beers of long and Arabic names, with pictures, on taps and without anything."""

@@ -133,6 +133,18 @@ def test_what_was_poured_for_it_need_not_count_as_drunk(bar: Bar) -> None:
         assert meters_of(connection, [bar.tap.key]) == {}
 
 
+def test_a_calibration_that_is_sent_twice_is_undone_at_once(bar: Bar) -> None:
+    path, _ = bar.follow(bar.visitor.get(bar.path))
+    path, _ = bar.follow(bar.measure(path, bar.pour(5000), "1"))
+    for _ in range(2):
+        _, page = bar.follow(bar.visitor.post(bar.path, {"action": "set", "spill": "1", **fields_of(path)}))
+        assert "Saved: 5000 pulses per litre from now on, 5600 before." in page
+    flash = page[page.index('id="flash"') :]
+    undo = dict(re.findall('<input type="hidden" name="([^"]+)" value="([^"]*)">', flash[: flash.index("</form>")]))
+    bar.follow(bar.visitor.post(bar.path, undo))
+    assert (bar.tap.pulses_per_litre, bar.pours[0].spilled) == (5600, False)
+
+
 def test_only_pours_of_this_tap_since_it_waits_are_asked_for(bar: Bar) -> None:
     bar.pour(1111)
     wait_for(lambda: now_ms() > bar.pours[0].received_ms)

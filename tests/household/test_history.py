@@ -510,7 +510,15 @@ def test_several_corrections_of_a_pour_count_once(history: History) -> None:
     assert out(history, history.tap(client)) == (400, 0)
     assert listed(history, [history.tap(client)]) == [key]
     with history.reading() as connection:
-        assert [each.value for each in corrections_of(connection, key)] == [300, None, 400, None]
+        assert [each.value for each in corrections_of(connection, key)] == [300, None, 400], "the second spill is the first one"
+
+
+def test_two_equal_corrections_at_the_same_time_are_one(history: History) -> None:
+    key = history.pour(history.client(), 0, NOW)
+    with first_then(history, lambda: history.call(correct, key, SPILL, None, NOW)) as connection:
+        correct(connection, key, SPILL, None, NOW)
+    with history.reading() as connection:
+        assert len(corrections_of(connection, key)) == 1
 
 
 def test_a_moved_pour_counts_for_the_other_tap_by_the_meter_that_counted_it(history: History) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from kegnet.server.storage.settings import household
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from support.axe import axe_problems
 from support.browsers import LAPTOP, Browsers, log_in
@@ -71,6 +72,23 @@ def test_a_title_is_saved_with_an_undo_and_a_wrong_value_is_explained(server: Ke
     wait_for(lambda: browser.find_element(By.ID, "flash").text.startswith("The settings are saved."))
     browser.find_element(By.CSS_SELECTOR, "#flash button").click()
     wait_for(lambda: title(server) == "KegNet")
+
+
+def test_a_double_click_sends_a_form_once(server: KegnetServer, browsers: Browsers) -> None:
+    browser = browsers.start()
+    log_in(browser, server)
+    browser.get(f"{server.page_url}settings")
+    # After the scripts of the page, this one notes whether the form would be sent.
+    watch = "window.sent = []; addEventListener('submit', (event) => { sent.push(!event.defaultPrevented); event.preventDefault(); })"
+    browser.execute_script(watch)
+    button = browser.find_element(By.CSS_SELECTOR, "form[action='/settings/wall'] button")
+    browser.execute_script("arguments[0].scrollIntoView({ block: 'center' })", button)
+    ActionChains(browser).double_click(button).perform()
+    wait_for(lambda: browser.execute_script("return sent.length") == 2)
+    browser.execute_script("dispatchEvent(new PageTransitionEvent('pageshow'))")
+    ActionChains(browser).click(button).perform()
+    wait_for(lambda: browser.execute_script("return sent.length") == 3)
+    assert browser.execute_script("return sent") == [True, False, True]
 
 
 def test_a_new_password_logs_all_other_browsers_out(server: KegnetServer, visitor: Visitor) -> None:

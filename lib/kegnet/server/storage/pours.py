@@ -97,13 +97,20 @@ def stream_pours(connection: sa.engine.Connection, client_key: int) -> Iterator[
 
 
 def correct(connection: sa.engine.Connection, pour_key: int, kind: CorrectionKind, value: int | None, now_ms: int) -> int:
-    """Corrects a pour; the key of the correction. `value` as in `Correction`. Raises StorageError: there is no such pour or tap."""
+    """Corrects a pour; the key of the correction. `value` as in `Correction`. A form that is sent twice makes one correction.
+
+    Raises StorageError: there is no such pour or tap.
+    """
     if find_pour(connection, pour_key) is None:
         raise StorageError(f"there is no pour {pour_key}", "enter the key of one, from the list of pours")
     if kind is CorrectionKind.MOVE and connection.execute(sa.select(_tap.key).where(_tap.key == value)).first() is None:
         raise StorageError(f"there is no tap {value}", "enter the key of one, from the list of taps")
     if kind is CorrectionKind.VOLUME and (value is None or value < 0):
         raise StorageError(f"{value} millilitres cannot be", "enter a volume of 0 millilitres or more")
+    connection.execute(sa.select(_pour.key).where(_pour.key == pour_key).with_for_update(key_share=True))
+    last = [each for each in corrections_of(connection, pour_key) if each.kind is kind and each.undone_ms is None][-1:]
+    if last and last[0].value == value:
+        return last[0].key
     fields = {"pour": pour_key, "kind": kind.value, "value": value, "made_ms": now_ms}
     return int(connection.execute(sa.insert(schema.correction).values(fields)).inserted_primary_key[0])
 

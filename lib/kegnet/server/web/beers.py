@@ -14,7 +14,7 @@ from ..model.colours import css_colour
 from ..model.units import Units
 from ..storage import Change as Announced
 from ..storage import Connection, announce
-from ..storage.beers import find_any_beer, remove_beer, restore_beer, set_beer
+from ..storage.beers import beers, find_any_beer, remove_beer, restore_beer, set_beer
 from ..storage.library import LibraryBeer, kegs_of_beer, library, places_of
 from ..storage.records import Beer
 from ..storage.settings import get_setting, household
@@ -25,6 +25,7 @@ from .pages import SAMPLE_DATA
 from .path_keys import KEY
 from .render import render
 from .submit import NO_MISTAKE, Change, Done, Mistake, Show, Undo, guard_of, submit
+from .tap_place import whole
 
 KEGS_AT_MOST = 50
 """The page of a beer shows so many of its newest kegs."""
@@ -67,12 +68,22 @@ async def add(request: Request) -> Response:
             form.errors.setdefault("name", "enter a name")
         if form.errors:
             return None
-        beer = set_beer(connection, None, **values)
+        beer = _added_before(connection, form, values) or set_beer(connection, None, **values)
         assert beer is not None, "a new one"  # noqa: S101
         announce_change(connection)
         return Done(f"/beers/{beer.key}", f"{beer.name} is in the library.", Undo(f"/beers/{beer.key}/remove", {}))
 
     return await _submit(request, "a new beer", change, _show_new)
+
+
+def _added_before(connection: Connection, form: Form, values: dict[str, object]) -> Beer | None:
+    """The beer that an equal form has added, by a double click. `newest` is the key of the newest beer when the form was shown."""
+    newest = whole(form.typed.get("newest", ""), 2**31)
+    if newest is None:
+        return None
+    wanted = replace(_NEW, **values)  # type: ignore[arg-type]
+    later = [beer for beer in beers(connection) if beer.key > newest]
+    return next((beer for beer in later if replace(beer, key=_NEW.key, picture_ms=None) == wanted), None)
 
 
 async def change_beer(request: Request) -> Response:
@@ -144,6 +155,7 @@ async def _show_new(request: Request, mistake: Mistake) -> Response:
     def page(connection: Connection) -> Response:
         name = " ".join(request.query_params.get("name", "").split())[:80]
         values = common(connection) | _form_values(connection, replace(_NEW, name=name), mistake)
+        values["newest"] = max((beer.key for beer in beers(connection)), default=0)
         return render(request, "beer_new.html", values, 400 if mistake.errors else 200)
 
     return await read(request, page)

@@ -14,14 +14,15 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from ..model.calibration import Calibration, CalibrationError, calibrate
-from ..model.pours import CorrectionKind
+from ..model.pours import CorrectionKind, factor_at
 from ..model.units import Units
 from ..storage import Connection
+from ..storage.kegs import lock_tap
 from ..storage.pour_details import details_of
-from ..storage.pours import correct, pours_of, undo_correction
-from ..storage.records import Pour
+from ..storage.pours import correct, corrections_of, pours_of, undo_correction
+from ..storage.records import PULSES_PER_LITRE, Pour
 from ..storage.settings import household
-from ..storage.taps import set_meter, unset_meter
+from ..storage.taps import meters_of, set_meter, unset_meter
 from .database import now_ms, read
 from .forms import Form
 from .render import choices_of, root_path
@@ -179,16 +180,27 @@ def _set(connection: Connection, form: Form, place: Place) -> Done | None:
     if result is None:
         form.errors["action"] = refusal or "no amount was measured yet: pour a known amount and enter it"
         return None
-    now = now_ms()
-    set_meter(connection, place.tap.key, now, result.pulses_per_litre)
-    spills = (
-        [correct(connection, pour.key, CorrectionKind.SPILL, None, now) for pour in measured if not pour.spilled]
-        if form.has("spill")
-        else []
-    )
-    undo = Undo(f"{place.path}/calibration", {"action": "undo", "from": str(now), "spills": ",".join(map(str, spills))})
-    text = f"Saved: {result.pulses_per_litre} pulses per litre from now on, {place.tap.pulses_per_litre} before."
-    return Done(place.path, text, undo)
+    lock_tap(connection, place.tap.key)
+    meters = meters_of(connection, [place.tap.key]).get(place.tap.key, [])
+    from_ms = now_ms()
+    if state is not None and meters and meters[-1][1] == result.pulses_per_litre and meters[-1][0] >= state.since_ms:
+        # The form was sent before, by a double click.
+        from_ms = meters[-1][0]
+    else:
+        set_meter(connection, place.tap.key, from_ms, result.pulses_per_litre)
+    spills = _spilled(connection, measured, from_ms) if form.has("spill") else []
+    undo = Undo(f"{place.path}/calibration", {"action": "undo", "from": str(from_ms), "spills": ",".join(map(str, spills))})
+    before = factor_at(meters, from_ms - 1, PULSES_PER_LITRE)
+    return Done(place.path, f"Saved: {result.pulses_per_litre} pulses per litre from now on, {before} before.", undo)
+
+
+def _spilled(connection: Connection, pours: list[Pour], made_ms: int) -> list[int]:
+    """Corrects the pours that are not spilled yet. Returns the keys of the corrections that the calibration of that time has made."""
+    for pour in pours:
+        if not pour.spilled:
+            correct(connection, pour.key, CorrectionKind.SPILL, None, made_ms)
+    found = [each for pour in pours for each in corrections_of(connection, pour.key)]
+    return [each.key for each in found if each.kind is CorrectionKind.SPILL and each.made_ms == made_ms and each.undone_ms is None]
 
 
 def _undo(connection: Connection, form: Form, place: Place) -> Done | None:

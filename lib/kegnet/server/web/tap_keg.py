@@ -60,12 +60,17 @@ async def _show(request: Request, mistake: Mistake) -> Response:
 
 def _form_of(mistake: Mistake, keg: Keg | None) -> str:
     """The form that has the errors: `new` or `change`. Empty if they are about another keg: what was typed must not change this one."""
-    return mistake.typed.get("action", "") if mistake.errors and _is_about(mistake.typed, keg) else ""
+    action = mistake.typed.get("action", "")
+    return action if mistake.errors and (action == "new" or _is_about(mistake.typed, keg)) else ""
 
 
 def _is_about(typed: Mapping[str, str], keg: Keg | None) -> bool:
-    """Whether a form is about that keg: its field `keg` is the key, or absent."""
-    return "keg" not in typed or (keg is not None and typed["keg"] == str(keg.key))
+    """Whether a form is about that keg: its field `keg` is the key (empty: no keg), or absent."""
+    return "keg" not in typed or typed["keg"] == _key_of(keg)
+
+
+def _key_of(keg: Keg | None) -> str:
+    return "" if keg is None else str(keg.key)
 
 
 def _usual_ml(units: Units, last: list[Keg]) -> int:
@@ -77,7 +82,7 @@ def _usual_ml(units: Units, last: list[Keg]) -> int:
 async def change_keg_of_tap(request: Request) -> Response:
     """Changes the keg of a tap. `action`: `new` keg, `change` the present one, take it `off`, put it `back`, or `undo` a new one.
 
-    With a field `keg`, a key, the present one is only changed if it is that keg: another reader may have put a new one on.
+    With a field `keg`, a key, the present one is only changed or replaced if it is that keg: another reader may have put a new one on.
     """
 
     def change(connection: Connection, form: Form, units: Units) -> Done | None:
@@ -87,7 +92,7 @@ async def change_keg_of_tap(request: Request) -> Response:
         announce_change(connection, place)
         match form.typed.get("action"):
             case "new":
-                return _new(connection, form, units, place)
+                return _new(connection, form, units, place, keg)
             case "back" | "restore" as action:
                 return _UNDOS[action](connection, form, place)
             case "change" | "off" | "undo" as action if keg is not None and _is_about(form.typed, keg):
@@ -103,19 +108,31 @@ async def change_keg_of_tap(request: Request) -> Response:
     return await submit(request, f"keg at tap {request.path_params['pin']} of client {request.path_params['client']}", change, _show)
 
 
-def _new(connection: Connection, form: Form, units: Units, place: Place) -> Done | None:
+def _new(connection: Connection, form: Form, units: Units, place: Place, present: Keg | None) -> Done | None:
     beer, size_ml = beer_of(connection, form), size_of(form, units)
     start_ml = contents_of(form, units, size_ml)
     now = now_ms()
     on_ms = since_of(form, times.zone_of(household(connection).time_zone), now)
+    keg = None if _is_about(form.typed, present) else present
+    if not form.errors and not _is_about(form.typed, present) and not _is_put_on_by(form, present, (beer, size_ml, start_ml), on_ms):
+        form.errors["action"] = "another keg was put on or taken off meanwhile; send the form again if this one is on now"
     if form.errors:
         return None
-    beer_key = added_beer(connection, form, beer)
-    keg = put_on(connection, place.tap.key, beer=beer_key, on_ms=on_ms, volume_ml=size_ml, start_ml=start_ml)
-    if start_ml is not None and form.typed.get("contents") == "weight":
-        set_level(connection, keg.key, start_ml, now)
+    if keg is None:
+        beer_key = added_beer(connection, form, beer)
+        keg = put_on(connection, place.tap.key, beer=beer_key, on_ms=on_ms, volume_ml=size_ml, start_ml=start_ml)
+        if start_ml is not None and form.typed.get("contents") == "weight":
+            set_level(connection, keg.key, start_ml, now)
     undo = Undo(f"{place.path}/keg", {"action": "undo", "keg": str(keg.key)})
     return Done(place.path, f"Saved: {keg.beer.name if keg.beer else 'a new keg'} is on.", undo)
+
+
+def _is_put_on_by(form: Form, present: Keg | None, values: tuple[int | None, int | None, int | None], on_ms: int) -> bool:
+    """Whether the form was sent before and has put this keg on (a double click). `values`: the beer's key, size, contents."""
+    if present is None or present.beer is None:
+        return False
+    same_time = not form.typed.get("on", "").strip() or on_ms == present.on_ms
+    return same_time and values == (present.beer.key, present.volume_ml, present.start_ml)
 
 
 def _change(connection: Connection, form: Form, units: Units, place: Place, keg: Keg) -> Done | None:
