@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kegnet.server.storage.settings import household
+from kegnet.server.storage.settings import household, set_household
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from support.axe import axe_problems
@@ -15,7 +16,7 @@ from support.browsers import LAPTOP, Browsers, log_in
 from support.kegnet_server import KegnetServer
 from support.layout import SIZES, layout_problems, resize
 from support.wait import wait_for
-from support.web_requests import PASSWORD, Visitor, request
+from support.web_requests import PASSWORD, Visitor, request, shown
 
 LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützenschrankbeleuchtungsanlagenwart"
 
@@ -72,6 +73,26 @@ def test_a_title_is_saved_with_an_undo_and_a_wrong_value_is_explained(server: Ke
     wait_for(lambda: browser.find_element(By.ID, "flash").text.startswith("The settings are saved."))
     browser.find_element(By.CSS_SELECTOR, "#flash button").click()
     wait_for(lambda: title(server) == "KegNet")
+
+
+def test_a_form_changes_only_what_differs_from_what_it_has_shown(server: KegnetServer, visitor: Visitor) -> None:
+    with server.writing() as connection:
+        set_household(connection, retention_days=30)
+    before = shown(visitor.get("settings").text)
+    assert before["retention_days"] == "30"
+    visitor.post("settings", before | {"retention_days": ""})
+    assert visitor.post("settings", before | {"title": "Bar", "glass": "x"}).status == 400
+    assert visitor.post("settings", before | {"title": "Bar"}).status == 303
+    with server.database.reading() as connection:
+        home = household(connection)
+    assert (home.title, home.retention_days, home.glass_ml) == ("Bar", None, 330)
+
+
+def test_an_undo_changes_nothing_else(server: KegnetServer, visitor: Visitor) -> None:
+    answer = visitor.post("settings", {"title": "Bar", "glass": "330", "day_begins_hour": "0"})
+    flash = visitor.get(answer.headers["Location"].lstrip("/")).text.split('id="flash"')[1].split("</form>")[0]
+    undo = dict(re.findall('<input type="hidden" name="([^"]+)" value="([^"]*)">', flash))
+    assert {name: text for name, text in undo.items() if name != "csrf_token"} == {"title": "KegNet"}
 
 
 def test_a_double_click_sends_a_form_once(server: KegnetServer, browsers: Browsers) -> None:

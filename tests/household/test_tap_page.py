@@ -26,7 +26,7 @@ from support.history import client_key, pour, store
 from support.kegnet_server import KegnetServer, now_ms
 from support.layout import SIZES, layout_problems, resize
 from support.wait import wait_for
-from support.web_requests import PASSWORD, Answer, Visitor, request
+from support.web_requests import PASSWORD, Answer, Visitor, request, shown
 
 ID = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 TAP = f"taps/{ID}/0"
@@ -523,6 +523,18 @@ def test_a_form_of_another_keg_changes_nothing(house: House, fields: dict[str, s
     assert "no keg is on this tap" in answer.text
 
 
+def test_a_form_from_before_a_change_keeps_the_beer_and_the_size(house: House) -> None:
+    before = {"action": "change", "keg": house.shown_keg("change"), **shown(house.visitor.get(f"{TAP}/keg").text)}
+    house.post("/keg", **before | {"new_beer": "Stout", "size": "30000", "contents": "keep"})
+    assert house.post("/keg", **before, contents="part", start="10").status == 303
+    assert house.keg is not None
+    assert house.keg.beer is not None
+    assert (house.keg.beer.name, house.keg.volume_ml, house.keg.start_ml) == ("Stout", 30_000, 10_000)
+    house.post("/keg", **before | {"size": "other"}, contents="keep", start="10")
+    assert house.keg is not None
+    assert house.keg.volume_ml is None, "another size that is unknown"
+
+
 def test_a_wrong_value_keeps_the_texts_of_the_change_form(house: House) -> None:
     answer = house.post("/keg", action="change", keg=house.shown_keg("change"), new_beer="Helles", contents="part", start="x")
     assert answer.status == 400
@@ -733,15 +745,14 @@ def test_a_new_k_factor_counts_from_now_on_and_can_be_undone(house: House) -> No
 
 def test_a_form_from_before_a_calibration_keeps_its_k_factor(house: House) -> None:
     def fields() -> dict[str, str]:
-        page = house.visitor.get(f"{TAP}/settings").text
-        return {name: re.findall(f'name="{name}" value="([^"]*)"', page)[0] for name in ("pulses_per_litre", "pulses_shown")}
+        return shown(house.visitor.get(f"{TAP}/settings").text)
 
     before = fields()
     with house.server.writing() as connection:
         set_meter(connection, house.tap.key, now_ms(), 5400)
-    wrong = house.post("/settings", name="", **before)
-    assert (wrong.status, 'name="pulses_shown" value="5600"' in wrong.text) == (400, True), "the form is still the one from before"
-    assert house.post("/settings", name="Left tap", **before).status == 303
+    wrong = house.post("/settings", **before | {"name": ""})
+    assert (wrong.status, shown(wrong.text)["pulses_per_litre"]) == (400, "5400")
+    assert house.post("/settings", **before | {"name": "Left tap"}).status == 303
     assert (house.tap.name, house.tap.pulses_per_litre) == ("Left tap", 5400)
     assert house.post("/settings", **fields() | {"pulses_per_litre": "5600"}).status == 303
     assert house.tap.pulses_per_litre == 5600
@@ -764,6 +775,19 @@ def test_a_tap_is_renamed_and_hidden_and_what_a_form_does_not_contain_stays(hous
         assert answer.status == 400
         assert 'aria-invalid="true"' in answer.text
     assert house.tap.name == "Ghost"
+
+
+def test_a_tap_that_somebody_else_has_hidden_stays_hidden(house: House) -> None:
+    page = house.visitor.get(f"{TAP}/settings").text
+    before = shown(page) | {"hidden_box": re.findall('name="hidden_box" value="([^"]*)"', page)[0]}
+    house.post("/settings", **before, hidden="1")
+    assert house.tap.hidden
+    assert house.post("/settings", **before | {"name": "Left tap"}).status == 303
+    assert (house.tap.name, house.tap.hidden) == ("Left tap", True)
+    house.post("/settings", hidden_box="checked")
+    assert not house.tap.hidden
+    house.undo()
+    assert (house.tap.name, house.tap.hidden) == ("Left tap", True)
 
 
 # The level and the hours.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import http.cookiejar
 import json
 import re
@@ -69,6 +70,12 @@ def _answer(opener: urllib.request.OpenerDirector, sent: urllib.request.Request)
     except urllib.error.HTTPError as error:
         with error:
             return Answer(error.code, error.headers, error.read().decode("utf-8", "replace"))
+
+
+def shown(page: str) -> dict[str, str]:
+    """The fields of a form that are as the page shows them, with their copies in `..._shown`."""
+    found = {name: html.unescape(value) for name, value in re.findall('name="([a-z_]+)_shown" value="([^"]*)"', page)}
+    return found | {f"{name}_shown": value for name, value in found.items()}
 
 
 class Visitor:

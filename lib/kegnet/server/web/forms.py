@@ -25,6 +25,12 @@ class Form:
         """Whether the request contains the field, even if it is empty."""
         return field in self.typed
 
+    def omit_unchanged(self, *fields: str) -> None:
+        """Removes the fields if they are as the form has shown them, in `..._shown`: somebody else can have changed the values since."""
+        if all(self.typed.get(field) == self.typed.get(f"{field}_shown") for field in fields):
+            for field in fields:
+                self.typed.pop(field, None)
+
     def name(self, field: str, *, may_be_empty: bool = False) -> str | None:
         """A name of at most 80 characters, with its blanks tidied."""
         if field not in self.typed:

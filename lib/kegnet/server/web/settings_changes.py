@@ -23,20 +23,25 @@ from .wall_link import new_wall_token, remove_wall_token
 
 HERE = "/settings"
 GLASS_ML = (10, 5000)
+SHOWN = ("title", "glass", "temperature", "volume", "time_zone", "day_begins_hour", "retention_days", "public_url")
+"""The fields of the form; what it has shown is in `..._shown`."""
 DAYS_AT_MOST = 36_500
 """The longest time in days for which single temperatures are kept; an empty field keeps them for ever."""
 
 
 async def change_household(request: Request, show: Show) -> Response:
-    """Changes the settings that the form contains. The undo sends the previous values."""
+    """Changes the settings that the form contains, without those that are as it has shown them. The undo sends the previous values."""
 
     def change(connection: Connection, form: Form, units: Units) -> Done | None:
         before = household(connection)
+        for field in SHOWN:
+            form.omit_unchanged(field)
         wanted = _wanted(form, units)
         if form.errors:
             return None
         set_household(connection, **wanted)
-        return Done(HERE, "The settings are saved.", Undo(HERE, _fields(before, wanted)))
+        undo = _fields(before, wanted)
+        return Done(HERE, "The settings are saved.", Undo(HERE, undo) if undo else None)
 
     return await submit(request, "the installation", change, show)
 
@@ -68,8 +73,8 @@ def _wanted(form: Form, units: Units) -> dict[str, object]:
 
 
 def _fields(before: Household, wanted: dict[str, object]) -> dict[str, str]:
-    """The fields of a form that sets the previous values."""
-    values = {name: value for name, value in dataclasses.asdict(before).items() if name in wanted}
+    """The fields of a form that sets the previous values of what has changed."""
+    values = {name: value for name, value in dataclasses.asdict(before).items() if name in wanted and wanted[name] != value}
     return {name: "" if value is None else str(value) for name, value in values.items()}
 
 

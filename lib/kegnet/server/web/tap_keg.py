@@ -136,6 +136,8 @@ def _is_put_on_by(form: Form, present: Keg | None, values: tuple[int | None, int
 
 
 def _change(connection: Connection, form: Form, units: Units, place: Place, keg: Keg) -> Done | None:
+    form.omit_unchanged("beer", "new_beer")
+    form.omit_unchanged("size", "volume")
     beer = keg.beer.key if keg.beer else None
     if form.has("beer") or form.has("new_beer"):
         beer = beer_of(connection, form, beer)

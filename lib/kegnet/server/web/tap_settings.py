@@ -32,34 +32,49 @@ async def _show(request: Request, mistake: Mistake) -> Response:
 
 
 async def change_tap(request: Request) -> Response:
-    """Changes the tap. An absent field changes nothing. `meter_from` removes the k-factor that is valid from that time on, as an undo.
+    """Changes the tap. An absent field changes nothing, nor one that is as the form has shown it.
 
-    `pulses_shown` is the k-factor that the form has shown: unless another one is entered, the form does not undo a later calibration.
+    `meter_from` removes the k-factor that is valid from that time on, as an undo.
     """
 
     def change(connection: Connection, form: Form, _units: Units) -> Done | None:
         place = place_of(connection, request)
         tap, client = place.tap, place.client
+        for field in ("name", "pulses_per_litre"):
+            form.omit_unchanged(field)
         name, k_factor = form.name("name"), form.whole("pulses_per_litre", 1, MOST_PULSES_PER_LITRE)
         meter_from = form.whole("meter_from", 1, _LATEST_MS)
         if form.errors:
             return None
-        # A browser does not send an unchecked box. A hidden field shows that the form contains it.
-        hidden = form.has("hidden") if form.has("hidden_box") else None
+        hidden = _hidden(form)
+        undo = {"undo": "1"}
+        if name not in (None, tap.name):
+            undo["name"] = tap.name
+        if hidden not in (None, tap.hidden):
+            undo |= {"hidden_box": "1", "hidden": "1"} if tap.hidden else {"hidden_box": "1"}
         set_tap(connection, client.key, tap.pin, name=name, hidden=hidden)
-        undo = {"undo": "1", "name": tap.name, "hidden_box": "1", **({"hidden": "1"} if tap.hidden else {})}
         if meter_from is not None:
             unset_meter(connection, tap.key, meter_from)
-        if k_factor is not None and k_factor != tap.pulses_per_litre and str(k_factor) != form.typed.get("pulses_shown"):
+        if k_factor is not None and k_factor != tap.pulses_per_litre:
             now = now_ms()
             set_meter(connection, tap.key, now, k_factor)
             undo["meter_from"] = str(now)
         announce_change(connection, place)
         if form.has("undo"):
             return Done(place.path, "Undone.")
-        return Done(place.path, "Saved.", Undo(f"{place.path}/settings", undo))
+        return Done(place.path, "Saved.", Undo(f"{place.path}/settings", undo) if len(undo) > 1 else None)
 
     return await submit(request, f"tap {request.path_params['pin']} of client {request.path_params['client']}", change, _show)
+
+
+def _hidden(form: Form) -> bool | None:
+    """Whether the tap is to be hidden; None: as it is.
+
+    A browser does not send an unchecked box. The field `hidden_box` shows that the form contains one. `checked` or `unchecked` is how it
+    was shown: then only the other state is a change.
+    """
+    hidden, box = form.has("hidden"), form.typed.get("hidden_box")
+    return None if box in (None, "checked" if hidden else "unchecked") else hidden
 
 
 ROUTES = (Route(PATH + "/settings", settings_page), Route(PATH + "/settings", change_tap, methods=["POST"]))
