@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import html
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kegnet.server.storage import StorageError
 from kegnet.server.storage.settings import set_household
+from kegnet.server.web.password import set_readers_password
+from kegnet.server.web.wall_link import new_wall_token
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from support.axe import axe_problems
@@ -19,7 +24,7 @@ from support.layout import layout_problems, resize
 from support.ports import free_port
 from support.wait import wait_for
 from support.wall_taps import CLIENT, add_taps
-from support.web_requests import request
+from support.web_requests import PASSWORD, Visitor, request
 
 FULL_HD, FOUR_K, PORTRAIT = (1920, 1080), (3840, 2160), (1080, 1920)
 TAPS = 20
@@ -185,6 +190,29 @@ def test_the_code_leads_to_the_page_for_phones(wall: KegnetServer, browsers: Bro
     finally:
         with wall.writing() as connection:
             set_household(connection, public_url=PHONE_URL)
+
+
+def test_an_address_that_is_too_long_for_a_code_has_none(tmp_path: Path) -> None:
+    with KegnetServer(tmp_path / "server") as server:
+        server.set_password(PASSWORD)
+        answer = request(server.page_url + "tv", headers={"Host": "a" * 3000})
+        assert (answer.status, 'class="code"' in answer.text) == (200, False)
+        wrong = Visitor(server.page_url).log_in().post("settings", {"public_url": "http://kegs/" + "x" * 3000})
+        assert (wrong.status, "enter at most 300 characters" in wrong.text) == (400, True)
+        with server.writing() as connection, pytest.raises(StorageError, match="address for phones is too long"):
+            set_household(connection, public_url="http://kegs/" + "x" * 3000)
+
+
+def test_the_walls_link_stays_open_without_scripts(tmp_path: Path) -> None:
+    with KegnetServer(tmp_path / "server") as server:
+        server.set_password(PASSWORD)
+        with server.writing() as connection:
+            set_readers_password(connection, "guests welcome")
+            token = new_wall_token(connection)
+        page = request(f"{server.page_url}tv?token={token}").text
+        found = re.search('http-equiv="refresh" content="15; url=([^"]+)"', page)
+        assert found is not None
+        assert request(f"{server.page_url}tv{html.unescape(found[1])}", headers={"Accept": "text/html"}).status == 200
 
 
 def test_an_open_wall_shows_a_new_title_and_a_new_code(wall: KegnetServer, browsers: Browsers, tmp_path: Path) -> None:

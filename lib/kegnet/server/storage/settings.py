@@ -19,6 +19,8 @@ from .database import Connection, insert_into
 from .errors import StorageError
 from .feed import Change, announce
 
+PUBLIC_URL_CHARACTERS = 300
+"""A phone reads the QR code of such an address from some distance."""
 _setting = schema.setting
 _INSTALLATION = "installation"
 
@@ -143,6 +145,8 @@ def _require_valid(wanted: Household) -> None:
         raise StorageError(f"{wanted.glass_ml} ml: this is not the size of a glass", "write 10 to 5000 millilitres")
     if wanted.public_url and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", wanted.public_url):
         raise StorageError(f"{wanted.public_url}: this is not an address of a web page", "write one such as https://kegs.example.org")
+    if len(wanted.public_url) > PUBLIC_URL_CHARACTERS:
+        raise StorageError("the address for phones is too long", f"write at most {PUBLIC_URL_CHARACTERS} characters")
     if wanted.temperature not in ("C", "F") or wanted.volume not in POURS:
         raise StorageError(f"{wanted.temperature}, {wanted.volume}: unknown units", f"choose C or F, and one of {', '.join(POURS)}")
 

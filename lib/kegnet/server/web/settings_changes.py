@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from ..model.units import Units
 from ..storage import Connection
-from ..storage.settings import Household, household, is_still, set_household
+from ..storage.settings import PUBLIC_URL_CHARACTERS, Household, household, is_still, set_household
 from .access import Reader, RefusedError
 from .auth import Checked
 from .database import in_thread, read
@@ -69,6 +69,8 @@ def _wanted(form: Form, units: Units) -> dict[str, object]:
         wanted["public_url"] = form.typed["public_url"].strip()
         if wanted["public_url"] and not str(wanted["public_url"]).startswith(("http://", "https://")):
             form.errors["public_url"] = "enter an address that begins with http:// or https://, or nothing"
+        if len(str(wanted["public_url"])) > PUBLIC_URL_CHARACTERS:
+            form.errors["public_url"] = f"enter at most {PUBLIC_URL_CHARACTERS} characters"
     return wanted
 
 

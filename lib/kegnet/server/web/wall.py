@@ -84,8 +84,11 @@ def is_loopback(host: str) -> bool:
 
 
 def qr_code(url: str) -> Markup:
-    """A QR code as SVG, with the white border that it needs."""
-    code = segno.make(url, error="m", micro=False)
+    """A QR code as SVG, with the white border that it needs. Empty if the address is too long for one."""
+    try:
+        code = segno.make(url, error="m", micro=False)
+    except segno.DataOverflowError:
+        return Markup()
     return Markup(code.svg_inline(border=2, omitsize=True, dark="#000", light="#fff", svgclass="code", lineclass=None))  # noqa: S704
 
 
