@@ -192,7 +192,14 @@ def test_a_picture_is_sent_once_while_nothing_changes(server: KegnetServer) -> N
     assert first.status == 200
     known = {"If-None-Match": first.headers["ETag"]}
     assert request(url, headers=known).status == 304
-    assert request(url, headers={**known, "Cookie": "temperature=F"}).status == 200, "another unit is another picture"
+    chosen = request(url, headers={**known, "Cookie": "temperature=F"})
+    assert chosen.status == 200, "another unit is another picture"
+    with server.writing() as connection:
+        set_household(connection, temperature="F")
+    fahrenheit = request(url, headers=known)
+    assert (fahrenheit.status, fahrenheit.text) == (200, chosen.text), "the household's unit is that of a reader without a choice"
+    known = {"If-None-Match": fahrenheit.headers["ETag"]}
+    assert request(url, headers=known).status == 304
     store(server.database, ping(key, now_ms() + 1, 5000))
     assert request(url, headers=known).status == 200
 

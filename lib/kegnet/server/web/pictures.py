@@ -8,16 +8,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..model.units import Units
 from ..storage import Connection, readings
 from ..storage.clients import find_client
 from ..storage.readings import latest_readings
 from ..storage.records import Client
-from ..storage.settings import household
+from ..storage.settings import Household, household
 from . import charts, times
 from .database import now_ms, read, read_history
 from .pages import shared_work
-from .render import draw
+from .render import choices_of, draw
 
 GEOMETRY = {name.lower(): getattr(charts, name) for name in ("WIDTH", "HEIGHT", "LEFT", "RIGHT", "TOP", "BOTTOM")}
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
@@ -29,16 +28,17 @@ async def course(request: Request) -> Response:
     span = charts.Span.of(request.path_params["span"])
     if span is None:
         raise HTTPException(404, "there is no such chart")
-    units, uuid, until_ms = Units.of(request.cookies), str(request.path_params["client"]), span.bounds(now_ms())[1]
+    uuid, until_ms = str(request.path_params["client"]), span.bounds(now_ms())[1]
 
-    def state(connection: Connection) -> tuple[Client, str, int]:
+    def state(connection: Connection) -> tuple[Client, Household, int]:
         client = find_client(connection, uuid)
         if client is None:
             raise HTTPException(404, "there is no such client")
         reading = latest_readings(connection, [client.key]).get(client.key)
-        return client, household(connection).time_zone, reading.received_ms if reading else 0
+        return client, household(connection), reading.received_ms if reading else 0
 
-    client, zone, received_ms = await read(request, state)
+    client, home, received_ms = await read(request, state)
+    units, zone = choices_of(request, home).units, home.time_zone
     key = (client, received_ms, span, until_ms, units.temperature, zone)
     etag = f'"{hashlib.sha256(repr(key).encode()).hexdigest()[:24]}"'
     headers = {"Cache-Control": "private, no-cache", "Vary": "Cookie", "ETag": etag, "Content-Security-Policy": POLICY}
