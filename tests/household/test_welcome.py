@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 from kegnet.core.fingerprint import fingerprint
+from kegnet.server.model.registration import CodeState
 from kegnet.server.model.waiting import Waiting
 from kegnet.server.storage.boards import Board, remember_board
 from kegnet.server.storage.clients import find_client
+from kegnet.server.storage.codes import digest_of, last_code, new_code, try_code
 from kegnet.server.storage.first_keg import remember_first_keg
 from kegnet.server.storage.logins import remove_logins
 from kegnet.server.storage.settings import get_setting, household, set_household
@@ -331,6 +333,26 @@ def test_a_code_is_shown_by_the_browser_that_asked_for_it(server: KegnetServer) 
     assert "Another browser shows a code that is valid until" in page
     assert request(f"{server.page_url}clients/add").status == 303, "nobody else sees any of it"
     assert request(f"{server.page_url}clients/code", form={}).status == 403
+
+
+def test_what_a_client_sent_before_it_was_registered_again_does_not_count(server: KegnetServer) -> None:
+    server.set_password(PASSWORD)
+    client = server.add_client(ID, "an earlier key", "Garage")
+    server.set_tap(ID, 0)
+    long_ago = now_ms() - 20 * 86_400_000
+    store(server.database, ping(client.key, long_ago, 4000), pour(client.key, long_ago, 1848, 0))
+    visitor = Visitor(server.page_url).log_in()
+    with server.writing() as connection:
+        digits, code = new_code(connection, now_ms()), last_code(connection)
+        assert code is not None
+        assert try_code(connection, code.salt, digest_of(digits, code.salt), ID, now_ms()) is CodeState.OPEN
+    page = visitor.get("clients/add").text
+    assert "has registered" in page
+    assert "was received" not in page
+    store(server.database, ping(client.key, now_ms() + 1, 4000), pour(client.key, now_ms() + 1, 1848, 0))
+    page = visitor.get("clients/add").text
+    assert "The first message was received: 4.0" in page
+    assert "The first pour was received" in page
 
 
 def test_clients_are_added_by_hand_declined_and_shown_again(server: KegnetServer, key: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -75,9 +75,15 @@ def _values(c: Connection, cookie: str, now: int) -> dict[str, object]:
 
 
 def _state(c: Connection, code: Code | None, now: int) -> ClientState | None:
-    """The client that used the code."""
+    """The client that used the code, with what was received since the code was made: it can have been registered before."""
     client = find_client(c, code.used_by) if code is not None and code.used_by else None
-    return None if client is None else overview(c, [client], now)[0]
+    if code is None or client is None:
+        return None
+    state = overview(c, [client], now)[0]
+    heard = state.heard_ms is not None and state.heard_ms >= code.made_ms
+    reading = state.reading if state.reading is not None and state.reading.received_ms >= code.made_ms else None
+    taps = [replace(tap, last=tuple(pour for pour in tap.last if pour.received_ms >= code.made_ms)) for tap in state.taps]
+    return replace(state, heard_ms=state.heard_ms if heard else None, reading=reading, taps=tuple(taps))
 
 
 def _free_taps(c: Connection, came: ClientState | None, now: int) -> list[tuple[Client, TapState]]:
