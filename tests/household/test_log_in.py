@@ -83,7 +83,7 @@ def test_a_form_without_the_token_of_its_session_is_refused(server: KegnetServer
 
 def test_a_page_of_another_site_can_use_no_session(server: KegnetServer, visitor: Visitor) -> None:
     visitor.log_in()
-    for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+    for headers in ({"Origin": "https://evil.example"}, {"Origin": "http://["}, {"Sec-Fetch-Site": "cross-site"}):
         for path in ("settings", "logout"):
             assert visitor.post(path, {"day_begins_hour": "4"}, headers).status == 403
     assert day_begins(server) == 0
