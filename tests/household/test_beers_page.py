@@ -12,6 +12,7 @@ import pytest
 from kegnet.server.storage.beer_pictures import Picture, set_picture
 from kegnet.server.storage.beers import beers, set_beer
 from kegnet.server.storage.clients import remove_client
+from kegnet.server.storage.logins import remove_logins
 from kegnet.server.storage.records import Beer
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -109,6 +110,31 @@ def test_a_beer_is_added_corrected_and_found(server: KegnetServer, browsers: Bro
     assert shown(browser) == []
     browser.find_element(By.ID, "add-wanted").click()
     assert browser.find_element(By.NAME, "name").get_attribute("value") == "Bock"
+
+
+def test_a_form_that_was_sent_after_the_log_in_has_ended_is_not_lost(server: KegnetServer, browsers: Browsers) -> None:
+    browser = browsers.start()
+    log_in(browser, server)
+    browser.get(f"{server.page_url}beers/new")
+    fill_in(browser, name="Stout", brewery="Own brew", abv="4.3", notes="A long text")
+    with server.writing() as connection:
+        remove_logins(connection, "administrator")
+    press(browser, "Add the beer")
+    assert "Nothing is saved yet." in browser.find_element(By.TAG_NAME, "main").text
+    browser.find_element(By.LINK_TEXT, "Log in in a new tab").click()
+    wait_for(lambda: len(browser.window_handles) == 2)
+    tab, log_in_tab = browser.window_handles
+    browser.switch_to.window(log_in_tab)
+    wait_for(lambda: browser.find_elements(By.NAME, "password"))
+    browser.find_element(By.NAME, "password").send_keys(PASSWORD + Keys.ENTER)
+    wait_for(lambda: browser.current_url == server.page_url)
+    browser.switch_to.window(tab)
+    browser.back()
+    wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, ".beer-form [name=notes]"))
+    wait_for(lambda: browser.find_element(By.NAME, "notes").get_property("value"))
+    press(browser, "Add the beer")
+    (beer,) = [each for each in all_beers(server) if each.name == "Stout"]
+    assert (beer.brewery, beer.abv_percent, beer.notes) == ("Own brew", 4.3, "A long text")
 
 
 def test_a_beer_is_removed_and_comes_back(server: KegnetServer, browsers: Browsers) -> None:

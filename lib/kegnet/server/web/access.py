@@ -30,13 +30,14 @@ class Reader(Enum):
 
 
 class RefusedError(Exception):
-    """The request is refused. `status` and `headers` are those of the response, the text is for the user."""
+    """The request is refused. `status` and `headers` are those of the response, the text is for the user. `log_in`: a log-in helps."""
 
-    def __init__(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(self, status: int, text: str, headers: dict[str, str] | None = None, *, log_in: bool = False) -> None:
         super().__init__(text)
         self.status = status
         self.text = text
         self.headers = headers or {}
+        self.log_in = log_in
 
 
 class Access:

@@ -149,11 +149,11 @@ async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RefusedError)  # noqa: S101
     if error.status == 303:
         return Response(status_code=303, headers=error.headers)
-    return await _error(request, error.status, error.text, error.headers)
+    return await _error(request, error.status, error.text, error.headers, log_in=error.log_in)
 
 
-async def _error(request: Request, status: int, text: str, headers: dict[str, str]) -> Response:
+async def _error(request: Request, status: int, text: str, headers: dict[str, str], *, log_in: bool = False) -> Response:
     """An error as JSON for the API, else as a page."""
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": text}, status, headers)
-    return error_page(request, status, text, headers)
+    return error_page(request, status, text, headers, log_in=log_in)

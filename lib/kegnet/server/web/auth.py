@@ -149,7 +149,8 @@ def _log_in_first(request: Request) -> RefusedError:
         return RefusedError(303, "log in first", {"Location": f"{root}/login?next={quote(here, safe='/')}"})
     # With 401, a browser would show its own dialog for the password.
     is_program = request.method in ("GET", "HEAD") and "cookie" not in request.headers and request.url.path.startswith(PROGRAMS)
-    return RefusedError(401 if is_program else 403, "log in first, or send the password", AUTHENTICATE if is_program else {})
+    headers = AUTHENTICATE if is_program else {}
+    return RefusedError(401 if is_program else 403, "log in first, or send the password", headers, log_in=not is_program)
 
 
 def given_password(request: Request) -> str | None:

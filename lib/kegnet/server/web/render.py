@@ -88,6 +88,6 @@ def path_of(request: Request) -> str:
     return request.url.path.removeprefix(root_path(request))
 
 
-def error_page(request: Request, status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
-    """A page for an error, with a link back."""
-    return render(request, "error.html", {"status": status, "text": text}, status, headers)
+def error_page(request: Request, status: int, text: str, headers: Mapping[str, str] | None = None, *, log_in: bool = False) -> Response:
+    """A page for an error, with a link back. `log_in`: also with a link to the log-in, for a form that was sent without one."""
+    return render(request, "error.html", {"status": status, "text": text, "log_in": log_in}, status, headers)
