@@ -262,6 +262,7 @@ def first_then(history: History, second: Callable[[], object]) -> Iterator[Conne
 
 
 def test_kegs_do_not_overlap(history: History) -> None:
+    history.call(set_household, time_zone="UTC")
     tap = history.tap(history.client())
     first = keg(history, tap, NOW)
     with pytest.raises(StorageError) as refused:
@@ -274,7 +275,7 @@ def test_kegs_do_not_overlap(history: History) -> None:
     with pytest.raises(StorageError) as refused:
         keg(history, tap, NOW + DAY_MS - 1)
     assert refused.value.problem == "the tap had another keg until 2026-11-26 15:00 UTC"
-    assert refused.value.fix == "enter a later time, or undo that keg first"
+    assert refused.value.fix == "enter 2026-11-26 15:00 or a later time, or undo that keg first"
     assert keg(history, tap, NOW + DAY_MS).off_ms is None
     assert keg(history, tap, NOW + DAY_MS + 1).on_ms == NOW + DAY_MS + 1
 

@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -533,6 +533,24 @@ def test_a_form_from_before_a_change_keeps_the_beer_and_the_size(house: House) -
     house.post("/keg", **before | {"size": "other"}, contents="keep", start="10")
     assert house.keg is not None
     assert house.keg.volume_ml is None, "another size that is unknown"
+
+
+def test_a_keg_that_was_put_on_too_early_is_explained_beside_the_field_in_local_time(house: House) -> None:
+    zone = ZoneInfo("Asia/Kolkata")
+    with house.server.writing() as connection:
+        set_household(connection, time_zone=zone.key)
+    on = datetime.fromtimestamp(house.on_ms // 60_000 * 60, zone)
+    before = house.keg
+    answer = house.post("/keg", action="new", new_beer="Stout", size="19000", on=f"{on - timedelta(minutes=1):%Y-%m-%dT%H:%M}")
+    assert (answer.status, house.keg) == (400, before)
+    assert "<details open>" in answer.text
+    wrong = re.search('id="new-on-wrong" role="alert">([^<]+)<', answer.text)
+    assert wrong is not None
+    assert wrong[1].startswith(f"the tap has a keg since {on:%Y-%m-%d %H:%M} IST; fix: enter ")
+    with house.server.database.reading() as connection:
+        assert [beer.name for beer in beers(connection)] == ["IPA"], "the new beer is not added"
+    first = re.findall("enter ([0-9-]+ [0-9:]+) or a later time", wrong[1])[0]
+    assert house.post("/keg", action="new", new_beer="Stout", size="19000", on=first.replace(" ", "T")).status == 303
 
 
 def test_a_wrong_value_keeps_the_texts_of_the_change_form(house: House) -> None:

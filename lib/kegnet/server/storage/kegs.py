@@ -8,17 +8,24 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ..model.days import find_zone
 from . import schema
 from .beers import BEER_COLUMNS
 from .errors import StorageError
 from .pours import poured_ml
 from .ranges import MOST_MS, keys_of
 from .records import Beer, Keg
+from .settings import household
 
 _keg, _tap = schema.keg.c, schema.tap.c
 MOST_START_ML = 2 * 10**8
 """Upper bound on the contents of a keg when it was put on. A level above it does not fit into the column."""
+_MINUTE_MS = 60_000
 _COLUMNS = (_keg.key, _keg.tap, _keg.on_ms, _keg.off_ms, _keg.volume_ml, _keg.start_ml)
+
+
+class TooEarlyError(StorageError):
+    """A keg was not put on or taken off, because the tap had another one then."""
 
 
 def kegs_on(connection: sa.engine.Connection, tap_keys: Sequence[int]) -> dict[int, Keg]:
@@ -53,14 +60,15 @@ def put_on(
 ) -> Keg:
     """Puts a keg on a tap, and takes the one before off at that time. `beer` is a key.
 
-    Raises StorageError where a keg was put on or taken off later than that.
+    Raises TooEarlyError, and changes nothing, where a keg was put on or taken off later than that.
     """
     lock_tap(connection, tap_key)
     before = next(iter(kegs_of(connection, tap_key, 1)), None)
     if before is not None:
         last_ms = before.on_ms + 1 if before.off_ms is None else before.off_ms
         if on_ms < last_ms:
-            raise _too_early("had another keg until" if before.off_ms else "has a keg since", last_ms)
+            what = "has a keg since" if before.off_ms is None else "had another keg until"
+            raise _too_early(connection, what, before.off_ms or before.on_ms, last_ms)
         if before.off_ms is None:
             _set(connection, before.key, off_ms=on_ms)
     fields = {"tap": tap_key, "beer": beer, "on_ms": on_ms, "volume_ml": volume_ml, "start_ml": start_ml}
@@ -76,7 +84,7 @@ def take_off(connection: sa.engine.Connection, keg_key: int, off_ms: int) -> Non
     if keg is None or keg.off_ms is not None:
         return
     if off_ms <= keg.on_ms:
-        raise _too_early("has this keg since", keg.on_ms)
+        raise _too_early(connection, "has this keg since", keg.on_ms, keg.on_ms + 1)
     _set(connection, keg_key, off_ms=off_ms)
 
 
@@ -151,6 +159,9 @@ def _keg_of(row: Any) -> Keg:
     return Keg(key, tap, None if beer[0] is None else Beer(*beer), on_ms, off_ms, volume_ml, start_ml)
 
 
-def _too_early(what: str, at_ms: int) -> StorageError:
-    at = datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC)
-    return StorageError(f"the tap {what} {at:%Y-%m-%d %H:%M} UTC", "enter a later time, or undo that keg first")
+def _too_early(connection: sa.engine.Connection, what: str, at_ms: int, first_ms: int) -> TooEarlyError:
+    """The error with the household's time. `first_ms` is the first possible time; a user enters a minute."""
+    zone = find_zone(household(connection).time_zone) or datetime.UTC
+    at, first = (datetime.datetime.fromtimestamp(ms / 1000, zone) for ms in (at_ms, -(-first_ms // _MINUTE_MS) * _MINUTE_MS))
+    fix = f"enter {first:%Y-%m-%d %H:%M} or a later time, or undo that keg first"
+    return TooEarlyError(f"the tap {what} {at:%Y-%m-%d %H:%M %Z}", fix)

@@ -13,7 +13,7 @@ from ..model.units import Units
 from ..model.weights import BEER_DENSITY
 from ..storage import Connection
 from ..storage.beers import beers
-from ..storage.kegs import change_keg, find_keg, kegs_of, kegs_on, lock_tap, put_back, put_on, set_level, take_off, undo_keg
+from ..storage.kegs import TooEarlyError, change_keg, find_keg, kegs_of, kegs_on, lock_tap, put_back, put_on, set_level, take_off, undo_keg
 from ..storage.records import Keg
 from ..storage.settings import household
 from . import times
@@ -119,8 +119,13 @@ def _new(connection: Connection, form: Form, units: Units, place: Place, present
     if form.errors:
         return None
     if keg is None:
-        beer_key = added_beer(connection, form, beer)
-        keg = put_on(connection, place.tap.key, beer=beer_key, on_ms=on_ms, volume_ml=size_ml, start_ml=start_ml)
+        try:
+            keg = put_on(connection, place.tap.key, beer=beer, on_ms=on_ms, volume_ml=size_ml, start_ml=start_ml)
+        except TooEarlyError as error:
+            form.errors["on"] = str(error)
+            return None
+        change_keg(connection, keg.key, beer=added_beer(connection, form, beer))
+        keg = find_keg(connection, keg.key) or keg
         if start_ml is not None and form.typed.get("contents") == "weight":
             set_level(connection, keg.key, start_ml, now)
     undo = Undo(f"{place.path}/keg", {"action": "undo", "keg": str(keg.key)})
