@@ -155,7 +155,9 @@ def test_the_other_server_publishes_when_the_publisher_ends(end: signal.Signals,
             two.first.process.wait()
             assert two.pour(two.second, pulses=5600).status_code == 200
             today = f"kegnet/{two.sender.uuid}/17/today"
-            wait_for(lambda: subscriber.last(today) == "1.000" and subscriber.availability() == "online", TAKEN_OVER_WITHIN_S)
+            wait_for(
+                lambda: '"litres": 1.0,' in (subscriber.last(today) or "") and subscriber.availability() == "online", TAKEN_OVER_WITHIN_S
+            )
             assert time.monotonic() - ended <= TAKEN_OVER_WITHIN_S
         finally:
             two.stop()
