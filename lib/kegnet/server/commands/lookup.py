@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime
 import time
 
-from ..model.days import find_zone
 from ..storage import Change, Connection, announce
 from ..storage.clients import find_client
 from ..storage.records import Client, Tap
 from ..storage.settings import household
 from ..storage.taps import find_tap
+from ..web import times
 from .errors import CommandError
 
 
@@ -21,7 +21,7 @@ def now_ms() -> int:
 
 def zone_of(connection: Connection) -> datetime.tzinfo:
     """The household's time zone; UTC where this system does not know it."""
-    return find_zone(household(connection).time_zone) or datetime.UTC
+    return times.zone_of(household(connection).time_zone)
 
 
 def client_of(connection: Connection, uuid: str) -> Client:

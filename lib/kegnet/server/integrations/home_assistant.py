@@ -21,7 +21,7 @@ EXPIRE_STEP_S = 30 * 60
 _NAMES = {"kegnet": "kegnet-client", "kegboard": "Kegboard"}
 _CONFIG = re.compile("homeassistant/([a-z_]+)/kegnet_([^/]+)/([0-9a-f-]{36})_(?:([0-9]+)_)?([a-z_]+)/config")
 _TODAY = {"value_template": "{{ value_json.litres }}", "last_reset_value_template": "{{ value_json.since }}"}
-"""A correction can lower the amount of today. For `total_increasing` a lower value is the begin of a new day, and the rest counts again."""
+"""A correction can lower the amount of today. With `total_increasing`, a lower value would mean a new day, and would be counted again."""
 _Fields = Mapping[str, object]
 
 
