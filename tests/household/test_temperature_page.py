@@ -17,7 +17,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
-from support.alarms import begin_silence, wait_for_alarm_watch
+from support.alarms import add_quiet_client, begin_silence
 from support.axe import axe_problems
 from support.browsers import LAPTOP, PHONE, Browsers, log_in
 from support.history import client_key, ping, pour, store
@@ -27,6 +27,7 @@ from support.wait import wait_for
 from support.web_requests import PASSWORD, Visitor
 
 ID = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
+QUIET = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c13"
 EMPTY = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c12"
 LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützenschrankbeleuchtungsanlagenwart"
 ARABIC = "ثلاجة المرآب الكبيرة"
@@ -282,12 +283,13 @@ def test_a_new_temperature_and_a_new_limit_are_on_the_open_page(server: KegnetSe
 
 
 def test_an_alarm_of_a_client_without_a_thermometer_is_on_the_open_page(server: KegnetServer, browsers: Browsers) -> None:
-    wait_for_alarm_watch(server)
+    add_quiet_client(server, QUIET, "Cellar")
     browser = browsers.start(LAPTOP)
-    browser.get(f"{server.page_url}clients/{ID}")
+    browser.get(f"{server.page_url}clients/{QUIET}")
     wait_for(lambda: browser.execute_script(LOADS) == 2)
-    begin_silence(server, ID)
-    wait_for(lambda: text(browser, "[data-live=states]").strip() == "silent")
+    assert text(browser, "[data-live=states]").strip() == ""
+    begin_silence(server, QUIET)
+    wait_for(lambda: text(browser, "[data-live=states]").strip() == "silent", limit_s=60)
     wait_for(lambda: "silent" in text(browser, "[data-live=alarms]"))
     assert complaints(browser) == []
 
