@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import sys
 import time
 from pathlib import Path
@@ -131,11 +130,5 @@ class _Dialogue:
         """Sleeps until something is new, or a refresh later. False if the user has pressed Enter, or the input has ended."""
         if self._answers.line() == "" or self._answers.has_ended:
             return False
-        poll = select.poll()
-        poll.register(self._answers.descriptor, select.POLLIN)
-        if self.source.descriptor is not None:
-            poll.register(self.source.descriptor, select.POLLIN)
-        ready = poll.poll(REFRESH_S * 1000 if self.source.by_service else None)
-        if any(descriptor == self._answers.descriptor for descriptor, _ in ready):
-            self._answers.read()
+        self._answers.wait(self.source.descriptor, REFRESH_S if self.source.by_service else None)
         return True
