@@ -225,7 +225,8 @@ def test_idle_it_sleeps(scripted_keg: Keg, scripted_server: ScriptedServer) -> N
     assert stays(lambda: True, 10)
     after = _switches_and_ticks(scripted_keg.pid)
     assert after[0] - switches <= 5
-    assert after[1] == ticks
+    # A tick is 10 ms, and the time is rounded down: a microsecond can be the next tick.
+    assert after[1] - ticks <= 1
 
 
 def test_the_command_knows_its_version() -> None:
