@@ -20,6 +20,7 @@ from kegnet.server.storage.taps import set_tap
 from support.history import client_key, ping, pour, store
 from support.kegnet_server import KegnetServer
 from support.services import PostgreSQL
+from support.wait import wait_for
 from support.web_requests import request
 from system.container import CACHE
 
@@ -181,7 +182,8 @@ def test_a_reader_of_csv_who_leaves_early_leaves_nothing_behind(server: KegnetSe
         connection.request("GET", f"/csv/{ID}/temperatures.csv")
         assert connection.getresponse().read(10)
         connection.close()
-    assert len(request(f"{server.page_url}csv/{ID}/temperatures.csv").text.splitlines()) == 20_001
+    wait_for(lambda: len(request(f"{server.page_url}csv/{ID}/temperatures.csv").text.splitlines()) == 20_001)
+    assert "Traceback" not in server.log()
 
 
 def test_a_picture_is_sent_once_while_nothing_changes(server: KegnetServer) -> None:

@@ -95,7 +95,8 @@ class Background:
 
     async def _watch(self, file: SqliteFile) -> None:
         """Until the file is replaced, as `kegnet-server restore` does. What this process remembers is not of the new one."""
-        while file.is_in_place() or not file.path.exists():
+        # Again at the end: a file that was away can be back since the first look.
+        while file.is_in_place() or not file.path.exists() or file.is_in_place():
             await asyncio.sleep(FILE_EVERY_S)
         self.failed.set_result(ReplacedError(f"{file.path}: was replaced", "start kegnet-server again; systemd does so"))
         await asyncio.Event().wait()

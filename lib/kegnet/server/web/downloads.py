@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 
@@ -49,9 +50,20 @@ class Download(StreamingResponse):
 
 async def _in_threads(pieces: Iterator[str]) -> AsyncGenerator[str, None]:
     """`pieces`, each made in a thread, and closed in one."""
+    # A reader can leave while a piece is made, and a generator that runs cannot be closed.
+    running = threading.Lock()
+
+    def make() -> str | None:
+        with running:
+            return next(pieces, None)
+
+    def close() -> None:
+        with running:
+            pieces.close()  # type: ignore[attr-defined]
+
     try:
-        while (piece := await in_thread(lambda: next(pieces, None))) is not None:
+        while (piece := await in_thread(make)) is not None:
             yield piece
     finally:
         with anyio.CancelScope(shield=True):
-            await in_thread(pieces.close)  # type: ignore[attr-defined]
+            await in_thread(close)
