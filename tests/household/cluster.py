@@ -90,7 +90,7 @@ class Cluster:
     def _start_server(self, host: Host) -> None:
         self.configuration(host).write_text(block("kegnet-server.conf").replace("10.0.0.11:8080", f"{host.address}:8080"))
         host.start("server.log", PYTHON, "-B", SERVER, "--config", self.configuration(host), "serve")
-        wait_for(lambda: self._get(host, "/healthz"), 30)
+        wait_for(lambda: self._get(host, "/healthz"), 60)
 
     def _start_haproxy(self, certificate: Certificate) -> None:
         folder = self.balancer.folder / "haproxy"

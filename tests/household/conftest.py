@@ -17,14 +17,9 @@ import pytest
 import sqlalchemy as sa
 from kegnet.server.storage import open_database
 from support.browsers import Browsers
+from support.ports import free_port
 from support.stored_history import History
 from support.wait import wait_for
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def answers(port: int) -> bool:

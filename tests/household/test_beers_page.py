@@ -175,7 +175,7 @@ def test_a_large_photo_becomes_a_small_picture(server: KegnetServer, browsers: B
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; sandbox")
     assert "immutable" in answer.headers["Cache-Control"]
     assert int(answer.headers["Content-Length"]) <= 300_000
-    sides = "const i = document.querySelector('.portrait'); return i.complete ? [i.naturalWidth, i.naturalHeight] : [0, 0]"
+    sides = "const i = document.querySelector('.portrait'); return i.complete && i.naturalWidth ? [i.naturalWidth, i.naturalHeight] : null"
     width, height = wait_for(lambda: browser.execute_script(sides))
     assert 0 < width <= 800
     assert abs(width * 3 - height * 4) <= 4

@@ -410,13 +410,11 @@ def test_a_change_reaches_every_process_after_the_commit(url: str, database: Dat
     async def run() -> None:
         feeds = [Feed(database), Feed(other)]
         running = [asyncio.create_task(feed.run()) for feed in feeds]
-        for feed in feeds:
-            async with feed.subscribe() as ready:
-                await until_it_listens(database, ready)
         async with feeds[0].subscribe() as here, feeds[1].subscribe() as there:
+            await until_it_listens(database, here, there)
             await asyncio.to_thread(change_twice)
             for subscription in (here, there):
-                assert await asyncio.wait_for(subscription.next(), 5) == expected
+                assert await asyncio.wait_for(subscription.next(), 30) == expected
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -430,23 +428,25 @@ def test_a_change_reaches_every_process_after_the_commit(url: str, database: Dat
     other.close()
 
 
-async def until_it_listens(database: Database, subscription: Subscription) -> None:
-    """Announces something until it arrives, and swallows what follows."""
-    for _ in range(100):
-        await asyncio.to_thread(announce_alone, database)
-        try:
-            await asyncio.wait_for(subscription.next(), 0.2)
-        except TimeoutError:
-            continue
-        break
-    with suppress(TimeoutError):
-        while True:
-            await asyncio.wait_for(subscription.next(), 0.3)
+async def until_it_listens(database: Database, *subscriptions: Subscription) -> None:
+    """Announces something until it arrives at each. Changes arrive in their order, so no older one is still to come."""
+
+    async def hears(subscription: Subscription, marked: frozenset[str]) -> None:
+        while not marked <= (await subscription.next()).clients:
+            pass
+
+    for number in range(100):
+        marked = frozenset({str(uuid.UUID(int=number))})
+        await asyncio.to_thread(announce_alone, database, marked)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*(hears(subscription, marked) for subscription in subscriptions)), 2)
+            return
+    raise AssertionError("it does not listen")
 
 
-def announce_alone(database: Database) -> None:
+def announce_alone(database: Database, clients: frozenset[str] = frozenset()) -> None:
     with database.writing() as connection:
-        announce(connection, Change(frozenset(), frozenset({"setting"})))
+        announce(connection, Change(clients, frozenset({"setting"})))
 
 
 def test_what_is_rolled_back_is_not_announced(database: Database) -> None:
@@ -458,7 +458,7 @@ def test_what_is_rolled_back_is_not_announced(database: Database) -> None:
             with pytest.raises(ZeroDivisionError):
                 await asyncio.to_thread(fail)
             await asyncio.to_thread(announce_alone, database)
-            assert await asyncio.wait_for(subscription.next(), 5) == Change(frozenset(), frozenset({"setting"}))
+            assert await asyncio.wait_for(subscription.next(), 30) == Change(frozenset(), frozenset({"setting"}))
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
@@ -477,9 +477,9 @@ def test_a_change_of_too_many_clients_concerns_all(database: Database) -> None:
         async with feed.subscribe() as subscription:
             await until_it_listens(database, subscription)
             await asyncio.to_thread(change_many, 150)
-            assert len((await asyncio.wait_for(subscription.next(), 5)).clients) == 150
+            assert len((await asyncio.wait_for(subscription.next(), 30)).clients) == 150
             await asyncio.to_thread(change_many, 400)
-            assert await asyncio.wait_for(subscription.next(), 5) == Change(frozenset(), frozenset({"ping"}))
+            assert await asyncio.wait_for(subscription.next(), 30) == Change(frozenset(), frozenset({"ping"}))
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
@@ -500,12 +500,12 @@ def test_new_messages_are_announced_and_repeated_ones_are_not(database: Database
         async with feed.subscribe() as subscription:
             await until_it_listens(database, subscription)
             assert await writer.keep(ping(client, 1))
-            assert await asyncio.wait_for(subscription.next(), 5) == Change(frozenset({CLIENT}), frozenset({"ping"}))
+            assert await asyncio.wait_for(subscription.next(), 30) == Change(frozenset({CLIENT}), frozenset({"ping"}))
             assert not await writer.keep(ping(client, 1))
             assert await writer.keep(pour(client, 1))
-            assert await asyncio.wait_for(subscription.next(), 5) == Change(frozenset({CLIENT}), frozenset({"pour", "tap"}))
+            assert await asyncio.wait_for(subscription.next(), 30) == Change(frozenset({CLIENT}), frozenset({"pour", "tap"}))
             assert await writer.keep(pour(client, 2))
-            assert await asyncio.wait_for(subscription.next(), 5) == Change(frozenset({CLIENT}), frozenset({"pour"}))
+            assert await asyncio.wait_for(subscription.next(), 30) == Change(frozenset({CLIENT}), frozenset({"pour"}))
         await writer.stop()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -699,9 +699,9 @@ def test_the_feed_connects_again_and_reports_that_it_missed_something(check_s: f
         async with feed.subscribe() as subscription:
             await until_it_listens(database, subscription)
             await asyncio.to_thread(administer, END_SESSIONS)
-            assert await asyncio.wait_for(subscription.next(), 15) == EVERYTHING
+            assert await asyncio.wait_for(subscription.next(), 30) == EVERYTHING
             await asyncio.to_thread(announce_alone, database)
-            assert await asyncio.wait_for(subscription.next(), 5) == Change(frozenset(), frozenset({"setting"}))
+            assert await asyncio.wait_for(subscription.next(), 30) == Change(frozenset(), frozenset({"setting"}))
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
@@ -721,7 +721,7 @@ def test_the_feed_waits_for_a_database_that_refuses_for_long(on_postgresql: OnPo
             await asyncio.to_thread(administer, END_SESSIONS)
             await asyncio.sleep(0.5)
             await asyncio.to_thread(administer, "ALTER DATABASE {} ALLOW_CONNECTIONS true")
-            assert await asyncio.wait_for(subscription.next(), 15) == EVERYTHING
+            assert await asyncio.wait_for(subscription.next(), 30) == EVERYTHING
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
@@ -745,6 +745,9 @@ def test_a_follower_that_loses_its_connection_does_not_lead_beside_the_leader(on
                 leading -= 1
 
         tasks = [asyncio.create_task(Leader(database, every_s=0.05).run(lead)) for _ in range(2)]
+        async with asyncio.timeout(30):
+            while leading == 0:
+                await asyncio.sleep(0.05)
         for _ in range(20):
             await asyncio.sleep(0.1)
             await asyncio.to_thread(administer, others)
@@ -752,10 +755,13 @@ def test_a_follower_that_loses_its_connection_does_not_lead_beside_the_leader(on
         # Nobody leads while the database is away, and one of them does afterwards.
         await asyncio.to_thread(administer, "ALTER DATABASE {} ALLOW_CONNECTIONS false")
         await asyncio.to_thread(administer, END_SESSIONS)
+        async with asyncio.timeout(30):
+            while leading:
+                await asyncio.sleep(0.05)
         await asyncio.sleep(0.5)
         assert (leading, most) == (0, 1)
         await asyncio.to_thread(administer, "ALTER DATABASE {} ALLOW_CONNECTIONS true")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while leading == 0:
                 await asyncio.sleep(0.05)
         assert most == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pty
@@ -57,7 +58,7 @@ class Demo:
     def get(self, path: str) -> Any:
         """A JSON answer of its server."""
         page = self.wait_for(r"The page is at (http://127\.0\.0\.1:\d+/) ")[0]
-        with urllib.request.urlopen(page + path, timeout=10) as answer:
+        with urllib.request.urlopen(page + path, timeout=30) as answer:
             return json.load(answer)
 
     def processes(self) -> list[int]:
@@ -94,18 +95,29 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Demo]]:
         demo.process.wait()
 
 
+def parts_of(made: int, pours: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The first of the pours, which have `made` pulses together; none while there are fewer."""
+    sums = list(itertools.accumulate(int(pulses) for pulses, *_ in pours))
+    return pours[: sums.index(made) + 1] if made in sums else []
+
+
 def test_every_pulse_goes_through_the_meter_and_the_client_to_the_page(start: Callable[..., Demo]) -> None:
     demo = start(REPOSITORY / "lib")
     pin, made = demo.wait_for(r"tap    \| pin (\d+): somebody pours 0\.[3-5]\d litres, (\d+) pulses")
-    counted, name, ts = demo.wait_for(rf"meter  \| .*: pin {pin}: (\d+) pulses \(0\.[3-5]\d\d l\) in [5-8]\.\d s: ({pin}(\d+)\.pour)")
-    demo.wait_for(rf"client \| .*: pour accepted: {name} ")
+    counted = rf"meter  \| .*: pin {pin}: (\d+) pulses \(0\.\d+ l\) in (\d+\.\d) s: ({pin}(\d+)\.pour)"
+    # A guest who is held up for longer than the meter's idle time makes two pours, and a later one can pour at the same tap.
+    found = wait_for(lambda: parts_of(int(made), re.findall(counted, demo.output)) or demo._dead(), 90)
+    if len(found) == 1:
+        assert 5 <= float(found[0][1]) < 9
+    for _, _, name, _ in found:
+        demo.wait_for(rf"client \| .*: pour accepted: {name} ")
     client = demo.get("api/clients")[0]["id"]
-    latest = demo.get(f"api/clients/{client}/taps/{pin}/pours?limit=1")[0]
-    assert (latest["pulses"], latest["at_ms"]) == (int(made), int(ts))
-    assert counted == made
+    stored = {(pour["pulses"], pour["at_ms"]) for pour in demo.get(f"api/clients/{client}/taps/{pin}/pours?limit=9")}
+    assert {(int(pulses), int(ts)) for pulses, _, _, ts in found} <= stored
     assert [line for line in demo.output.splitlines() if re.match("(client|server) .*(warning|insecure|not encrypted)", line)] == []
-    # The second glass runs when the demo ends.
-    wait_for(lambda: demo.output.count("somebody pours") == 2, limit_s=30)
+    # A glass runs when the demo ends.
+    before = demo.output.count("somebody pours")
+    wait_for(lambda: demo.output.count("somebody pours") > before, limit_s=60)
     demo.process.send_signal(signal.SIGINT)
     assert demo.ended() == 0
 
@@ -139,8 +151,8 @@ def test_it_shows_six_taps_a_month_and_an_outage_to_the_whole_house_and_can_be_c
     bins = demo.get(f"api/clients/{client['id']}/temperatures?over=30d")
     assert sum(each["gap"] for each in bins) == 1
     assert max(each["most"] for each in bins) > 9000
-    kinds = {alarm["kind"] for alarm in demo.get(f"api/clients/{client['id']}/alarms")}
-    assert {"silent", "too warm", "keg low", "keg empty"} <= kinds
+    kinds = {"silent", "too warm", "keg low", "keg empty"}
+    wait_for(lambda: kinds <= {alarm["kind"] for alarm in demo.get(f"api/clients/{client['id']}/alarms")})
     assert demo.get(f"api/clients/{client['id']}/taps/{taps[0]['pin']}/pours?limit=1000")[-1]["at_ms"] < client["at_ms"] - 20 * DAY_MS
     visitor = Visitor(f"http://{address}:{port}/").log_in(PASSWORD)
     assert PASSWORD in visitor.get().text, "the notice"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -886,7 +887,7 @@ def test_days_begin_by_the_settings(history: History) -> None:
 def test_an_unknown_time_zone_is_utc_and_is_logged_once(history: History, caplog: pytest.LogCaptureFixture) -> None:
     client = history.client()
     history.pour(client, 0, NOW - 15 * HOUR_MS)
-    name = f"Mars/{id(history)}"
+    name = f"Mars/{uuid.uuid4().hex}"
     history.call(set_setting, "time_zone", name)
     with caplog.at_level(logging.WARNING), history.reading() as connection:
         for _ in range(2):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import signal
 import subprocess
 import threading
@@ -16,7 +17,7 @@ from bench.server import signed
 from support.daemon import PYTHON
 from support.kegnet_server import SERVER, KegnetServer
 from support.services import Broker, PostgreSQL
-from support.wait import wait_for
+from support.wait import is_quick, wait_for
 
 TAKEN_OVER_WITHIN_S = 10.0
 """As README says; one to five seconds on a busy machine."""
@@ -99,7 +100,7 @@ def command(server: KegnetServer, *words: str) -> None:
 def test_a_reader_at_one_server_hears_of_a_pour_at_the_other(two: Two) -> None:
     events = events_of(two.first)
     assert two.pour(two.second).status_code == 200
-    wait_for(lambda: any(two.sender.uuid in line and "pour" in line for line in events), 5)
+    wait_for(lambda: any(two.sender.uuid in line and "pour" in line for line in events))
 
 
 def test_a_pour_sent_to_both_servers_counts_once(two: Two) -> None:
@@ -146,7 +147,13 @@ def test_refused_messages_are_counted_over_both_servers(tmp_path: Path, postgres
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 def test_the_other_server_publishes_when_the_publisher_ends(end: signal.Signals, tmp_path: Path, url: str, broker: Broker) -> None:
-    two = Two(tmp_path, url, "--mqtt", f"mqtt://127.0.0.1:{broker.port}")
+    folders = (tmp_path / str(number) for number in itertools.count())
+    assert is_quick(lambda: taken_over_s(end, next(folders), url, broker), TAKEN_OVER_WITHIN_S)
+
+
+def taken_over_s(end: signal.Signals, folder: Path, url: str, broker: Broker) -> float:
+    """How long after the end of the publisher the other server has published a pour."""
+    two = Two(folder, url, "--mqtt", f"mqtt://127.0.0.1:{broker.port}")
     with Subscriber(broker.port) as subscriber:
         try:
             wait_for(lambda: subscriber.availability() == "online")
@@ -155,10 +162,8 @@ def test_the_other_server_publishes_when_the_publisher_ends(end: signal.Signals,
             two.first.process.wait()
             assert two.pour(two.second, pulses=5600).status_code == 200
             today = f"kegnet/{two.sender.uuid}/17/today"
-            wait_for(
-                lambda: '"litres": 1.0,' in (subscriber.last(today) or "") and subscriber.availability() == "online", TAKEN_OVER_WITHIN_S
-            )
-            assert time.monotonic() - ended <= TAKEN_OVER_WITHIN_S
+            wait_for(lambda: '"litres": 1.0,' in (subscriber.last(today) or "") and subscriber.availability() == "online", 60)
+            return time.monotonic() - ended
         finally:
             two.stop()
 

@@ -124,8 +124,8 @@ def test_home_assistant_finds_the_kegs_and_their_alarms_by_itself(house: Househo
     off = dict.fromkeys(("silent", "too_warm", "too_cold", "0/keg_low", "0/keg_empty"), "OFF")
     expected = {"0/left": "18.500", "0/level": "97.4", **off}
     wait_for(lambda: {path: listener.state(GARAGE, path) for path in expected} == expected)
-    said = listener.state(GARAGE, "0/last_pour_at")
-    assert said is not None and said == time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at_ms // 1000)) + f".{at_ms % 1000:03d}+00:00"
+    said = wait_for(lambda: listener.state(GARAGE, "0/last_pour_at"))
+    assert said == time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at_ms // 1000)) + f".{at_ms % 1000:03d}+00:00"
     assert listener.availability() == "online"
     house.pour(17_000)
     wait_for(lambda: listener.state(GARAGE, "0/keg_low") == "ON")
@@ -156,7 +156,9 @@ def test_a_message_publishes_only_what_it_changes_and_the_same_temperature_again
     house.server.add_client(CELLAR, "", "Cellar")
     for uuid in (GARAGE, CELLAR):
         house.ping(4000, uuid)
-    wait_for(lambda: listener.state(CELLAR, "temperature") and listener.state(GARAGE, "temperature"))
+    # The last states of each client that are published.
+    last = ((CELLAR, "silent"), (GARAGE, "0/keg_empty"), (CELLAR, "temperature"), (GARAGE, "temperature"))
+    wait_for(lambda: all(listener.state(uuid, path) for uuid, path in last))
     before = len(listener.received)
     house.ping(5000, CELLAR)
     wait_for(lambda: listener.state(CELLAR, "temperature") == "5.000")
@@ -404,7 +406,7 @@ def test_an_address_that_never_answers_holds_up_no_other_one_and_no_stop(tmp_pat
         wait_for(lambda: hanging.attempts and hook.titles == ["KegNet: Garage: silent"])
         began = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 20
 
 
 def test_many_alarms_are_one_message(tmp_path: Path) -> None:
@@ -443,7 +445,7 @@ def as_shown(page: str) -> str:
 
 def test_an_address_that_apprise_does_not_know_is_refused_at_the_start(tmp_path: Path) -> None:
     server = KegnetServer(tmp_path / "server", None, "--notify", "nonsense://hunter2/x", wait=False)
-    assert server.process.wait(15) == os.EX_CONFIG
+    assert server.process.wait(60) == os.EX_CONFIG
     assert "notify: nonsense://…" in server.log()
     assert "hunter2" not in server.log()
 
@@ -458,7 +460,7 @@ def post(server: KegnetServer, *events: dict[str, Any], token: str | None = None
 
 
 def send(server: KegnetServer, body: bytes, token: str | None = None) -> tuple[int, dict[str, Any]]:
-    connection = http.client.HTTPConnection(urllib.parse.urlsplit(server.page_url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(server.page_url).netloc, timeout=30)
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
     connection.request("POST", "/kegboard-event", body, headers)
     answer = connection.getresponse()

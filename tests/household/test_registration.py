@@ -92,6 +92,7 @@ def test_a_client_with_the_code_is_registered_and_its_messages_are_accepted(serv
     sent = form(key, f"{code[:4]}-{code[4:]}", name="  Garage \t Pi ")
     signer = Signer(key, sent["id"])
     assert post(server, "/rest/v2/ping", signer.ping()).status == 401
+    wait_for(lambda: sent["id"] in waiting(server))
     answer = register(server, sent)
     assert (answer.status, answer.text.split(";")[0]) == (200, "registered")
     assert post(server, "/rest/v2/ping", signer.ping()).status == 200

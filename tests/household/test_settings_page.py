@@ -11,6 +11,7 @@ import pytest
 from kegnet.server.storage.settings import household, set_household
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webdriver import WebDriver
 from support.axe import axe_problems
 from support.browsers import LAPTOP, Browsers, log_in
 from support.kegnet_server import KegnetServer
@@ -52,6 +53,11 @@ def test_they_fit_every_screen_and_everybody_can_use_them(server: KegnetServer, 
                     assert axe_problems(browser) == [], (page, size, dark)
 
 
+def inner_text(browser: WebDriver, name: str) -> str:
+    """The text of the element with that ID, which may not be on the page yet."""
+    return str(browser.execute_script("return document.getElementById(arguments[0])?.innerText ?? ''", name))
+
+
 def test_a_title_is_saved_with_an_undo_and_a_wrong_value_is_explained(server: KegnetServer, browsers: Browsers) -> None:
     browser = browsers.start()
     log_in(browser, server)
@@ -65,12 +71,12 @@ def test_a_title_is_saved_with_an_undo_and_a_wrong_value_is_explained(server: Ke
         browser.find_element(By.CSS_SELECTOR, "form[action='/settings'] button").click()
 
     save(title=LONG[:80], glass="half a litre")
-    assert "number" in browser.find_element(By.ID, "-settings-glass-wrong").text
+    wait_for(lambda: "number" in inner_text(browser, "-settings-glass-wrong"))
     assert browser.find_element(By.NAME, "title").get_attribute("value") == LONG[:80], "what was typed is kept"
     assert title(server) == "KegNet"
     save(glass="400")
     wait_for(lambda: title(server) == LONG[:80])
-    wait_for(lambda: browser.find_element(By.ID, "flash").text.startswith("The settings are saved."))
+    wait_for(lambda: inner_text(browser, "flash").startswith("The settings are saved."))
     browser.find_element(By.CSS_SELECTOR, "#flash button").click()
     wait_for(lambda: title(server) == "KegNet")
 

@@ -21,6 +21,7 @@ from kegnet.server.storage.settings import household, set_household
 from kegnet.server.storage.taps import meters_of, set_meter, unset_meter
 from kegnet.server.web.tap_values import level_bins, level_days
 from support.stored_history import DAY_MS, HOUR_MS, NOW, History
+from support.wait import is_quick
 
 DELETE, MOVE, SPILL, VOLUME = CorrectionKind.DELETE, CorrectionKind.MOVE, CorrectionKind.SPILL, CorrectionKind.VOLUME
 QUARTER_MS = 900_000
@@ -236,13 +237,15 @@ def test_a_tap_of_five_years_is_shown_quickly(history: History) -> None:
     for number in range(1, 100):
         keg(history, tap, NOW - (100 - number) * 14 * DAY_MS)
     history.call(sa.engine.Connection.exec_driver_sql, "ANALYZE")
-    took = []
-    for _ in range(3):
+
+    def look_s() -> float:
         begun = time.monotonic()
         with history.reading() as connection:
             assert len(poured_in_bins(connection, tap.key, NOW - 56 * DAY_MS, NOW + 1, QUARTER_MS)) > 500
             assert len(poured_kegs(connection, tap.key, 10)) == 10
             assert len(details_of(connection, pours_of(connection, [tap.key], limit=10))) == 10
-        took.append(time.monotonic() - begun)
-    print(f"{history.database.shown}: {1000 * min(took):.0f} ms")
-    assert min(took) < 0.5
+        took_s = time.monotonic() - begun
+        print(f"{history.database.shown}: {1000 * took_s:.0f} ms")
+        return took_s
+
+    assert is_quick(look_s, 0.5, tries=20)

@@ -18,6 +18,7 @@ from kegnet.server.storage.pours import find_pour, pours_of
 from kegnet.server.storage.records import Keg, Pour, Tap
 from kegnet.server.storage.settings import set_household
 from kegnet.server.storage.taps import find_tap, set_meter
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from support.axe import axe_problems
@@ -861,7 +862,7 @@ def test_a_pour_is_soon_on_the_open_page_and_is_corrected_and_undone_by_a_thumb(
     house.pour(1000, ago_ms=0)
     sees(browser, "[data-part=hero]", "17.5")
     sees(browser, "[data-part=pours]", "1.00 l")
-    assert browser.find_element(By.CSS_SELECTOR, ".level details").get_attribute("open"), "what was open stays open"
+    assert browser.execute_script("return document.querySelector('.level details').open"), "what was open stays open"
     sees(browser, "[data-part=level]", "17.5")
 
     press(browser, ".pours a")
@@ -1052,7 +1053,15 @@ def sees(browser: WebDriver, selector: str, text: str) -> None:
 
 
 def press(browser: WebDriver, selector: str) -> None:
-    """Clicks an element in the middle of the window: a phone has a bar at the bottom."""
-    element = browser.find_element(By.CSS_SELECTOR, selector)
-    browser.execute_script("arguments[0].scrollIntoView({ block: 'center' })", element)
-    element.click()
+    """Clicks an element in the middle of the window: a phone has a bar at the bottom. Again if the page has replaced it meanwhile."""
+
+    def pressed() -> bool:
+        try:
+            element = browser.find_element(By.CSS_SELECTOR, selector)
+            browser.execute_script("arguments[0].scrollIntoView({ block: 'center' })", element)
+            element.click()
+        except StaleElementReferenceException:
+            return False
+        return True
+
+    wait_for(pressed)

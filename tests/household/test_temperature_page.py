@@ -212,7 +212,12 @@ def test_one_chooses_a_length_zooms_by_mouse_goes_back_and_moves(filled: KegnetS
     browser.find_element(By.CSS_SELECTOR, "[data-back]").click()
     wait_for(lambda: shown(browser) == pytest.approx(zoomed, abs=2))
     browser.find_element(By.CSS_SELECTOR, "[data-back]").click()
-    wait_for(lambda: shown(browser) == pytest.approx(week, abs=2))
+
+    def is_week() -> bool:
+        """Its end is a full hour, which can have gone by."""
+        return any(shown(browser) == pytest.approx([at_ms + hours * HOUR_MS for at_ms in week], abs=2) for hours in (0, 1))
+
+    wait_for(is_week)
     # By keyboard: the values from the last to the first.
     chart = browser.find_element(By.ID, "course")
     chart.send_keys(Keys.END)
@@ -227,6 +232,8 @@ def test_a_finger_shows_values_and_two_zoom(filled: KegnetServer, browsers: Brow
     browser = browsers.start(PHONE)
     browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 2})
     show(browser, filled)
+    # The second load is that of the first event. It would undo the zoom.
+    wait_for(lambda: browser.execute_script(LOADS) >= 2 and browser.execute_script(LOADS.replace("temperatures", "alarms")) >= 2)
     box = browser.execute_script(
         "const {left, top, width} = document.querySelector('.u-over').getBoundingClientRect(); return [left, top, width]"
     )
@@ -286,7 +293,7 @@ def test_an_alarm_of_a_client_without_a_thermometer_is_on_the_open_page(server: 
     add_quiet_client(server, QUIET, "Cellar")
     browser = browsers.start(LAPTOP)
     browser.get(f"{server.page_url}clients/{QUIET}")
-    wait_for(lambda: browser.execute_script(LOADS) == 2)
+    wait_for(lambda: browser.execute_script(LOADS) >= 2)
     assert text(browser, "[data-live=states]").strip() == ""
     begin_silence(server, QUIET)
     wait_for(lambda: text(browser, "[data-live=states]").strip() == "silent", limit_s=60)
@@ -300,7 +307,7 @@ def test_the_last_message_and_the_level_of_a_tap_are_those_of_now(server: Kegnet
     store(server.database, ping(key, now - 3 * HOUR_MS, 4000))
     browser = browsers.start(LAPTOP)
     show(browser, server)
-    wait_for(lambda: browser.execute_script(LOADS) == 2)
+    wait_for(lambda: browser.execute_script(LOADS) >= 2)
     wait_for(lambda: text(browser, "[data-live=heard]").strip() == "3 hours ago")
     store(server.database, ping(key, now_ms(), 5000))
     wait_for(lambda: text(browser, "[data-live=heard]").strip() != "3 hours ago")
@@ -331,7 +338,7 @@ def test_a_load_that_fails_is_repeated(server: KegnetServer, browsers: Browsers,
     store(server.database, *(ping(key, now - minutes * MINUTE_MS, 4000) for minutes in range(5, 60, 5)))
     browser = browsers.start(LAPTOP)
     show(browser, server, "?over=1h")
-    wait_for(lambda: browser.execute_script(LOADS) == 2)
+    wait_for(lambda: browser.execute_script(LOADS) >= 2)
     browser.execute_cdp_cmd("Network.enable", {})
     browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*temperatures*" if part == "chart" else "*clients/*over=1h*"]})
     if part == "chart":
@@ -350,6 +357,7 @@ def test_without_scripts_a_picture_the_figures_and_the_table_are_there(filled: K
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     browser.get(f"{filled.page_url}clients/{ID}")
     browser.find_element(By.LINK_TEXT, "7 d").click()
+    wait_for(lambda: browser.current_url.endswith("over=7d"))
     picture = browser.find_element(By.CSS_SELECTOR, "noscript img, .picture")
     assert picture.is_displayed()
     assert picture.get_attribute("src").endswith(f"/courses/{ID}/7d.svg")
@@ -389,10 +397,11 @@ def test_the_name_and_the_limits_are_set_and_taken_back(server: KegnetServer, br
     show(browser, server)
 
     def save(field: str, value: str) -> None:
+        browser.execute_script("window.before = true")
         element = browser.find_element(By.CSS_SELECTOR, f"main [name={field}]")
         element.clear()
         element.send_keys(value + Keys.ENTER)
-        wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, "#flash, .wrong"))
+        wait_for(lambda: browser.execute_script("return !window.before && document.querySelector('#flash, .wrong') !== null"))
 
     def limits() -> tuple[int | None, int | None, str]:
         with server.database.reading() as connection:
@@ -403,7 +412,7 @@ def test_the_name_and_the_limits_are_set_and_taken_back(server: KegnetServer, br
     save("warmest", "6,5")
     wait_for(lambda: limits()[1] == 6500)
     save("coldest", "7")
-    wait_for(lambda: "enter more than the limit below" in browser.find_element(By.TAG_NAME, "main").text)
+    wait_for(lambda: "enter more than the limit below" in text(browser, "main"))
     assert browser.find_element(By.CSS_SELECTOR, "main [name=coldest]").get_attribute("value") == "7"
     assert limits() == (None, 6500, "Garage")
     show(browser, server)

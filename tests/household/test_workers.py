@@ -13,7 +13,7 @@ import pytest
 import requests
 from support.kegnet_server import KegnetServer
 from support.pki import openssl, signature
-from support.wait import wait_for
+from support.wait import wait_for, within_a_minute
 
 CLIENT = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 POURS = 40
@@ -90,10 +90,14 @@ def test_a_new_k_factor_leaves_the_litres_the_same_in_both_processes(server: Keg
 
 
 def test_refusals_are_counted_together(server: KegnetServer, key: Path) -> None:
-    statuses = []
-    for _ in range(70):
-        with requests.Session() as session:
-            statuses.append(session.post(f"{server.base_url}/pour", data={"id": CLIENT}, timeout=20).status_code)
+    def refusals() -> list[int]:
+        statuses = []
+        for _ in range(70):
+            with requests.Session() as session:
+                statuses.append(session.post(f"{server.base_url}/pour", data={"id": CLIENT}, timeout=20).status_code)
+        return statuses
+
+    statuses = within_a_minute(refusals)
     assert set(statuses) == {400, 429}
     assert statuses.count(400) <= 61
 
@@ -101,14 +105,14 @@ def test_refusals_are_counted_together(server: KegnetServer, key: Path) -> None:
 def test_sigterm_ends_all_of_them(server: KegnetServer) -> None:
     pids = others(server)
     server.process.terminate()
-    assert server.process.wait(20) == 0
+    assert server.process.wait(60) == 0
     assert running(pids) == []
 
 
 def test_where_one_ends_all_end_so_that_systemd_starts_them_again(server: KegnetServer) -> None:
     pids = others(server)
     os.kill(pids[0], signal.SIGKILL)
-    assert server.process.wait(20) == os.EX_TEMPFAIL
+    assert server.process.wait(60) == os.EX_TEMPFAIL
     assert "one of the 2 processes has ended" in server.log()
 
 
@@ -116,12 +120,12 @@ def test_the_others_end_when_the_first_is_killed(server: KegnetServer) -> None:
     pids = others(server)
     server.process.kill()
     server.process.wait()
-    wait_for(lambda: running(pids) == [], limit_s=20)
+    wait_for(lambda: running(pids) == [])
 
 
 def test_a_database_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "server").mkdir()
     (tmp_path / "server/kegnet.sqlite").write_text("this is no database, but a text that is longer than a header of SQLite" * 20)
     server = KegnetServer(tmp_path / "server", None, "--workers", "2", wait=False)
-    assert server.process.wait(20) == os.EX_CONFIG
+    assert server.process.wait(60) == os.EX_CONFIG
     assert server.log().count("\n") == 1, server.log()

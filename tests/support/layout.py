@@ -22,6 +22,8 @@ def resize(browser: webdriver.Chrome, size: tuple[int, int], *, dark: bool | Non
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
     browser.execute_script("document.documentElement.style.setProperty('font-size', arguments[0])", f"{text_percent}%")
+    # What follows a change of a size, such as a chart, runs with the next frame.
+    browser.execute_async_script("const [done] = arguments; requestAnimationFrame(() => requestAnimationFrame(() => done()))")
 
 
 def layout_problems(browser: webdriver.Chrome) -> list[str]:

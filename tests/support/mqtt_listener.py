@@ -23,7 +23,7 @@ class Listener:
         self._client.on_message = self._on_message
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(30)
 
     def _on_message(self, _client: paho.Client, _data: object, message: Any) -> None:
         text = message.payload.decode()

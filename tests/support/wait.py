@@ -20,6 +20,24 @@ def wait_for(what: Callable[[], Value], limit_s: float = 30.0, every_s: float = 
         time.sleep(every_s)
 
 
+def within_a_minute(work: Callable[[], Value]) -> Value:
+    """The result of `work`, all of it within one minute of Unix time: refusals are counted by that. Repeats it where that is not so."""
+    for _ in range(5):
+        minute = time.time() // 60
+        value = work()
+        ended = time.time() // 60
+        if ended == minute:
+            return value
+        # The minute in which it ended has counts already.
+        wait_for(lambda: time.time() // 60 > ended, limit_s=70)  # noqa: B023
+    raise AssertionError("never within a minute")
+
+
+def is_quick(attempt: Callable[[], float], limit_s: float, tries: int = 5) -> bool:
+    """Whether an attempt takes less than `limit_s` at least once; it returns how long it took. A busy machine can hold up some."""
+    return any(attempt() < limit_s for _ in range(tries))
+
+
 def stays(what: Callable[[], bool], for_s: float) -> bool:
     """Whether `what()` is true now and all through the next `for_s` seconds."""
     end = time.monotonic() + for_s

@@ -39,5 +39,5 @@ def add_taps(server: KegnetServer, number: int) -> None:
             assert beer is not None
             put_on(connection, tap.key, beer=beer.key, on_ms=now - 4 * _DAY_MS, volume_ml=19_000, start_ml=19_000)
         messages.append(pour(key, now - 3 * _DAY_MS, round((1 - full) * 19 * 5600), pin))
-        messages.append(pour(key, now - (5 + 17 * pin) * _MINUTE_MS, 1850, pin))
+        messages.append(pour(key, now - (2 + pin) * 60 * _MINUTE_MS, 1850, pin))
     store(server.database, *messages)

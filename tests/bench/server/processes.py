@@ -25,7 +25,7 @@ class Process:
         env = {**os.environ, "PYTHONPATH": f"{REPOSITORY / 'lib'}:{REPOSITORY / 'tests'}"}
         with log.open("w") as out:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env)
-        wait_for(lambda: is_listening(port) or self.process.poll() is not None, 30)
+        wait_for(lambda: is_listening(port) or self.process.poll() is not None, 60)
         assert self.process.poll() is None, log.read_text()
 
     def cpu_s(self) -> float:
