@@ -6,6 +6,7 @@ import email.utils
 import signal
 import socket
 import ssl
+import statistics
 import struct
 import time
 from pathlib import Path
@@ -78,11 +79,11 @@ def test_a_transient_answer_keeps_the_pour_until_it_is_accepted(scripted_keg: Ke
 
 
 def test_a_ping_that_always_fails_delays_no_pour(scripted_keg: Keg, scripted_server: ScriptedServer) -> None:
-    scripted_server.ping_answer = answers(503)
+    scripted_server.ping_answer = answers(503, Retry_After="600")
     scripted_keg.pour("0,1,1,1\n")
     scripted_keg.pour("0,2,2,2\n")
     scripted_keg.start()
-    wait_for(lambda: not scripted_keg.waiting(), limit_s=5)
+    wait_for(lambda: not scripted_keg.waiting())
 
 
 def test_a_pour_that_always_fails_delays_neither_another_pour_nor_pings(scripted_keg: Keg, scripted_server: ScriptedServer) -> None:
@@ -90,11 +91,18 @@ def test_a_pour_that_always_fails_delays_neither_another_pour_nor_pings(scripted
     scripted_keg.pour("0,1,1,1\n", "poison.pour")
     scripted_keg.start(pingInterval=1)
     scripted_server.wait_for_requests("/pour")
+    pours_s, pings_s = [], []
     for number in range(2, 12):
+        begun = time.monotonic()
         scripted_keg.pour(f"0,{number},2,2\n", "other.pour")
-        wait_for(lambda: scripted_keg.waiting() == ["poison.pour"], limit_s=2)
-        pings = len(scripted_server.paths("/ping"))
-        scripted_server.wait_for_requests("/ping", pings + 1, limit_s=2.5)
+        wait_for(lambda: scripted_keg.waiting() == ["poison.pour"])
+        poured, pings = time.monotonic(), len(scripted_server.paths("/ping"))
+        scripted_server.wait_for_requests("/ping", pings + 1)
+        pours_s.append(poured - begun)
+        pings_s.append(time.monotonic() - poured)
+    # The medians: a busy machine can hold one up, and the backoff of the other pour would hold up most.
+    assert statistics.median(pours_s) < 2, pours_s
+    assert statistics.median(pings_s) < 2.5, pings_s
 
 
 def _half_an_answer(connection: Connection, _: Request) -> None:
@@ -179,13 +187,13 @@ def test_a_certificate_of_an_unknown_authority_gets_no_message(scripted_keg: Keg
 
 
 def test_retry_after_in_seconds_is_honoured(scripted_keg: Keg, scripted_server: ScriptedServer) -> None:
-    scripted_server.pour_answer = then_accepts(scripted_server, answers(503, Retry_After="3"))
+    scripted_server.pour_answer = then_accepts(scripted_server, answers(503, Retry_After="6"))
     scripted_keg.start(pingInterval=1)
     scripted_keg.pour()
-    scripted_server.wait_for_requests("/pour")
-    pings = len(scripted_server.paths("/ping"))
-    assert stays(lambda: len(scripted_server.paths("/pour")) == 1, 2.5)
-    assert len(scripted_server.paths("/ping")) > pings, "pings are another lane"
+    first, second = scripted_server.wait_for_requests("/pour", 2)
+    assert second.at_s - first.at_s >= 5.9
+    pings = scripted_server.paths("/ping")
+    assert any(first.at_s < ping.at_s < second.at_s for ping in pings), "pings are another lane"
     wait_for(lambda: not scripted_keg.waiting())
 
 
@@ -196,8 +204,9 @@ def test_retry_after_as_a_date_is_honoured(scripted_keg: Keg, scripted_server: S
     scripted_server.pour_answer = then_accepts(scripted_server, busy)
     scripted_keg.start()
     scripted_keg.pour()
-    scripted_server.wait_for_requests("/pour")
-    assert stays(lambda: len(scripted_server.paths("/pour")) == 1, 2.5)
+    first, second = scripted_server.wait_for_requests("/pour", 2)
+    # The date has whole seconds.
+    assert second.at_s - first.at_s >= 3.9
     wait_for(lambda: not scripted_keg.waiting())
 
 
@@ -232,7 +241,7 @@ def test_an_answer_that_comes_byte_by_byte_is_given_up_at_the_time_limit(scripte
     scripted_server.pour_answer = drip
     scripted_keg.start()
     scripted_keg.pour()
-    scripted_keg.syslog.wait("pours are not accepted: no answer within 30 s", limit_s=35)
+    scripted_keg.syslog.wait("pours are not accepted: no answer within 30 s", limit_s=60)
     scripted_server.wait_for_requests("/pour", 2)
     wait_for(lambda: not scripted_keg.waiting())
 
@@ -259,7 +268,7 @@ def test_a_kept_connection_that_the_server_closes_is_opened_again_at_once(script
     scripted_keg.pour("0,1,1,1\n")
     scripted_server.wait_for_requests("/pour")
     scripted_keg.pour("0,2,2,2\n")
-    wait_for(lambda: not scripted_keg.waiting(), limit_s=2)
+    wait_for(lambda: not scripted_keg.waiting())
     assert not scripted_keg.syslog.lines("not accepted")
 
 
@@ -274,7 +283,7 @@ def test_a_client_that_the_server_does_not_know_yet_loses_nothing_and_needs_no_h
     assert f"sudo kegnet-client --config {scripted_keg.config} --setup" in line
     assert stays(lambda: len(scripted_keg.waiting()) == 2, 2)
     scripted_server.pour_answer = scripted_server.ping_answer = answers(200)
-    wait_for(lambda: not scripted_keg.waiting(), limit_s=8)
+    wait_for(lambda: not scripted_keg.waiting())
     assert scripted_keg.failed() == []
     scripted_keg.syslog.wait("authorised again after")
 
@@ -289,7 +298,7 @@ def test_one_pour_that_is_refused_while_others_are_accepted_is_set_aside(
     scripted_keg.pour("0,1,1,1\n", "refused.pour")
     wait_for(lambda: scripted_keg.failed() == ["refused.pour.fail"])
     scripted_keg.pour("0,2,2,2\n")
-    wait_for(lambda: not scripted_keg.waiting(), limit_s=2)
+    wait_for(lambda: not scripted_keg.waiting())
 
 
 def test_a_thousand_pours_behind_one_that_fails_are_sent_at_once(scripted_keg: Keg, scripted_server: ScriptedServer) -> None:
@@ -365,7 +374,7 @@ def test_an_endless_answer_costs_no_memory_and_holds_only_its_lane(
     scripted_keg.syslog.wait("pours are not accepted: (302 Found, a redirect to|500 Internal)")
     assert peak_kb(scripted_keg) < before_kb + 8192
     pings = len(scripted_server.paths("/ping"))
-    scripted_server.wait_for_requests("/ping", pings + 2, limit_s=5)
+    scripted_server.wait_for_requests("/ping", pings + 2, limit_s=20)
 
 
 def peak_kb(keg: Keg) -> int:

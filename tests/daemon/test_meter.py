@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.flow_meter import MS, FlowMeter, S
-from support.wait import stays, wait_for
+from support.wait import stays, wait_for, wait_until_same
 
 Maker = Callable[..., FlowMeter]
 CALIBRATED = "pulsesPerLitre = 1000"
@@ -66,12 +66,12 @@ def test_a_pour_is_a_file_with_its_pulses_its_duration_and_its_start(meter: Flow
     assert abs(ts - (end_ms - 10_000)) < 100
     assert meter.names("") == [f"3{ts}.pour"]
     assert f"pin 17: 1001 pulses (1.001 l) in 10.0 s: 3{ts}.pour" in meter.syslog.wait("1001 pulses")
-    assert meter.wait_for_status("idle") == "pin 17: idle; today 1 pour, 0 drips"
+    assert meter.wait_for_status("today 1 pour") == "pin 17: idle; today 1 pour, 0 drips"
 
 
 def test_the_status_shows_a_running_pour(make: Maker) -> None:
     meter = make(17, 18)
-    meter.write_config("idle = 2000", {17: "", 18: CALIBRATED})
+    meter.write_config("idle = 30000", {17: "", 18: CALIBRATED})
     meter.start()
     meter.wheels[17].turn(176)
     meter.wheels[18].turn(210, interval_ns=20 * MS)
@@ -79,19 +79,22 @@ def test_the_status_shows_a_running_pour(make: Maker) -> None:
 
 
 def test_records_that_come_in_pieces_count(meter: FlowMeter) -> None:
+    meter.write_config("idle = 30000")
     meter.start()
     records = meter.wheels[17].records(200)
     for start in range(0, len(records), 100):
         os.write(meter.wheels[17].write_end, records[start : start + 100])
+    meter.end_pours("200 pulses so far")
     meter.wait_for_all()
     assert len(meter.pours()) == 1
 
 
 def test_edges_that_the_queue_has_lost_count_and_are_reported(meter: FlowMeter) -> None:
     meter.start()
-    meter.wheels[17].turn(100)
-    meter.wheels[17].lose(1234)
-    meter.wheels[17].turn(100)
+    wheel = meter.wheels[17]
+    first = wheel.records(100)
+    wheel.lose(1234)
+    wheel.write(first + wheel.records(100))
     meter.wait_for_all()
     assert len(meter.pours()) == 1
     assert "1434 pulses in 0.6 s, 1234 of them lost" in meter.syslog.wait("1434 pulses")
@@ -109,11 +112,13 @@ def test_the_sequence_number_wraps(meter: FlowMeter) -> None:
 
 def test_two_pins_at_once(make: Maker) -> None:
     meter = make(17, 18)
+    meter.write_config("idle = 30000")
     meter.start()
     for _ in range(10):
         for wheel in meter.wheels.values():
             wheel.turn(30)
         time.sleep(0.09)
+    meter.end_pours("17: pouring, 300 pulses so far; pin 18: pouring, 300 pulses so far")
     meter.wait_for_all()
     assert [(pin, pulses) for pin, pulses, _, _ in meter.pours()] == [(17, 300), (18, 300)]
 
@@ -126,11 +131,13 @@ def test_drips_are_not_sent_but_counted(meter: FlowMeter) -> None:
 
 
 def test_a_stopped_process_counts_when_it_goes_on(meter: FlowMeter) -> None:
+    meter.write_config("idle = 30000")
     meter.start()
     meter.wheels[17].turn(50)
     meter.signal(signal.SIGSTOP)
     meter.wheels[17].spin(1.5)
     meter.signal(signal.SIGCONT)
+    meter.end_pours(f"{meter.made()} pulses so far")
     meter.wait_for_all()
     assert len(meter.pours()) == 1
 
@@ -183,18 +190,19 @@ def test_noise_is_reported_once_an_hour(meter: FlowMeter) -> None:
     for _ in range(3):
         meter.wheels[17].turn(60, interval_ns=100_000)
         time.sleep(0.4)
-    meter.wait_for_status("today 0 pours, ")
+    meter.syslog.wait("are noise")
+    meter.wait_for_status("today 0 pours, 3 drips")
     assert len(meter.syslog.lines("are noise")) == 1
 
 
 def test_the_drips_of_a_day_are_logged_at_its_end(meter: FlowMeter) -> None:
-    to_midnight_s = 86_400 - int(time.time() + 5) % 86_400
+    to_midnight_s = 86_400 - int(time.time() + 20) % 86_400
     offset = f"{to_midnight_s // 3600}:{to_midnight_s % 3600 // 60:02}:{to_midnight_s % 60:02}"
-    # A time zone in which it is midnight in about 5 seconds: UTC plus the offset.
+    # A time zone in which it is midnight in about 20 seconds: UTC plus the offset.
     meter.start(env={"TZ": f"TST-{offset}"})
     meter.wheels[17].turn(5)
-    meter.wait_for_status("1 drip")
-    meter.syslog.wait("pin 17: 1 drip of 5 pulses in all since midnight")
+    wait_for(lambda: any("1 drip" in text for text in list(meter.notifications.datagrams)))
+    meter.syslog.wait("pin 17: 1 drip of 5 pulses in all since midnight", 60)
     meter.wait_for_status("today 0 pours, 0 drips")
 
 
@@ -202,7 +210,7 @@ def test_the_drips_of_a_day_are_logged_at_its_end(meter: FlowMeter) -> None:
 
 
 def test_a_pour_goes_on_after_a_kill(meter: FlowMeter) -> None:
-    meter.write_config("idle = 5000")
+    meter.write_config("idle = 30000")
     meter.start()
     meter.wheels[17].turn(200)
     wait_for(lambda: meter.names(".running"))
@@ -210,12 +218,13 @@ def test_a_pour_goes_on_after_a_kill(meter: FlowMeter) -> None:
     meter.wheels[17].turn(200)
     meter.start(until="goes on with 200 pulses")
     meter.wheels[17].turn(200)
+    meter.end_pours("600 pulses so far")
     meter.wait_for_all()
     assert len(meter.pours()) == 1
 
 
 def test_a_pour_goes_on_after_sigterm(meter: FlowMeter) -> None:
-    meter.write_config("idle = 5000")
+    meter.write_config("idle = 30000")
     meter.start()
     meter.wheels[17].turn(200)
     wait_for(lambda: meter.names(".running"))
@@ -225,16 +234,19 @@ def test_a_pour_goes_on_after_sigterm(meter: FlowMeter) -> None:
     assert ",300,0," in (meter.spool / running).read_text()
     meter.start(until="goes on with 300 pulses")
     meter.wheels[17].turn(200)
+    meter.end_pours("500 pulses so far")
     meter.wait_for_all()
     assert len(meter.pours()) == 1
 
 
 def test_a_pour_that_ended_while_nothing_ran_is_written_at_the_start(meter: FlowMeter) -> None:
+    meter.write_config("idle = 30000")
     meter.start()
     meter.wheels[17].turn(200)
     wait_for(lambda: meter.names(".running"))
     meter.kill()
     meter.wheels[17].turn(100)
+    meter.write_config("idle = 300")
     time.sleep(0.4)
     meter.start()
     meter.wait_for_all()
@@ -252,7 +264,7 @@ def test_topping_up_counts_across_a_restart(meter: FlowMeter) -> None:
 
 
 def test_a_pour_goes_on_without_a_state_file(meter: FlowMeter) -> None:
-    meter.write_config("idle = 5000")
+    meter.write_config("idle = 30000")
     meter.start()
     meter.wheels[17].turn(200)
     wait_for(lambda: meter.names(".running"))
@@ -260,6 +272,7 @@ def test_a_pour_goes_on_without_a_state_file(meter: FlowMeter) -> None:
     (meter.runtime / "pin-17").unlink()
     meter.wheels[17].turn(200)
     meter.start(until="goes on with 200 pulses")
+    meter.end_pours("400 pulses so far")
     meter.wait_for_all()
     assert len(meter.pours()) == 1
 
@@ -365,11 +378,11 @@ def test_many_pours_of_an_earlier_start_on_a_slow_card_do_not_hold_the_others_up
     for ts in range(1793500000000, 1793500000000 + 250):
         (meter.spool / f"17{ts}.running").write_text(f"17,200,300,{ts}\n")
     (meter.spool / "1.running").write_text("")
-    meter.start("slow=0.02")
     meter.wheels[17].turn(200)
-    meter.wait_for_status("pin 17: idle; today 1 pour", 5)
-    assert meter.names(".running")
-    wait_for(lambda: not meter.names("0.running"), 60)
+    meter.start("slow=0.02")
+    meter.syslog.wait("pin 17: 200 pulses")
+    assert len(meter.names(".running")) > 125
+    wait_for(lambda: not meter.names("0.running"), 180)
     wait_for(lambda: len(meter.pours()) == 251)
     assert len(meter.syslog.lines("1.running in the spool is damaged")) == 1
 
@@ -378,11 +391,11 @@ def test_a_reload_tries_the_spool_at_once(meter: FlowMeter) -> None:
     meter.spool.rmdir()
     meter.start()
     meter.wheels[17].turn(200)
-    # The tries are 1, 3 and 7 s after the first; the next would be at 15 s.
-    time.sleep(8)
+    # The tries are 1, 3, 7 and 15 s after the first; the next would be at 31 s.
+    time.sleep(16)
     meter.spool.mkdir()
     meter.signal(signal.SIGHUP)
-    meter.wait_for_all(3)
+    meter.wait_for_all(12)
 
 
 def test_a_spool_that_was_replaced_has_the_next_pour(meter: FlowMeter) -> None:
@@ -428,7 +441,7 @@ def test_a_read_only_spool_keeps_the_pours(meter: FlowMeter, disk: Path) -> None
 
 def test_a_second_daemon_waits_for_the_end_of_the_first(make: Maker) -> None:
     first, second = make(17), make(18)
-    first.write_config("idle = 2000")
+    first.write_config("idle = 30000")
     second.config = first.config.parent / "other.conf"
     second.write_config(f"idle = 300\nspool = {first.spool}")
     first.start()
@@ -437,6 +450,7 @@ def test_a_second_daemon_waits_for_the_end_of_the_first(make: Maker) -> None:
     second.start(until="another kegnet-meter counts")
     assert "this one waits" in second.wait_for_status("another kegnet-meter")
     first.wheels[17].turn(200)
+    first.end_pours("400 pulses so far")
     first.wait_for_all()
     assert len(first.pours()) == 1
     first.kill()
@@ -475,25 +489,27 @@ def test_before_the_clock_is_set_pours_wait_and_then_get_their_times(meter: Flow
 
 
 def test_a_clock_before_the_release_is_not_believed(meter: FlowMeter) -> None:
-    meter.start(f"release={int(time.time()) + 6}", "settled=0")
+    meter.start(f"release={int(time.time()) + 20}", "settled=0")
     meter.wheels[17].turn(200)
     meter.wait_for_status("the clock is not set")
     assert meter.names(".pour") == []
-    meter.wait_for_all()
+    meter.wait_for_all(60)
 
 
 # Reloads.
 
 
 def test_a_reload_loses_no_edge_of_a_line_that_stays(meter: FlowMeter) -> None:
-    meter.write_config("idle = 1000")
+    meter.write_config("idle = 30000")
     meter.start()
     meter.wheels[17].turn(200)
-    meter.write_config("idle = 900", {17: "pulsesPerLitre = 5600\nedge = rising\nreportAs = 5"})
+    pins = {17: "pulsesPerLitre = 5600\nedge = rising\nreportAs = 5"}
+    meter.write_config("idle = 29000", pins)
     meter.signal(signal.SIGHUP)
     meter.wheels[17].turn(100)
     meter.syslog.wait("reloaded: ")
     meter.wheels[17].turn(100)
+    meter.end_pours("0.071 l so far", pins=pins)
     meter.wait_for_all()
     assert len(meter.pours()) == 1
     meter.wait_for_status("pin 17: idle")
@@ -546,21 +562,21 @@ def test_a_bad_configuration_is_reported_and_the_old_one_stays(meter: FlowMeter)
 
 
 def test_another_spool_has_the_pour_that_runs(meter: FlowMeter) -> None:
-    meter.write_config("idle = 1500")
+    meter.write_config("idle = 30000")
     meter.start()
     meter.wheels[17].turn(200)
     wait_for(lambda: meter.names(".running"))
     old = meter.spool
     meter.spool = meter.folder / "other"
     meter.spool.mkdir()
-    meter.write_config(f"idle = 1500\nspool = {meter.spool}")
+    meter.write_config(f"idle = 300\nspool = {meter.spool}")
     meter.signal(signal.SIGHUP)
     meter.wait_for_all()
     assert os.listdir(old) == []
 
 
 def test_another_spool_at_a_restart_has_the_pour_that_runs(meter: FlowMeter) -> None:
-    meter.write_config("idle = 2000")
+    meter.write_config("idle = 30000")
     meter.start()
     meter.wheels[17].turn(200)
     wait_for(lambda: meter.names(".running"))
@@ -568,9 +584,10 @@ def test_another_spool_at_a_restart_has_the_pour_that_runs(meter: FlowMeter) -> 
     old = meter.spool
     meter.spool = meter.folder / "another spool"
     meter.spool.mkdir()
-    meter.write_config(f"idle = 2000\nspool = {meter.spool}")
+    meter.write_config(f"idle = 30000\nspool = {meter.spool}")
     meter.start(until="goes on with 200 pulses")
     meter.wheels[17].turn(200)
+    meter.end_pours("400 pulses so far", f"idle = 300\nspool = {meter.spool}")
     meter.wait_for_all()
     assert len(meter.pours()) == 1
     # A checkpoint there would be sent, too, when that spool is used again.
@@ -637,10 +654,7 @@ def test_it_sleeps_while_nobody_pours(make: Maker) -> None:
     meter.wheels[17].turn(200)
     meter.wait_for_all()
     meter.wait_for_status("idle")
-    time.sleep(0.5)
-    before = switches(meter.pid)
-    time.sleep(3)
-    assert switches(meter.pid) == before
+    wait_until_same(lambda: switches(meter.pid), 3)
 
 
 def test_it_wakes_four_times_a_second_while_somebody_pours(make: Maker, disk: Path) -> None:
@@ -650,7 +664,7 @@ def test_it_wakes_four_times_a_second_while_somebody_pours(make: Maker, disk: Pa
     meter.start()
     meter.wheels[17].turn(2)
     meter.wait_for_status("pouring")
-    before = Path(f"/proc/{meter.pid}/status").read_text()
+    begun, before = time.monotonic(), Path(f"/proc/{meter.pid}/status").read_text()
     for wheel in meter.wheels.values():
         wheel.turn(2)
     for _ in range(150):
@@ -659,7 +673,9 @@ def test_it_wakes_four_times_a_second_while_somebody_pours(make: Maker, disk: Pa
         time.sleep(0.02)
     after = Path(f"/proc/{meter.pid}/status").read_text()
     voluntary = [int(re.search(r"^voluntary_ctxt_switches:\t(\d+)", text, re.MULTILINE)[1]) for text in (before, after)]  # type: ignore[index]
-    assert 10 <= voluntary[1] - voluntary[0] <= 16
+    took_s = time.monotonic() - begun
+    # Once for each edge would be 150.
+    assert 6 <= voluntary[1] - voluntary[0] <= 4 * took_s + 4
 
 
 def test_it_takes_little_memory(make: Maker) -> None:

@@ -65,7 +65,7 @@ def test_no_signal_is_lost_while_time_limits_expire(counts: FaultCounts, source:
                 assert output.wait_for("reload"), "SIGHUP was lost"
             _send_burst(process, signal.SIGTERM, source)
             assert output.wait_for("stop"), "SIGTERM was lost"
-            assert process.wait(5) == 0
+            assert process.wait(30) == 0
 
 
 class Lines:
@@ -77,8 +77,8 @@ class Lines:
         self._descriptor = process.stdout.fileno()
 
     def wait_for(self, line: str) -> bool:
-        """Whether `line` is printed within 5 s."""
-        end = time.monotonic() + 5
+        """Whether `line` is printed within 30 s."""
+        end = time.monotonic() + 30
         while line not in self.seen and time.monotonic() < end:
             if not select.select([self._descriptor], [], [], 1)[0]:
                 continue

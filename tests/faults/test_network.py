@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import statistics
 import time
 from pathlib import Path
 
@@ -132,12 +133,17 @@ def test_a_pour_on_which_the_server_always_fails_holds_neither_pings_nor_other_p
         del case.keg.parameters["sensor"]
     case.keg.start(pingInterval=1)
     wait_for(lambda: len(case.keg.waiting()) == 1)
+    took_s = []
     for ts in range(100, 110):
+        begun = time.monotonic()
         sent = len(case.server.paths("/ping"))
         case.made |= pours(case.keg, 1, first=ts)
-        wait_for(lambda: len(case.keg.waiting()) == 1, 3)
+        wait_for(lambda: len(case.keg.waiting()) == 1)
         if pings:
-            case.server.wait_for_requests("/ping", sent + 1, limit_s=5)
+            case.server.wait_for_requests("/ping", sent + 1)
+        took_s.append(time.monotonic() - begun)
+    # The median: a busy machine can hold one up, and the backoff of the first pour would hold up most.
+    assert statistics.median(took_s) < 3, took_s
     case.keg.stop()
     case.made.remove("1")
     case.counts.check_delivery(case.made, case.ledger)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import struct
 import time
 from collections.abc import Mapping
@@ -134,6 +135,12 @@ class FlowMeter(Daemon):
         """Waits until the `.pour` files have every pulse, and nothing is left to do; fails if they have more."""
         wait_for(lambda: self.sent() >= self.made() and not self.names(".running"), limit_s)
         assert self.sent() == self.made()
+
+    def end_pours(self, shown: str, meter: str = "idle = 300", pins: Mapping[int, str] | None = None) -> None:
+        """Ends the pours that run, once the status shows `shown`: a reload shortens the idle time. A long one gives a test its time."""
+        self.wait_for_status(shown)
+        self.write_config(meter, pins)
+        self.signal(signal.SIGHUP)
 
     @property
     def status(self) -> str:

@@ -10,8 +10,9 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 from urllib.parse import parse_qs
 
@@ -21,11 +22,12 @@ from .wait import wait_for
 
 @dataclass(frozen=True)
 class Request:
-    """One request."""
+    """One request, and when it came by the monotonic clock."""
 
     path: str
     headers: dict[str, str]
     fields: dict[str, str]
+    at_s: float = field(default_factory=time.monotonic)
 
 
 class Connection:

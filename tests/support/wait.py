@@ -20,6 +20,16 @@ def wait_for(what: Callable[[], Value], limit_s: float = 30.0, every_s: float = 
         time.sleep(every_s)
 
 
+def wait_until_same(what: Callable[[], object], for_s: float) -> None:
+    """Waits until `what()` is the same all through `for_s` seconds."""
+
+    def is_same() -> bool:
+        before = what()
+        return stays(lambda: what() == before, for_s)
+
+    wait_for(is_same)
+
+
 def within_a_minute(work: Callable[[], Value]) -> Value:
     """The result of `work`, all of it within one minute of Unix time: refusals are counted by that. Repeats it where that is not so."""
     for _ in range(5):

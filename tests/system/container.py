@@ -83,7 +83,7 @@ class Machine:
                 [LAB / "boot", self.root, self.folder / "upper", self.share, self.devices], stdout=console, stderr=console
             )
         self._leader = wait_for(self._find_leader)
-        wait_for(lambda: self.run("systemctl", "is-system-running", check=False).strip() in ("running", "degraded"), limit_s=60)
+        wait_for(lambda: self.run("systemctl", "is-system-running", check=False).strip() in ("running", "degraded"), limit_s=180)
 
     def _find_leader(self) -> int:
         assert self._outer.poll() is None, (self.folder / "console").read_text()

@@ -130,7 +130,7 @@ class FlowMeters:
         """Writes meter.conf, and starts the meter with it, or lets it read it."""
         lines = ["[Meter]", f"idle = {idle_s * 1000:.0f}", "minimumPulses = 10", *(f"[Pin {pin}]" for pin in pins)]
         self.guest.sh(f"echo '{chr(10).join(lines)}' > {HOME}/conf/meter.conf; sync; systemctl reload-or-restart kegnet-meter")
-        wait_for(lambda: self.pid(), 30, 0.2)
+        wait_for(lambda: self.pid(), 120, 0.2)
 
     def pid(self) -> int:
         """The process number of the meter."""
@@ -141,7 +141,7 @@ class FlowMeters:
         self.wait_for_line(pin)
         return Wheel(self.guest, pin).turn(pours, *options)
 
-    def wait_for_line(self, pin: int, limit_s: float = 30) -> None:
+    def wait_for_line(self, pin: int, limit_s: float = 120) -> None:
         """Waits until the meter has requested the line of a pin."""
         wait_for(lambda: self.guest.sh(f"ls /run/kegnet-meter/pin-{pin} 2>/dev/null || true"), limit_s, 0.2)
 

@@ -23,7 +23,7 @@ from system.lab.gpio_sim import SimulatedChip, SimulatedLine, line_of, remove_ch
 LABEL = "pinctrl-bcm2711"
 FIRST_OF_SYSTEMD = 3
 """SD_LISTEN_FDS_START of sd_listen_fds(3)."""
-SETTLE_S = 0.2
+SETTLE_S = 1.0
 """After this time the kernel has counted a single edge."""
 COUNTS = LineSettings(EdgeDirection.FALLING, Bias.PULL_UP)
 

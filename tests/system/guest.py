@@ -57,7 +57,7 @@ class Guest:
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         with listener:
             self._port, _ = listener.accept()
-        self._port.settimeout(120)
+        self._port.settimeout(600)
         self._answers = self._port.makefile("rb")
         assert self._answers.readline() == b"ready\n"
         self.sh("ip link set eth0 up && ip addr add 10.0.2.15/24 dev eth0", check=False)

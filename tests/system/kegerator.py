@@ -56,7 +56,7 @@ class Site:
 
     def wait_for_messages(self, kind: str, number: int = 1) -> list[dict[str, object]]:
         """The pings or pours that the server has from this client, once there are `number`."""
-        wait_for(lambda: len(self.kegnet.messages_of(kind, self.client_id)) >= number, limit_s=40)
+        wait_for(lambda: len(self.kegnet.messages_of(kind, self.client_id)) >= number, limit_s=120)
         return self.kegnet.messages_of(kind, self.client_id)
 
     def drop_pour(self, line: str = "0,586,8213,1372686435017", name: str = "x") -> None:

@@ -97,7 +97,7 @@ def configure(site: Site, text: str) -> None:
 
 def wait_for_status(site: Site, text: str) -> None:
     """Waits until the status of the service contains `text`."""
-    wait_for(lambda: text in site.machine.property("StatusText", METER), limit_s=20)
+    wait_for(lambda: text in site.machine.property("StatusText", METER), limit_s=60)
 
 
 @contextlib.contextmanager
@@ -112,7 +112,7 @@ def people_pour(site: Site, pins: dict[int, int], pours: int, pulses: int, pause
     try:
         yield
         for person in people:
-            assert person.wait(60) == 0
+            assert person.wait(180) == 0
     finally:
         for person in people:
             person.kill()

@@ -132,7 +132,7 @@ def hog(guest: Guest, program: str) -> str:
     keep = "-e 's|^ExecStart=.*|ExecStart=/usr/bin/python3 %s/hog.py|' -e s/^Type=.*/Type=oneshot/ -e /^Restart=/d" % HOME  # noqa: UP031
     guest.sh(f"sed {keep} {HOME}/service/kegnet-client.service > /etc/systemd/system/hog.service && systemctl daemon-reload")
     guest.sh("systemctl start hog", check=False)
-    output = guest.sh("systemctl show --property Result hog; journalctl --unit hog --no-pager --output=cat")
+    output = guest.sh("systemctl show --property Result hog; journalctl --sync; journalctl --unit hog --no-pager --output=cat")
     guest.sh(f"rm {HOME}/hog.py /etc/systemd/system/hog.service; systemctl daemon-reload")
     return output
 

@@ -23,7 +23,7 @@ def guest(flow_meters: FlowMeters) -> Guest:
 
 def run(guest: Guest, scenario: str) -> Any:
     """What a scenario of gpio_scenarios.py saw."""
-    output = guest.sh(f"cd /share/source && PYTHONPATH=lib:tests timeout 60 python3 -B -m system.gpio_scenarios {scenario}")
+    output = guest.sh(f"cd /share/source && PYTHONPATH=lib:tests timeout 500 python3 -B -m system.gpio_scenarios {scenario}")
     return json.loads(output.splitlines()[-1])
 
 
@@ -80,7 +80,7 @@ def test_a_meter_that_is_killed_loses_no_edge_because_systemd_keeps_its_descript
     properties = "-p FileDescriptorStoreMax=1 -p NotifyAccess=main -p Restart=on-failure -p RestartSec=0 -p StandardOutput=file:/run/kept"
     place = "-p WorkingDirectory=/share/source -E PYTHONPATH=lib:tests"
     guest.sh(f"systemd-run --quiet --unit=kept {properties} {place} python3 -B -m system.gpio_scenarios kept")
-    output = wait_for(lambda: guest.sh("cat /run/kept 2>/dev/null || true"), 30, every_s=0.5)
+    output = wait_for(lambda: guest.sh("cat /run/kept 2>/dev/null || true"), 120, every_s=0.5)
     assert json.loads(output) == [str(number) for number in range(1, 16)]
 
 

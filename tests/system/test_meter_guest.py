@@ -40,7 +40,7 @@ def meters(flow_meters: FlowMeters) -> FlowMeters:
     made.make_header()
     made.guest.sh(f"cat > /run/doorbell.py <<'end'\n{HOLDER}end")
     made.guest.sh("systemd-run --quiet --unit=doorbell -E PYTHONPATH=/share/source/lib python3 -B /run/doorbell.py")
-    wait_for(lambda: "anon_inode" in made.guest.sh("ls -l /proc/$(systemctl show --value -p MainPID doorbell)/fd", check=False), 20, 0.2)
+    wait_for(lambda: "anon_inode" in made.guest.sh("ls -l /proc/$(systemctl show --value -p MainPID doorbell)/fd", check=False), 120, 0.2)
     made.configure(17, 22, 27)
     return made
 
@@ -71,7 +71,7 @@ def test_a_line_in_use_is_reported_and_keeps_no_other_line_from_counting(meters:
 def test_pours_before_the_clock_is_set_get_their_times_computed_back(meters: FlowMeters, pulses: PulseCounts, freed_s: float) -> None:
     wheel = meters.turn(22, [MANY])
     made = {17: meters.turn(17, [600]).wait()}
-    wait_for(lambda: "finished" in meters.guest.sh(f"cat {SPOOL}/17*.running || true"), 30, 0.3)
+    wait_for(lambda: "finished" in meters.guest.sh(f"cat {SPOOL}/17*.running || true"), 120, 0.3)
     assert meters.names(".pour") == []
     meters.set_clock(time.time())
     made[22] = wheel.wait_for(wheel.progress() + 100).stop()
@@ -147,7 +147,7 @@ def test_a_pin_that_is_removed_from_the_configuration_disturbs_no_other(meters: 
     made = {17: meters.turn(17, [300]).wait()}
     # The pour on this pin is not over yet; its pulses count.
     meters.configure(22)
-    wait_for(lambda: not meters.guest.sh("ls /run/kegnet-meter/pin-17 2>/dev/null || true"), 30, 0.2)
+    wait_for(lambda: not meters.guest.sh("ls /run/kegnet-meter/pin-17 2>/dev/null || true"), 120, 0.2)
     made[22] = other.wait_for(other.progress() + 300).stop()
     check(meters, pulses, made)
     assert meters.pid() == process
@@ -157,7 +157,7 @@ def test_a_clock_that_repeats_itself_overwrites_no_pour(meters: FlowMeters, puls
     now = time.time()
     meters.configure(17, idle_s=0.2)
     made = meters.turn(17, [20 + number for number in range(12)], "--pause 0.6", f"--at {now - 3600:.4f}").wait()
-    wait_for(lambda: sum(pour.pulses for pour in meters.read_pours()) == sum(made.pours) and not meters.names(".running"), 30, 0.3)
+    wait_for(lambda: sum(pour.pulses for pour in meters.read_pours()) == sum(made.pours) and not meters.names(".running"), 120, 0.3)
     names = meters.names(".pour")
     print(names)
     pours = meters.pours(sum(made.pours))
@@ -173,7 +173,7 @@ def test_a_power_cut_costs_two_seconds_of_one_pour_at_most(meters: FlowMeters, p
     meters.chips(("expander", "an expander", 8), HEADER)
     meters.turn(22, [MANY], "--console", f"--hertz {HERTZ}")
     finished = meters.turn(17, [300, 400], PAUSE).wait()
-    wait_for(lambda: sum(pulses_of(meters.read_pours(), 17)) == 700, 30, 0.3)
+    wait_for(lambda: sum(pulses_of(meters.read_pours(), 17)) == 700, 120, 0.3)
     lacked, held_up_s = meters.oldest_checkpoint(22, 5.0)
     print(f"the file of the running pour lacked {lacked} pulses at most: {lacked / HERTZ:.2f} s, held up for {held_up_s:.2f} s")
     meters.guest.cut_power()
@@ -191,7 +191,7 @@ def test_a_power_cut_costs_two_seconds_of_one_pour_at_most(meters: FlowMeters, p
     # The chip has another number now, and the clock is not set again.
     assert meters.chip_number() != number
     again = meters.turn(17, [500]).wait()
-    wait_for(lambda: "finished" in meters.guest.sh(f"cat {SPOOL}/17*.running || true"), 30, 0.3)
+    wait_for(lambda: "finished" in meters.guest.sh(f"cat {SPOOL}/17*.running || true"), 120, 0.3)
     meters.set_clock(time.time())
     pours = meters.pours(sum(finished.pours) + cut + 500)
     pulses.add(sum(finished.pours) + made + 500, [pour.pulses for pour in pours])

@@ -16,7 +16,7 @@ from system.kegerator import SPOOL, Site
 from system.meter_host import METER, METER_CONF, configure, connect_wheel, turn, wait_for_status
 
 EXPOSURE_AT_MOST = 1.0
-TAP = "[Meter]\n[Pin 17]\nreportAs = 0\n"
+TAP = "[Meter]\nidle = 5000\n[Pin 17]\nreportAs = 0\n"
 DROP_IN = "/etc/systemd/system/kegnet-meter.service.d"
 
 PROBE = """
