@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import random
@@ -12,12 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from kegnet.server.ingest.strangers import Strangers
 from kegnet.server.model.registration import VALID_MS, CodeState
 from kegnet.server.model.waiting import Waiting
 from kegnet.server.storage import open_database
 from kegnet.server.storage.clients import find_client, remove_client
 from kegnet.server.storage.codes import digest_of, last_code, new_code, try_code
 from kegnet.server.storage.waiting import decline_waiting, declined_clients, find_waiting, remember_waiting, waiting_clients
+from support import loop
 from support.http import Answer, Signer, get, post
 from support.kegnet_server import KegnetServer, now_ms
 from support.pki import openssl
@@ -101,6 +104,20 @@ def test_a_client_with_the_code_is_registered_and_its_messages_are_accepted(serv
     assert client is not None
     assert (client.name, client.public_key) == ("Garage Pi", public(key))
     assert sent["id"] not in waiting(server), "it waits no more"
+
+
+def test_a_client_that_was_accepted_since_it_was_refused_does_not_wait(server: KegnetServer) -> None:
+    accepted, unknown = (str(uuid.uuid4()) for _ in range(2))
+    server.add_client(accepted, "x")
+
+    async def refuse() -> None:
+        strangers, before = Strangers(server.database), asyncio.all_tasks()
+        for client in (accepted, unknown):
+            strangers.refused(client, "192.0.2.1", wrong_key=False)
+        await asyncio.wait(asyncio.all_tasks() - before)
+
+    loop.run(refuse())
+    assert waiting(server) == [unknown]
 
 
 def test_a_code_can_be_used_once_but_the_same_client_may_repeat_itself(server: KegnetServer, key: Path, other_key: Path) -> None:

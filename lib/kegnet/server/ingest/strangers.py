@@ -14,6 +14,7 @@ from kegnet.core.syslog_handler import escape_name
 from ..limits import is_private, network
 from ..model.waiting import Waiting
 from ..storage import Database, StorageError, UnavailableError
+from ..storage.clients import find_client
 from ..storage.waiting import remember_waiting
 from .row_budget import RowBudget
 
@@ -51,4 +52,7 @@ class Strangers:
 
 def _remember(database: Database, each: Waiting) -> bool:
     with database.writing() as c:
+        # It can have been accepted since its message was refused.
+        if not each.wrong_key and find_client(c, each.uuid) is not None:
+            return False
         return remember_waiting(c, each)
