@@ -8,8 +8,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +21,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from kegnet.server.maintenance import prepare
 from kegnet.server.storage import (
     Database,
     StorageError,
@@ -770,6 +774,61 @@ def test_a_follower_that_loses_its_connection_does_not_lead_beside_the_leader(on
         await asyncio.gather(*tasks, return_exceptions=True)
 
     loop.run(run())
+
+
+PARTITIONS = "SELECT 1 FROM pg_class WHERE relname LIKE 'ping_20__\\___'"
+
+
+def test_the_partitions_of_the_next_months_hold_up_no_message(on_postgresql: OnPostgresql, caplog: pytest.LogCaptureFixture) -> None:
+    database, _ = on_postgresql
+    client = add_client(database)
+    later_ms = NOW + 40 * 86_400_000
+    prepare(database, NOW)
+    before = len(rows(database, PARTITIONS))
+    with ThreadPoolExecutor(2) as threads:
+        # A download, or a backup.
+        with database.reading() as connection:
+            connection.exec_driver_sql("SELECT count(*) FROM ping")
+            preparing = threads.submit(prepare, database, later_ms)
+            kept = threads.submit(keep, database, ping(client, 1))
+            assert kept.result(20) == [True]
+            preparing.result(20)
+        assert "the partitions of the next months are made later" in caplog.text
+        caplog.clear()
+        prepare(database, later_ms)
+    assert caplog.text == ""
+    assert len(rows(database, PARTITIONS)) > before
+
+
+def test_a_leader_whose_question_is_not_answered_holds_up_nothing_else(on_postgresql: OnPostgresql) -> None:
+    database, _ = on_postgresql
+    stopped_s = 11
+
+    async def run() -> float:
+        leading = asyncio.Event()
+
+        async def lead() -> None:
+            leading.set()
+            await asyncio.Event().wait()
+
+        task = asyncio.create_task(Leader(database, every_s=0.1).run(lead))
+        await asyncio.wait_for(leading.wait(), 30)
+        ((pid,),) = rows(database, "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 5601 AND granted")
+        backend = int(str(pid))
+        # Its host is gone, or its disk does not answer.
+        os.kill(backend, signal.SIGSTOP)
+        goes_on = threading.Timer(stopped_s, os.kill, (backend, signal.SIGCONT))
+        goes_on.start()
+        latest_s, end = 0.0, time.monotonic() + stopped_s
+        while (before := time.monotonic()) < end:
+            await asyncio.sleep(0.05)
+            latest_s = max(latest_s, time.monotonic() - before)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        goes_on.join()
+        return latest_s
+
+    assert loop.run(run()) < 3
 
 
 def test_pings_move_from_the_default_partition_into_that_of_their_month(on_postgresql: OnPostgresql) -> None:

@@ -20,7 +20,7 @@ from kegnet.server.web import password, passwords
 from support.history import client_key
 from support.kegnet_server import KegnetServer, now_ms
 from support.wait import is_quick, wait_for, within_a_minute
-from support.web_requests import PASSWORD, Answer, Visitor, request
+from support.web_requests import PASSWORD, Answer, Visitor, request, shown
 
 ID = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 OF_THE_FIRST_SERVER = "pbkdf2:sha256:1000$XlIwduwXdW3pVJz2$eae90fab9b04c7be15dad14b4c0cd2e3f324ef0b6e766e59425141771390bd55"
@@ -183,6 +183,18 @@ def test_an_undo_of_limits_is_exact_in_any_unit(house: House) -> None:
         visitor.post("choices", {"temperature": "F"})
         assert visitor.post(f"clients/{ID}/limits", undo).status == 303
         assert (house.client.coldest, house.client.warmest) == before
+
+
+def test_a_form_of_limits_changes_only_what_differs_from_what_it_has_shown(house: House) -> None:
+    visitor = Visitor(house.server.page_url).log_in()
+    before = shown(visitor.get(f"clients/{ID}").text)
+    with house.server.writing() as connection:
+        set_limits(connection, client_key(house.server.database, ID), 2000, 9000)
+    answer = visitor.post(f"clients/{ID}/limits", before | {"coldest": "3"})
+    assert (answer.status, house.client.coldest, house.client.warmest) == (303, 3000, 9000)
+    flash = visitor.get(f"clients/{ID}").text.split('id="flash"')[1].split("</form>")[0]
+    assert "coldest_millicelsius" in flash
+    assert "warmest_millicelsius" not in flash
 
 
 def test_a_form_that_is_saved_unchanged_changes_nothing(house: House) -> None:

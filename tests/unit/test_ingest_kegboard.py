@@ -411,6 +411,16 @@ def test_no_token_is_handed_out_twice_or_to_a_removed_board(database: Database) 
         assert hand_out_token(c, again, ADDRESS, now_ms()) is None
 
 
+def test_a_board_whose_request_was_on_its_way_when_it_was_accepted_is_not_listed_again(database: Database) -> None:
+    asking = Board(DEVICE, ADDRESS, 1, 1, network=ADDRESS)
+    with database.writing() as c:
+        remember_board(c, asking)
+        client = accept_board(c, DEVICE, now_ms())
+        remember_board(c, asking)
+        assert hand_out_token(c, client, ADDRESS, now_ms()) is not None
+        assert waiting_boards(c) == []
+
+
 def test_a_token_is_for_the_network_from_which_the_board_asked(database: Database) -> None:
     async def test(server: Server) -> None:
         assert await server.post() == (401, {"pairing": {"state": "pending"}})

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 
-from .storage import Connection, Database
+from .storage import Connection, Database, UnavailableError
 from .storage.logins import forget_logins
 from .storage.partitions import prepare_partitions
 from .storage.refusals import forget_refusals
@@ -35,8 +35,12 @@ async def maintain(database: Database) -> None:
 
 def prepare(database: Database, now_ms: int) -> int | None:
     """What is done before temperatures are thinned out; before which time they are, or None: they are not."""
+    try:
+        with database.writing() as connection:
+            prepare_partitions(connection, now_ms)
+    except UnavailableError as error:
+        log.warning("the partitions of the next months are made later: %s", error)
     with database.writing() as connection:
-        prepare_partitions(connection, now_ms)
         forget_refusals(connection, now_ms // 60_000 - _KEPT_MINUTES)
         forget_logins(connection, now_ms)
         return _thin_before_ms(connection, now_ms)

@@ -74,13 +74,12 @@ def waiting_boards(c: Connection) -> list[Board]:
 
 def find_board(c: Connection, device: str) -> Board | None:
     """The board of that name, if it waits or was refused."""
-    value = get_setting(c, _name(device))
-    return None if value is None else Board(**json.loads(value))
+    return _board(get_setting(c, _name(device)))
 
 
 def remember_board(c: Connection, newcomer: Board) -> bool:
     """Stores that a board asks. Whether it is listed now and was not before."""
-    before = find_board(c, newcomer.device)
+    before = _locked(c, newcomer.device)
     if before is not None:
         if before.is_taken_by(newcomer):
             _put(c, replace(newcomer, first_ms=before.first_ms, denied=before.denied))
@@ -110,7 +109,7 @@ def accept_board(c: Connection, device: str, now_ms: int) -> Client:
 
 def deny_board(c: Connection, device: str) -> bool:
     """Refuses a board that waits; it stops asking until it is restarted. False: none of that name waits."""
-    board = find_board(c, device)
+    board = _locked(c, device)
     if board is None:
         return False
     _put(c, replace(board, denied=True))
@@ -146,6 +145,8 @@ def hand_out_token(c: Connection, client: Client, network: str, now_ms: int) -> 
     put_setting(c, f"{_NETWORK}{client.key}", None)
     token = "kbe_" + secrets.token_hex(24)
     set_client(c, client.uuid, now_ms=now_ms, public_key=token_hash(token), kind="kegboard")
+    # A request that was on its way when the board was accepted has listed it again.
+    forget_board(c, client.uuid)
     return token
 
 
@@ -186,6 +187,15 @@ def choose_sensor(c: Connection, client_key: int, before: str | None, sensor: st
     if locked_setting(c, name) == before:
         put_setting(c, name, sensor)
     return get_setting(c, name) or sensor
+
+
+def _locked(c: Connection, device: str) -> Board | None:
+    """The board of that name. Until the end of the transaction, nobody else changes it."""
+    return _board(locked_setting(c, _name(device)))
+
+
+def _board(value: str | None) -> Board | None:
+    return None if value is None else Board(**json.loads(value))
 
 
 def _put(c: Connection, board: Board) -> None:

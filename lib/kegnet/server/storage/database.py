@@ -84,9 +84,10 @@ class Database:
     def raw_connection(self) -> Any:
         """A psycopg2 connection of its own, in autocommit mode, outside of the pool; the caller closes it."""
         with translated(self.shown):
-            pooled = self._engine.raw_connection()
-            pooled.detach()
-            dbapi: Any = pooled.dbapi_connection
+            # Engine.raw_connection() does not translate errors in SQLAlchemy 2.
+            connection = self._engine.connect()
+            connection.detach()
+            dbapi: Any = connection.connection.dbapi_connection
             dbapi.autocommit = True
             return dbapi
 

@@ -53,7 +53,7 @@ class Leader:
                     await self._lead(work)
                 await asyncio.sleep(self._every_s)
         finally:
-            self._lock.release()
+            await asyncio.to_thread(self._lock.release)
 
     async def _lead(self, work: Callable[[], Awaitable[None]]) -> None:
         log.info("this process is the leader")
@@ -68,7 +68,8 @@ class Leader:
         finally:
             task.cancel()
             await asyncio.wait([task])
-            self._lock.release()
+            # In a thread, because it waits for a question that is not answered yet.
+            await asyncio.to_thread(self._lock.release)
 
     async def _is_held(self) -> bool:
         try:
@@ -109,9 +110,9 @@ class _FileLock:
             return False
 
     def release(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 class _PostgresqlLock:
@@ -144,6 +145,6 @@ class _PostgresqlLock:
             return False
 
     def release(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()

@@ -9,10 +9,14 @@ import sqlalchemy as sa
 from .database import Connection
 
 MONTHS_AHEAD = 2
+_LOCK_LIMIT_MS = 2000
 
 
 def prepare_partitions(connection: Connection, now_ms: int) -> None:
-    """Makes the partitions of this month and the next ones. Pings of these months that are in the default one move. No-op on SQLite."""
+    """Makes the partitions of this month and the next ones. Pings of these months that are in the default one move. No-op on SQLite.
+
+    Raises UnavailableError where somebody reads the table for longer than two seconds.
+    """
     if connection.dialect.name != "postgresql":
         return
     now = datetime.fromtimestamp(now_ms / 1000, UTC)
@@ -36,6 +40,8 @@ def _prepare(connection: Connection, begins: datetime, ends: datetime) -> None:
         return
     span = {"least": int(begins.timestamp() * 1000), "most": int(ends.timestamp() * 1000)}
     execute = connection.exec_driver_sql
+    # All messages wait meanwhile: a download or a backup of hours that reads the table must not hold them up.
+    execute(f"SET LOCAL lock_timeout = {_LOCK_LIMIT_MS}")
     # Another process could add to the default partition, or make this one, meanwhile.
     execute("LOCK TABLE ping IN SHARE ROW EXCLUSIVE MODE")
     if _exists(connection, name):

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from ..model.waiting import DECLINED_AT_MOST, FORGET_MS, WAITING_AT_MOST, Waiting, displaced, forgotten
 from .database import Connection
 from .schema import setting
-from .settings import get_setting, put_setting
+from .settings import get_setting, locked_setting, put_setting
 
 _PREFIX = "waiting "
 
@@ -31,13 +31,12 @@ def declined_clients(c: Connection) -> list[Waiting]:
 
 def find_waiting(c: Connection, uuid: str) -> Waiting | None:
     """The waiting or declined client of that UUID."""
-    value = get_setting(c, _name(uuid))
-    return None if value is None else Waiting(**json.loads(value))
+    return _waiting(get_setting(c, _name(uuid)))
 
 
 def remember_waiting(c: Connection, newcomer: Waiting) -> bool:
     """Stores a waiting client. Returns whether it is newly listed."""
-    before = find_waiting(c, newcomer.uuid)
+    before = _locked(c, newcomer.uuid)
     if before is not None and before.declined:
         return False
     if before is not None:
@@ -59,7 +58,7 @@ def remember_waiting(c: Connection, newcomer: Waiting) -> bool:
 
 def decline_waiting(c: Connection, uuid: str, now_ms: int) -> bool:
     """Declines a waiting client, which hides it. False: no client of that UUID waits."""
-    found = find_waiting(c, uuid)
+    found = _locked(c, uuid)
     if found is None:
         return False
     _put(c, replace(found, declined=True, last_ms=now_ms))
@@ -76,6 +75,15 @@ def forget_waiting(c: Connection, uuid: str) -> None:
 def _all(c: Connection) -> list[Waiting]:
     values = c.execute(sa.select(setting.c.value).where(setting.c.name.startswith(_PREFIX, autoescape=True)))
     return [Waiting(**json.loads(value)) for (value,) in values]
+
+
+def _locked(c: Connection, uuid: str) -> Waiting | None:
+    """The client of that UUID. Until the end of the transaction, nobody else changes it."""
+    return _waiting(locked_setting(c, _name(uuid)))
+
+
+def _waiting(value: str | None) -> Waiting | None:
+    return None if value is None else Waiting(**json.loads(value))
 
 
 def _put(c: Connection, each: Waiting) -> None:

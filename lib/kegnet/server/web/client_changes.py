@@ -40,20 +40,22 @@ async def change_name(request: Request, show: Show) -> Response:
 
 
 async def change_limits(request: Request, show: Show) -> Response:
-    """Changes the alarm limits that the request contains."""
+    """Changes the alarm limits that the form contains, without those that are as it has shown them. The undo sends the previous values."""
     uuid = uuid_of(request)
 
     def change(connection: Connection, form: Form, units: Units) -> Done | None:
         client = _client(connection, uuid)
+        form.omit_unchanged("coldest")
+        form.omit_unchanged("warmest")
         coldest, warmest = (_limit(form, field, now, units) for field, now in (("coldest", client.coldest), ("warmest", client.warmest)))
         if coldest is not None and warmest is not None and coldest >= warmest:
             form.errors["warmest"] = "enter more than the limit below"
         if form.errors:
             return None
         set_limits(connection, client.key, coldest, warmest)
-        before = {_exact("coldest"): client.coldest, _exact("warmest"): client.warmest}
-        fields = {field: "" if limit is None else str(limit) for field, limit in before.items()}
-        return Done(f"/clients/{uuid}", "The alarm limits are saved.", Undo(f"/clients/{uuid}/limits", fields))
+        changes = {"coldest": (client.coldest, coldest), "warmest": (client.warmest, warmest)}
+        fields = {_exact(field): "" if before is None else str(before) for field, (before, now) in changes.items() if now != before}
+        return Done(f"/clients/{uuid}", "The alarm limits are saved.", Undo(f"/clients/{uuid}/limits", fields) if fields else None)
 
     return await submit(request, f"client {uuid}", change, show)
 
