@@ -115,7 +115,7 @@ function addAnnouncer() {
 
 function loadLater(many) {
   if (parts.length === 0) return;
-  const soonest = many ? Math.max(0, loadedMs + MANY_MS - Date.now()) : 0;
+  const soonest = many ? Math.min(MANY_MS, Math.max(0, loadedMs + MANY_MS - Date.now())) : 0; // The clock can be set back.
   clearTimeout(timer);
   timer = setTimeout(load, soonest + SOON_MS * Math.random());
 }

@@ -208,7 +208,10 @@ function showTimes() {
 }
 
 // The parts that are HTML: alarms, taps, limits.
+let meanwhile = null; // The values of the last event since the last load began.
+
 async function loadParts() {
+  meanwhile = null;
   const fresh = await fetchPage(location.href);
   if (hasOtherSettings(fresh)) {
     location.reload();
@@ -220,6 +223,7 @@ async function loadParts() {
   }
   const { coldest, warmest } = fresh.getElementById("course")?.dataset ?? place.dataset;
   Object.assign(place.dataset, { coldest, warmest });
+  if (meanwhile !== null) showNow(meanwhile); // The answer can be older than this.
   showTimes();
   loadNow();
 }
@@ -231,7 +235,7 @@ function loadSoon() {
   if (view().to_ms < now()) return;
   const pause = Math.max(LOAD_EVERY, (shown.points[0]?.length_ms ?? 0) / 60);
   clearTimeout(due);
-  due = setTimeout(loadNow, Math.max(0, loadedMs + pause - Date.now()));
+  due = setTimeout(loadNow, Math.min(pause, Math.max(0, loadedMs + pause - Date.now()))); // The clock can be set back.
 }
 
 document.addEventListener("kegnet:change", ({ detail }) => {
@@ -242,6 +246,7 @@ document.addEventListener("kegnet:change", ({ detail }) => {
   }
   const mine = detail.clients?.[id];
   if (mine === undefined) return;
+  meanwhile = mine;
   showNow(mine);
   if (detail.kinds.some((kind) => kind !== "ping")) lookAtParts();
   loadSoon();

@@ -128,7 +128,10 @@ export function reportFailure(fails, load) {
 
 function tick() {
   const at = Date.now();
-  if (heardMs > at) heardMs = at; // The clock was set back.
+  // The clock can have been set back.
+  heardMs = Math.min(heardMs, at);
+  triedMs = Math.min(triedMs, at);
+  shownMs = Math.min(shownMs, at);
   const silent = at - heardMs > STALE_MS && at - shownMs > AFTER_SHOWN_MS;
   // A connection can be dead without an error, for example after the computer slept.
   if (source !== null && at - Math.max(heardMs, triedMs) > STALE_MS) openLater();
