@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from kegnet.server import watch
 from kegnet.server.alarm_rounds import end_alarms_of_removed
 from kegnet.server.context import Context
 from kegnet.server.counters import Counters
 from kegnet.server.options import ServeOptions
 from kegnet.server.outage import Outage
-from kegnet.server.storage import Database
+from kegnet.server.storage import Database, schema
 from kegnet.server.storage.alarms import alarms_of, begin_alarm, end_alarm, open_alarms
 from kegnet.server.storage.boards import set_board_heard
 from kegnet.server.storage.clients import find_client, remove_client, set_client, set_limits
@@ -49,6 +51,26 @@ def test_a_pour_breaks_the_silence_too(fridge: Fridge) -> None:
     fridge.pour(NOON + 32 * MINUTE, 300)
     fridge.evaluate(NOON + 33 * MINUTE)
     assert fridge.all() == [("silent", 30, 32)]
+
+
+def test_a_client_that_is_heard_while_it_is_evaluated_is_not_silent(fridge: Fridge) -> None:
+    now_ms = NOON + 31 * MINUTE
+    heard = {
+        "client": fridge.client.key,
+        "ts_ms": now_ms,
+        "digest": b"x" * 32,
+        "ts_seconds": False,
+        "temp": 4000,
+        "at_ms": now_ms,
+        "received_ms": now_ms,
+    }
+    with ThreadPoolExecutor(1) as threads:
+        with fridge.database.writing() as c:
+            turns = threads.submit(fridge.evaluate, now_ms)
+            time.sleep(0.5)  # It has read, and waits for the end of this transaction.
+            c.execute(sa.insert(schema.ping).values(heard))
+        turns.result()
+    assert (fridge.open(), fridge.waiting()) == ([], [])
 
 
 def test_a_client_that_sends_hourly_is_silent_after_three_hours(fridge: Fridge) -> None:

@@ -30,7 +30,7 @@ from kegnet.server.storage.boards import (
 from kegnet.server.storage.clients import find_client, remove_client, set_client
 from kegnet.server.storage.feed import Feed
 from kegnet.server.storage.taps import find_tap, meters_of, set_meter, set_tap, taps_of
-from kegnet.server.storage.writer import Writer
+from kegnet.server.storage.writer import QUEUE_LIMIT, Writer
 
 DEVICE = "kegboard-1"
 ADDRESS = "192.0.2.9"
@@ -84,8 +84,8 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(database: Database) -> AsyncIterator[Server]:
-    writer = Writer(database)
+async def serving(database: Database, queue_limit: int = QUEUE_LIMIT) -> AsyncIterator[Server]:
+    writer = Writer(database, queue_limit)
     writer.start()
     yield Server(Context(database, writer, Feed(database), ServeOptions("x"), Counters(), Outage(away=False), asyncio.Event()))
     await writer.stop()
@@ -395,6 +395,17 @@ def test_a_token_is_handed_out_once_and_a_board_that_is_accepted_again_gets_anot
 
     with_board(database, test)
     assert caplog.messages.count("the Kegboard kegboard-1 got its token") == 2
+
+
+def test_what_is_stored_of_a_batch_counts_though_the_queue_is_too_short_for_all_of_it(database: Database) -> None:
+    async def test() -> None:
+        async with serving(database, queue_limit=1) as server:
+            token = await server.token()
+            with pytest.raises(UnavailableError):
+                await server.post(pour(1), pour(2), token=token)
+            assert server.context.counters.messages()["kegboard", "accepted"] == 1
+
+    asyncio.run(test())
 
 
 def test_no_token_is_handed_out_twice_or_to_a_removed_board(database: Database) -> None:

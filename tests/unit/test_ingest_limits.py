@@ -57,6 +57,20 @@ def test_a_new_minute_begins_with_no_refusals(database: Database, monkeypatch: p
     assert asyncio.run(count()) == [False, False, True] * 2
 
 
+def test_refusals_at_the_same_moment_all_count_while_the_database_is_slow(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: 1_790_000_000 * 10**9)
+    limit = RefusalLimit(database, "message", shared=True, per_minute=5)
+
+    async def count() -> bool:
+        with database.writing():
+            counting = [asyncio.ensure_future(limit.count("192.0.2.7")) for _ in range(10)]
+            await asyncio.wait(counting, timeout=0.3)
+        await asyncio.gather(*counting)
+        return await limit.reached("192.0.2.7")
+
+    assert asyncio.run(count())
+
+
 def test_subjects_beyond_the_bound_share_a_count(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "SUBJECTS_AT_MOST", 3)
     limit = RefusalLimit(database, "message", shared=False, per_minute=1)

@@ -9,6 +9,6 @@ from support.ports import free_port
 
 
 def test_a_connection_of_its_own_is_unavailable_while_the_database_is() -> None:
-    database = Database(sa.create_engine(f"postgresql://kegnet@127.0.0.1:{free_port()}/kegnet"), None)
+    database = Database(sa.create_engine(f"postgresql+psycopg2://kegnet@127.0.0.1:{free_port()}/kegnet"), None)
     with pytest.raises(UnavailableError, match="refused"):
         database.raw_connection()

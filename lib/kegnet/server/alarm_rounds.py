@@ -51,16 +51,17 @@ def evaluate(database: Database, clients: Sequence[Client], now_ms: int, *, kegs
     `receiving_since_ms` is since when servers receive messages without a break: silence before that is not counted.
     """
     silent_from: dict[int, int] = {}
-    turns: list[Turn] = []
+    number = 0
     for some in in_chunks(clients):
         with database.reading() as c:
             facts = _facts(c, some, now_ms, receiving_since_ms)
             silent_from.update({key: max(facts.silent_from[key], facts.noticed_from[key]) for key in facts.silent_from})
-            turns += _client_turns(facts, some, now_ms)
+            turns = list(_client_turns(facts, some, now_ms))
             if kegs:
                 turns += _keg_turns(c, facts.open, some, now_ms)
-    _store(database, turns, now_ms)
-    return Round(silent_from, len(turns))
+        _store(database, turns, now_ms)
+        number += len(turns)
+    return Round(silent_from, number)
 
 
 def end_alarms_of_removed(database: Database, clients: Sequence[Client], now_ms: int) -> int:
@@ -201,11 +202,19 @@ def _turn(
         yield Turn(client, tap, kind, at_ms, alarm)
 
 
+def _still_so(c: Connection, turns: Sequence[Turn], now_ms: int) -> Iterator[Turn]:
+    """The turns without the silence of clients that were heard while the facts were read."""
+    silent = [turn.client for turn in turns if turn.kind is AlarmKind.SILENT and turn.alarm is None]
+    heard_ = _heard(c, silent) if silent else {}
+    back = {client.key for client in silent if model.silent_from_ms(heard_[client.key], client.added_ms) > now_ms}
+    yield from (turn for turn in turns if turn.kind is not AlarmKind.SILENT or turn.client.key not in back)
+
+
 def _store(database: Database, turns: Sequence[Turn], now_ms: int) -> None:
     if not turns:
         return
     with database.writing() as c:
-        for turn in turns:
+        for turn in _still_so(c, turns, now_ms):
             if turn.alarm is None:
                 storage.begin_alarm(c, turn.client.key, turn.tap, turn.kind.value, turn.at_ms, now_ms=now_ms)
             else:

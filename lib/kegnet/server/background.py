@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 
@@ -17,10 +18,13 @@ from .options import ServeOptions
 from .outage import Outage
 from .restarts import always
 from .storage import Database, StorageError, UnavailableError, open_database
+from .storage.errors import one_line
 from .storage.feed import Feed
 from .storage.leader import Leader
 from .storage.sqlite_file import SqliteFile
 from .storage.writer import Writer
+
+log = logging.getLogger(__name__)
 
 RETRY_FIRST_S, RETRY_AT_MOST_S = 1.0, 15.0
 FILE_EVERY_S = 3.0
@@ -73,6 +77,9 @@ class Background:
             except StorageError as error:
                 self.failed.set_result(error)
                 return
+            except Exception as error:
+                log.error("the database cannot be opened: %s; it is tried again", one_line(error), exc_info=error)
+                continue
             self.outage.over()
             self._begin(database)
             return

@@ -77,7 +77,10 @@ class RefusalLimit:
         self._subjects_of[sender] += subject not in self._counts
         self._counts[subject] += 1
         if self._counts[subject] <= self._per_minute and self._shared:
-            self._counts[subject] = max(self._counts[subject], await self._ask(subject, add=True))
+            found = await self._ask(subject, add=True)
+            # Others were counted meanwhile, or a new minute has begun.
+            if subject in self._counts:
+                self._counts[subject] = max(self._counts[subject], found)
         return self._counts[subject] > self._per_minute
 
     def _subject(self, sender: str, about: str) -> str:

@@ -125,12 +125,21 @@ class _Boards:
         found = [await self._message(client, event, now_ms) for event in batch.events]
         messages = list({message.digest: message for message in found if message is not None}.values())
         if messages:
-            kept = await asyncio.gather(*(self._context.writer.keep(message) for message in messages))
-            self._count(client, len(messages), [message for message, is_new in zip(messages, kept, strict=True) if is_new])
+            kept = await asyncio.gather(*(self._keep(message) for message in messages), return_exceptions=True)
+            stored = [message for message, is_new in zip(messages, kept, strict=True) if is_new is True]
+            self._count(client, sum(not isinstance(is_new, BaseException) for is_new in kept), stored)
+            for is_new in kept:
+                if isinstance(is_new, BaseException):
+                    # The board sends all of them again.
+                    raise is_new
             self._heard_ms[client.key] = now_ms
         elif now_ms - self._heard_ms.get(client.key, 0) >= HEARD_EVERY_MS:
             self._heard_ms[client.key] = now_ms
             await asyncio.to_thread(_heard, self._database, client, now_ms)
+
+    async def _keep(self, message: VerifiedMessage) -> bool:
+        """Whether the message is new, once it is durable. Raises UnavailableError, but only when it is awaited."""
+        return await self._context.writer.keep(message)
 
     async def _message(self, client: Client, event: BoardPour | BoardTemperature, now_ms: int) -> VerifiedMessage | None:
         """The event as a message; None for a temperature of another sensor."""
