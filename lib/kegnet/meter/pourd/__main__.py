@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -32,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if os.geteuid() != 0:
         complain(PROGRAM, f"needs root: {take_over.COMMAND}")
         return os.EX_NOPERM
+    # A connection that is lost, or a shutdown, must not leave a pin that nothing counts: the last steps are undone, as after Ctrl-C.
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     return run_mode(PROGRAM, lambda: _all(parsed.pins, parsed.undo, parsed.now))
 
 

@@ -29,7 +29,8 @@ Say = Callable[[str], None]
 
 def is_taken_over(instance: Instance) -> bool:
     """Whether nothing is left to do for the instance."""
-    return instance.kept.exists() and not instance.conf.exists() and not units.is_enabled(instance.unit)
+    is_left = instance.conf.exists() or units.is_enabled(instance.unit)
+    return instance.kept.exists() and not is_left and units.is_enabled(units.METER)
 
 
 def has_begun(instance: Instance) -> bool:
@@ -51,6 +52,9 @@ def take_over(instance: Instance, say: Say, quiet: bool = False) -> None:
     """Has kegnet-meter count in the place of pourd. `quiet`: nobody pours, so do not wait. Raises ProblemError, OSError."""
     if instance.conf.exists():
         _count_with_meter(instance, say, quiet)
+    if not units.is_enabled(units.METER):
+        units.systemctl("enable", units.METER)
+        say(f"enabled {units.METER}")
     units.systemctl("disable", instance.unit)
     say(f"disabled {instance.unit}")
     if instance.conf.exists():
