@@ -385,6 +385,29 @@ def test_calibrate_uses_what_the_service_counts(bench: Bench) -> None:
     assert terminal.end() == 0
 
 
+def test_calibrate_of_a_user_who_cannot_write_says_so_at_first_and_loses_no_result(bench: Bench, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], check=True)
+    try:
+        bench.config = Path(shutil.copy(bench.config, folder))
+        subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+        wheel = bench.wheel(17)
+        terminal = bench.terminal("--calibrate", "17", columns=300)
+        terminal.wait_for(f"to have it written: sudo kegnet-meter --config {bench.config} --calibrate 17")
+        pour(terminal, wheel, 300, "0.1 l")
+        terminal.wait_for("Pour 2: open the tap now")
+        terminal.type("\n")
+        terminal.wait_for("[Y/n]")
+        terminal.type("\n")
+        terminal.wait_for("Read-only file system); fix: write the line pulsesPerLitre = 3000 into its section [Pin 17], as root")
+        assert terminal.end() == EX_CONFIG
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
 def test_ctrl_c_ends_calibrate_without_a_traceback(bench: Bench) -> None:
     bench.wheel(17)
     terminal = bench.terminal("--calibrate", "17")

@@ -138,6 +138,16 @@ def test_a_pour_that_turns_out_to_be_a_leak_leaves_nothing(tmp_path: Path, direc
     assert contents(tmp_path) == {}
 
 
+def test_the_removal_of_a_leaks_file_waits_for_the_disk(tmp_path: Path, directory: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = PourWriter()
+    checkpoint(writer, directory, RUNNING)
+    synchronised: list[tuple[int, list[str]]] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synchronised.append((descriptor, os.listdir(tmp_path))))
+    writer.discard(PIN)
+    write(writer, directory)
+    assert synchronised == [(directory, [])]
+
+
 def test_a_running_pour_that_ends_becomes_a_pour(tmp_path: Path, directory: int) -> None:
     writer = PourWriter()
     checkpoint(writer, directory, RUNNING)

@@ -12,8 +12,8 @@ from .lines import Lines
 from .pour_session import PourSession
 from .state import PinState
 
-RETRY_S = 60.0
-"""Interval at which a line that cannot be had is requested again."""
+FIRST_RETRY_S, RETRY_S = 1.0, 60.0
+"""A line that cannot be had is requested again after this pause, which doubles up to the second one. A chip can come late at the boot."""
 READS = 64
 """The most reads of a line at a time. The kernel's queue has room for one; the writer of a stream can be faster than this process."""
 
@@ -36,6 +36,7 @@ class Tap:
         self.config = config
         self.problem: GpioError | None = None
         self.retry_s = 0.0
+        self._pause_s = FIRST_RETRY_S
         self.last = state.last if state else None
         self.today = Today()
         self._boot_id = boot_id
@@ -85,9 +86,10 @@ class Tap:
         try:
             self._line, is_adopted = lines.obtain(self.config)
         except GpioError as error:
-            self.problem, self.retry_s = error, now_s + RETRY_S
+            self.problem, self.retry_s = error, now_s + self._pause_s
+            self._pause_s = min(2 * self._pause_s, RETRY_S)
             return False
-        self.problem = None
+        self.problem, self._pause_s = None, FIRST_RETRY_S
         if not is_adopted:
             self.begin()
         return not is_adopted
@@ -112,6 +114,7 @@ class Tap:
             except GpioError as error:
                 self._break(lines, error, now_s)
         self.retry_s = 0.0
+        self._pause_s = FIRST_RETRY_S
 
     def read(self, lines: Lines, now_ns: int) -> list[Event] | None:
         """Counts the edges until `now_ns`, at most `READS` reads, and ends a flow that is over. None if nothing has happened."""

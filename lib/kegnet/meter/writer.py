@@ -149,6 +149,8 @@ class PourWriter:
         if entry.checkpoint is None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(entry.name, dir_fd=directory)
+                # After a power cut it must not be back: `leftovers` would send it.
+                os.fsync(directory)
         else:
             pour = entry.checkpoint.pour(clock)
             files.replace(directory, entry.name, entry.checkpoint.line() if pour is None else pour.line())
@@ -186,6 +188,7 @@ class PourWriter:
         for name in self.names:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=directory)
+        os.fsync(directory)
         self._running.clear()
         kept = [(pin, replace(entry, name="")) for pin, entry in self._unwritten if entry.checkpoint is not None]
         self._unwritten = deque(kept)

@@ -27,6 +27,8 @@ def calibrate(conf: MeterConfig, pin: int) -> int:
         raise ConfigError(
             f"{conf.path}: has no section [Pin {pin}] (pins: {known})", f"{command(conf.path, '--setup')} --pin {pin} adds it"
         )
+    if not os.access(os.path.dirname(os.path.realpath(conf.path)), os.W_OK):
+        print(f"This user cannot write the result into {conf.path}; to have it written: {command(conf.path, f'--calibrate {pin}')}")
     answers = Answers()
     source = open_source(chosen)
     try:
@@ -76,10 +78,13 @@ def _offer(path: Path, pin: PinConfig, result: Calibration, answers: Answers) ->
         print("Nothing was written.")
         return
     section = pin_sections(path)[pin.pin]
-    with new_files.explained(path, command(path, f"--calibrate {pin.pin}")):
+    try:
         text = with_parameter(path.read_bytes().decode("utf-8"), section, "pulsesPerLitre", value)
         load(path, text.removeprefix("\ufeff"))
         new_files.replace(path, text.encode("utf-8"))
+    except OSError as error:
+        fix = f"write the line pulsesPerLitre = {value} into its section [{section}], as root"
+        raise ConfigError(f"{path}: cannot be changed ({error.strerror})", fix) from error
     print(f"Let the service use it: sudo systemctl reload {UNIT.removesuffix('.service')}")
 
 
