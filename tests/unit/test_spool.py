@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from kegnet.client.outcome import Fate
 from kegnet.client.retry import Attempts
-from kegnet.client.spool import NotAFileError, Report, Spool, files, removals
+from kegnet.client.spool import NotAFileError, Report, Spool, directory, files, removals
 from kegnet.client.spool import spool as spool_module
-from kegnet.client.spool.watch import path_components
+from kegnet.client.spool.watch import Watch, path_components
 from kegnet.client.uploader import quiet_time_s
 
 LINE = "0,1,2,3\n"
@@ -78,6 +78,21 @@ def test_more_than_is_kept_in_memory_is_handed_out_oldest_first(folder: Path, sp
     assert order == [f"{number:02}.pour" for number in range(35)]
     assert (many.waiting, os.listdir(folder)) == (0, [])
     many.close()
+
+
+def test_a_directory_that_is_replaced_while_it_is_opened_is_opened_again_soon(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def replace_it(path: Path, suffix: str) -> Watch:
+        monkeypatch.setattr(directory, "Watch", Watch)
+        folder.rename(folder.with_name("old"))
+        folder.mkdir()
+        return Watch(path, suffix)
+
+    monkeypatch.setattr(directory, "Watch", replace_it)
+    spool = Spool(folder, 0)
+    drop(folder, "x.pour")
+    spool.maintain(1)
+    assert next_name(spool, 1) == "x.pour"
+    spool.close()
 
 
 def test_with_nothing_to_do_nothing_is_due_for_minutes(spool: Spool) -> None:

@@ -51,6 +51,7 @@ class SpoolDirectory:
         try:
             self._lock()
             self.watch()
+            self._require_current()
         except BaseException:
             # A descriptor that is not closed keeps the lock, and this process would wait for itself.
             self.close()
@@ -74,6 +75,11 @@ class SpoolDirectory:
             return same and _mount_id(descriptor) == _mount_id(self.descriptor)
         finally:
             os.close(descriptor)
+
+    def _require_current(self) -> None:
+        """Raises DirectoryError if another directory was put at `path` meanwhile: the watch is of that one."""
+        if not self.is_current():
+            raise DirectoryError("is being replaced by another directory; it is opened again")
 
     @property
     def is_watched(self) -> bool:

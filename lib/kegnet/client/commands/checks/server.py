@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from ....core.finding import Finding, Level, of_config_error
@@ -78,7 +79,8 @@ def _connection(result: Result, host: str, port: int) -> Iterator[Finding]:
 def _certificate(result: Result, facts: CertificateFacts | None) -> Finding:
     names = ""
     if facts is not None:
-        expires = time.strftime("%Y-%m-%d", time.localtime(facts.not_after_s))
+        # time.localtime() ends in 2038 on a 32-bit Raspberry Pi OS.
+        expires = f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=facts.not_after_s):%Y-%m-%d}"
         names = f"it is for {escape_name(facts.names)}, and expires on {expires}"
     if result.untrusted:
         return Finding("certificate", Level.FAILURE, f"{result.reason}; {names or 'it cannot be fetched'}", result.fix)
