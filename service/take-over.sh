@@ -76,6 +76,14 @@ open_its_gpio_chips() {
     udevadm trigger --action=change --subsystem-match=gpio || true
 }
 
+# A server that service/install-server has set up runs from the same lib/: its old code must not read new templates.
+restart_its_server() {
+    if [ -e /etc/systemd/system/kegnet-server.service ]; then
+        systemctl try-restart kegnet-server.service 'kegnet-server@*.service' || true
+        echo "The server was restarted, too. To update what it needs: sudo service/install-server, from a clone."
+    fi
+}
+
 # pourd is not taken over without its owner.
 offer_to_take_over_pourd() {
     for unit in /etc/systemd/system/*.wants/pourd@*.service; do
