@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kegnet.server.model.days import day_end, day_start, find_zone, week_start
+from kegnet.server.model.days import day_end, day_start, find_zone, past_ms, week_start
 
 HOUR_MS = 3600 * 1000
+BERLIN = ZoneInfo("Europe/Berlin")
 ZONES = [
     "Europe/Berlin",
     "America/Santiago",
@@ -123,3 +124,19 @@ def test_a_time_that_no_calendar_has_is_of_the_first_day_of_the_year_9999(zone: 
     assert abs(day_start(at_ms, ZoneInfo(zone), hour) - first) < 2 * 86_400_000
     assert week_start(at_ms, ZoneInfo(zone), hour) <= day_start(at_ms, ZoneInfo(zone), hour)
     assert day_end(at_ms, ZoneInfo(zone), hour) > 2 * at_ms
+
+
+@pytest.mark.parametrize(
+    ("entered", "now", "expected"),
+    [
+        ("2026-10-25T02:05", "2026-10-25T01:10", "2026-10-25T01:05"),
+        ("2026-10-25T02:05", "2026-10-25T00:10", "2026-10-25T00:05"),
+        ("2026-10-25T02:05", "2026-11-01T00:00", "2026-10-25T01:05"),
+        ("2026-03-29T02:30", "2026-03-30T00:00", "2026-03-29T01:30"),
+        ("2026-07-01T12:00", "2026-07-01T09:00", "2026-07-01T10:00"),
+    ],
+    ids=["second", "first", "later", "skipped", "future"],
+)
+def test_an_entered_time_that_the_clock_shows_twice_is_the_later_past_one(entered: str, now: str, expected: str) -> None:
+    now_ms, expected_ms = (round(datetime.datetime.fromisoformat(f"{text}+00:00").timestamp() * 1000) for text in (now, expected))
+    assert past_ms(datetime.datetime.fromisoformat(entered), BERLIN, now_ms) == expected_ms

@@ -7,6 +7,7 @@ import datetime
 from dataclasses import replace
 from typing import Any
 
+from ..model.days import past_ms
 from ..storage import Connection, Database
 from ..storage import kegs as storage
 from ..storage.beers import beers
@@ -114,7 +115,7 @@ def _past(connection: Connection, moment: datetime.datetime | None) -> int:
     now = now_ms()
     if moment is None:
         return now
-    at_ms = round((moment if moment.tzinfo else moment.replace(tzinfo=zone_of(connection))).timestamp() * 1000)
+    at_ms = round(moment.timestamp() * 1000) if moment.tzinfo else past_ms(moment, zone_of(connection), now)
     if not 0 <= at_ms <= now:
         problem = "is before 1970" if at_ms < 0 else "is in the future"
         raise CommandError(f"--since {moment.isoformat(' ', 'minutes')}: {problem}", "give a time in the past")

@@ -22,6 +22,15 @@ def find_zone(name: str) -> datetime.tzinfo | None:
         return None
 
 
+def past_ms(moment: datetime.datetime, zone: datetime.tzinfo, now_ms: int) -> int:
+    """A time that somebody entered, without a zone, in Unix milliseconds. What the clock shows twice is the later one that is past.
+
+    Raises ValueError and OverflowError for years that Unix times do not have.
+    """
+    shown = [round(moment.replace(tzinfo=zone, fold=fold).timestamp() * 1000) for fold in (0, 1)]
+    return max((at_ms for at_ms in shown if at_ms <= now_ms), default=min(shown))
+
+
 def day_start(now_ms: int, zone: datetime.tzinfo, begins_hour: int) -> int:
     """When the day of `now_ms` began, in Unix milliseconds. `begins_hour` is 0 to 23."""
     return _begin_ms(_day_of(now_ms, zone, begins_hour), zone, begins_hour)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, tzinfo
 
+from ..model.days import past_ms
 from ..model.levels import OverfullError, resized_start_ml
 from ..model.units import Units
 from ..model.weights import BEER_DENSITY, GRAMS, LEAST_DENSITY, MOST_DENSITY, WeightError, contents_ml
@@ -108,7 +109,7 @@ def since_of(form: Form, zone: tzinfo, now_ms: int) -> int:
     if not text:
         return now_ms
     try:
-        at_ms = round(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp() * 1000)
+        at_ms = past_ms(datetime.fromisoformat(text), zone, now_ms)
     except (ValueError, OverflowError, OSError):
         at_ms = -1
     if not 0 <= at_ms <= now_ms:
