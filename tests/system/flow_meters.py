@@ -32,7 +32,7 @@ ExecStart=/usr/bin/python3 -B -m system.lab.gpio_sim /etc/gpio-chips.json
 WantedBy=multi-user.target
 """
 CHECKPOINTS = """
-import pathlib, time
+import os, pathlib, time
 def counted():
     words = [path.read_text().split(",") for end in ("running", "pour") for path in pathlib.Path("{spool}").glob("{pin}*." + end)]
     return sum(int(line[1] if len(line) == 4 else line[6]) for line in words)
@@ -41,6 +41,10 @@ end = last_s + {for_s}
 while last_s < end:
     made = int(pathlib.Path("{progress}").read_text().split()[0])
     lacks = max(lacks, made - counted())
+    with open("{beside}", "w") as file:
+        file.write("x")
+        file.flush()
+        os.fsync(file)
     time.sleep(0.05)
     now_s = time.monotonic()
     held_up_s, last_s = max(held_up_s, now_s - last_s), now_s
@@ -164,9 +168,10 @@ class FlowMeters:
     def oldest_checkpoint(self, pin: int, for_s: float) -> tuple[int, float]:
         """How many pulses of the pour that runs its `.running` file lacks at most, while they are compared for some time.
 
-        Also the longest time between two comparisons, in seconds: a busy machine can hold up the whole guest.
+        Also the longest time between two comparisons, in seconds, with a file that is written to the disk in between: a busy machine can
+        hold up the whole guest, or its disk.
         """
-        program = CHECKPOINTS.format(spool=SPOOL, pin=pin, progress=f"/run/made-{pin}.progress", for_s=for_s)
+        program = CHECKPOINTS.format(spool=SPOOL, beside=f"{HOME}/beside", pin=pin, progress=f"/run/made-{pin}.progress", for_s=for_s)
         lacked, held_up_s = self.guest.sh(f"python3 -c '{program}'").split()
         return int(lacked), float(held_up_s)
 

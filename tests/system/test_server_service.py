@@ -16,6 +16,7 @@ from support.ports import free_port
 from support.recipe_files import BEERSMITH
 from support.wait import wait_for
 from system.container import SERVER_PACKAGES, Machine, root_file_system
+from system.installation_2013 import CLIENT_UNIT, HOME, UNIT
 
 CLIENT = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 EXPOSURE_AT_MOST = 1.2
@@ -188,3 +189,23 @@ def test_its_exposure_is_not_above_the_clients_limit(machine: Machine) -> None:
     figure = re.search(r"Overall exposure level for kegnet-server.service: ([0-9.]+)", output)
     assert figure, output
     assert float(figure.group(1)) <= EXPOSURE_AT_MOST, output
+
+
+def test_a_client_of_2013_is_updated_with_its_service_and_the_server_restarts_with_the_client(tmp_path: Path) -> None:
+    both = root_file_system("bookworm", *SERVER_PACKAGES, "python3-pyinotify", "python3-requests", "rsyslog", name="both")
+    machine = Machine(both, tmp_path)
+    try:
+        (machine.share / "kegnet-client.service").write_text(CLIENT_UNIT)
+        machine.sh(f"mkdir -p {HOME}/bin {HOME}/lib && echo 'import old' > {HOME}/lib/client.py && cp /share/kegnet-client.service {UNIT}")
+        machine.sh(f"printf '#!/bin/sh\\nexec sleep infinity\\n' > {HOME}/bin/client.sh && chmod 755 {HOME}/bin/client.sh")
+        machine.sh("systemctl daemon-reload && systemctl -q enable --now kegnet-client")
+        port = free_port()
+        machine.sh(f"sed s/0.0.0.0:8080/127.0.0.1:{port}/ /share/source/service/kegnet-server.conf > {CONF} && {INSTALL}")
+        assert f"{HOME}/lib/client.py" in machine.property("ExecStart")
+        assert machine.property("UnitFileState") == "enabled"
+        before = machine.property("MainPID", "kegnet-server")
+        print(machine.sh("/share/source/service/install"))
+        assert machine.property("MainPID", "kegnet-server") != before
+        wait_for(lambda: is_up(f"http://127.0.0.1:{port}/"))
+    finally:
+        machine.scrap()
