@@ -17,6 +17,7 @@ from support.recipe_files import BEERSMITH
 from support.wait import wait_for
 from system.container import SERVER_PACKAGES, Machine, root_file_system
 from system.installation_2013 import CLIENT_UNIT, HOME, UNIT
+from system.installation_2013 import CONF as CLIENT_CONF
 
 CLIENT = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 EXPOSURE_AT_MOST = 1.2
@@ -191,15 +192,18 @@ def test_its_exposure_is_not_above_the_clients_limit(machine: Machine) -> None:
     assert float(figure.group(1)) <= EXPOSURE_AT_MOST, output
 
 
-def test_a_client_of_2013_is_updated_with_its_service_and_the_server_restarts_with_the_client(tmp_path: Path) -> None:
+def test_a_client_of_2013_is_updated_with_its_service_and_the_server_restarts_with_the_client(tmp_path: Path, key: Path) -> None:
     both = root_file_system("bookworm", *SERVER_PACKAGES, "python3-pyinotify", "python3-requests", "rsyslog", name="both")
     machine = Machine(both, tmp_path)
     try:
         (machine.share / "kegnet-client.service").write_text(CLIENT_UNIT)
         machine.sh(f"mkdir -p {HOME}/bin {HOME}/lib && echo 'import old' > {HOME}/lib/client.py && cp /share/kegnet-client.service {UNIT}")
         machine.sh(f"printf '#!/bin/sh\\nexec sleep infinity\\n' > {HOME}/bin/client.sh && chmod 755 {HOME}/bin/client.sh")
-        machine.sh("systemctl daemon-reload && systemctl -q enable --now kegnet-client")
         port = free_port()
+        (machine.share / "client.conf").write_text(CLIENT_CONF.format(client=CLIENT, base_url=f"http://127.0.0.1:{port}/rest/v2"))
+        shutil.copy(key, machine.share / "privkey.pem")
+        machine.sh(f"mkdir -p {HOME}/conf && install -m 644 /share/client.conf /share/privkey.pem {HOME}/conf/")
+        machine.sh("systemctl daemon-reload && systemctl -q enable --now kegnet-client")
         machine.sh(f"sed s/0.0.0.0:8080/127.0.0.1:{port}/ /share/source/service/kegnet-server.conf > {CONF} && {INSTALL}")
         assert f"{HOME}/lib/client.py" in machine.property("ExecStart")
         assert machine.property("UnitFileState") == "enabled"
