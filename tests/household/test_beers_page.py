@@ -26,6 +26,7 @@ from support.pictures import png
 from support.recipe_files import BEERJSON, BEERSMITH, ENTITIES
 from support.wait import wait_for
 from support.web_requests import PASSWORD, Answer, Visitor, request
+from support.web_requests import shown as fields_shown
 
 ID = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützenschrankbeleuchtungsanlagenwart!"
@@ -68,6 +69,25 @@ def press(browser: WebDriver, text: str) -> None:
 def shown(browser: WebDriver) -> list[str]:
     """The names of the beers that are not hidden."""
     return [each.text for each in browser.find_elements(By.CSS_SELECTOR, "#library .beer-name") if each.is_displayed()]
+
+
+def test_a_form_changes_only_what_differs_from_what_it_has_shown(server: KegnetServer) -> None:
+    server.set_password(PASSWORD)
+    visitor = Visitor(server.page_url).log_in()
+    (beer,) = all_beers(server)
+    with server.writing() as connection:
+        set_beer(connection, beer.key, brewery="Cellar", notes="dry\nhopped", srm=5.0)
+    before = fields_shown(visitor.get(f"beers/{beer.key}").text)
+    with server.writing() as connection:
+        set_beer(connection, beer.key, abv_percent=5.5, notes="dry hopped", srm=7.0)
+    sent = before | {"notes": "dry\r\nhopped", "ibu": "40"}
+    assert visitor.post(f"beers/{beer.key}", sent).status == 303
+    (now,) = all_beers(server)
+    assert (now.brewery, now.abv_percent, now.ibu, now.srm, now.notes) == ("Cellar", 5.5, 40.0, 7.0, "dry hopped")
+    assert visitor.post(f"beers/{beer.key}", before | {"notes": "", "colour": "10", "colour_unit": "EBC"}).status == 303
+    (now,) = all_beers(server)
+    assert now.notes == ""
+    assert now.srm == pytest.approx(5.08, abs=0.01)
 
 
 def test_a_beer_is_added_corrected_and_found(server: KegnetServer, browsers: Browsers) -> None:

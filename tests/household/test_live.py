@@ -307,6 +307,15 @@ def test_after_15_s_of_silence_the_page_reports_how_old_it_is(server: KegnetServ
     wait_for(lambda: amount(browser, 0) == "8.2 l", limit_s=30)
 
 
+def test_after_the_clock_was_set_back_silence_is_still_reported(server: KegnetServer, browsers: Browsers) -> None:
+    browser = opened(browsers, server)
+    browser.execute_script("const now = Date.now; Date.now = () => now() - 3600000;")
+    server.signal(signal.SIGSTOP)
+    wait_for(lambda: browser.find_elements(By.ID, "stale"), limit_s=40)
+    server.signal(signal.SIGCONT)
+    wait_for(lambda: not browser.find_element(By.ID, "stale").is_displayed())
+
+
 @contextlib.contextmanager
 def refusing(port: int, status: int) -> Iterator[list[str]]:
     """A server that answers as a proxy does while the server behind it restarts. The paths that it was asked for."""

@@ -273,6 +273,23 @@ def test_a_client_that_is_registered_again_does_not_ask_any_more(house: House) -
         assert "asks to be accepted" not in visitor.get("clients").text
 
 
+def test_a_board_is_accepted_only_as_the_page_has_shown_it(house: House) -> None:
+    def remember(network: str, *, local: bool) -> None:
+        with house.server.writing() as connection:
+            remember_board(connection, Board("kegboard-1", network, 1, 1, network=network, local=local))
+
+    remember("203.0.113.5", local=False)
+    visitor = Visitor(house.server.page_url).log_in()
+    assert 'name="network" value="203.0.113.5"' in visitor.get("clients").text
+    # Somebody in the network of the household takes its place.
+    remember("192.168.1.66", local=True)
+    sent = {"device": "kegboard-1", "network": "203.0.113.5", "action": "accept"}
+    answer = visitor.post("clients/boards", sent)
+    assert (answer.status, "asks from 192.168.1.66 now" in answer.text) == (400, True)
+    assert [client["name"] for client in request(f"{house.server.page_url}api/clients").json()] == ["Garage"]
+    assert visitor.post("clients/boards", sent | {"network": "192.168.1.66"}).status == 303
+
+
 def test_a_board_is_accepted_or_declined_on_the_page(house: House) -> None:
     with house.server.writing() as connection:
         for device in ("kegboard-1", "<b>2</b>"):

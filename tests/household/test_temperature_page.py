@@ -23,7 +23,7 @@ from support.browsers import LAPTOP, PHONE, Browsers, log_in
 from support.history import client_key, ping, pour, store
 from support.kegnet_server import KegnetServer
 from support.layout import SIZES, layout_problems, resize
-from support.wait import wait_for
+from support.wait import stays, wait_for
 from support.web_requests import PASSWORD, Visitor
 
 ID = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
@@ -286,6 +286,32 @@ def test_a_new_temperature_and_a_new_limit_are_on_the_open_page(server: KegnetSe
         set_limits(connection, key, None, 8000)
     wait_for(lambda: "above 8.0 °C" in text(browser, ".now"))
     wait_for(lambda: red(browser, 8) != [])
+    assert complaints(browser) == []
+
+
+def test_an_answer_that_is_older_than_the_last_event_changes_no_value_back(server: KegnetServer, browsers: Browsers) -> None:
+    key, now = client_key(server.database, ID), now_ms()
+    store(server.database, *(ping(key, now - minutes * MINUTE_MS, 4000) for minutes in range(5, 60, 5)))
+    browser = browsers.start(LAPTOP)
+    show(browser, server, "?over=1h")
+    wait_for(lambda: browser.execute_script(LOADS) >= 2)
+    browser.execute_script(
+        """
+        const [id] = arguments, load = window.fetch, now = Date.now();
+        window.fetch = async (address, ...rest) => {
+          const answer = await load(address, ...rest);
+          if (String(address) === location.href) await new Promise((resolve) => { window.goOn = resolve; });
+          return answer;
+        };
+        window.change = (kind, millicelsius) => document.dispatchEvent(new CustomEvent("kegnet:change", { detail: {
+          kinds: [kind], changed: [id], clients: { [id]: { millicelsius, received_ms: now, heard_ms: now, alarms: [] } }, taps: {} } }));
+        change("pour", 4000);""",
+        ID,
+    )
+    wait_for(lambda: browser.execute_script("return window.goOn !== undefined"))
+    browser.execute_script("change('ping', 9100); goOn();")
+    wait_for(lambda: text(browser, ".degrees") == "9.1 °C")
+    assert stays(lambda: text(browser, ".degrees") == "9.1 °C", 1)
     assert complaints(browser) == []
 
 

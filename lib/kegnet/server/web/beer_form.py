@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 from ..model.beers import NOTES_CHARACTERS, NUMBERS_AT_MOST
@@ -19,6 +20,21 @@ def fields_of(beer: Beer) -> dict[str, str]:
     numbers = {field: getattr(beer, name) for field, name in _NUMBERS.items()}
     texts = {field: str(getattr(beer, field)) for field in _TEXTS}
     return texts | {field: "" if number is None else f"{number:.2f}".rstrip("0").rstrip(".") for field, number in numbers.items()}
+
+
+def shown_of(beer: Beer) -> dict[str, str]:
+    """What the form of a beer shows, for `omit_unchanged()`: of the notes, which are long, a digest."""
+    fields = fields_of(beer)
+    return fields | {"colour_unit": "SRM", "notes": _digest(fields["notes"])}
+
+
+def omit_unchanged(form: Form) -> None:
+    """Removes the fields that are as the form has shown them: somebody else can have changed the beer since."""
+    for field in ("name", "brewery", "style", "abv", "ibu"):
+        form.omit_unchanged(field)
+    form.omit_unchanged("colour", "colour_unit")
+    if _digest(form.typed.get("notes", "")) == form.typed.get("notes_shown"):
+        form.typed.pop("notes", None)
 
 
 def values_of(form: Form) -> dict[str, object]:
@@ -54,6 +70,11 @@ def _colour(form: Form) -> float | None:
     number = bounded.number("colour", 0, round(NUMBERS_AT_MOST["srm"] * per_srm))
     form.errors.update(bounded.errors)
     return None if number is None else min(srm_of(number, unit), NUMBERS_AT_MOST["srm"])
+
+
+def _digest(notes: str) -> str:
+    """A digest of notes. Browsers send other line breaks than they get."""
+    return hashlib.sha256("\n".join(notes.splitlines()).encode()).hexdigest()
 
 
 def _notes(form: Form) -> str | None:

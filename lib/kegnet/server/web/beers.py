@@ -18,7 +18,7 @@ from ..storage.beers import beers, find_any_beer, remove_beer, restore_beer, set
 from ..storage.library import LibraryBeer, kegs_of_beer, library, places_of
 from ..storage.records import Beer
 from ..storage.settings import get_setting, household
-from .beer_form import fields_of, undo_of, values_of
+from .beer_form import fields_of, omit_unchanged, shown_of, undo_of, values_of
 from .database import now_ms, read
 from .forms import Form
 from .pages import SAMPLE_DATA
@@ -87,10 +87,11 @@ def _added_before(connection: Connection, form: Form, values: dict[str, object])
 
 
 async def change_beer(request: Request) -> Response:
-    """Changes the attributes of a beer that the form contains."""
+    """Changes the attributes of a beer that the form contains, without those that are as it has shown them."""
 
     def change(connection: Connection, form: Form, _units: Units) -> Done | None:
         before, _ = beer_of(request, connection)
+        omit_unchanged(form)
         values = values_of(form)
         if form.errors:
             return None
@@ -144,6 +145,7 @@ async def _show(request: Request, mistake: Mistake) -> Response:
             "removed": removed,
             "places": places_of(connection, beer.key),
             "kegs": kegs_of_beer(connection, beer.key, KEGS_AT_MOST),
+            "shown": shown_of(beer),
             **_form_values(connection, beer, mistake),
         }
         return render(request, "beer.html", values, 400 if mistake.errors else 200)

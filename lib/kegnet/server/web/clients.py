@@ -144,8 +144,12 @@ async def decide_board(request: Request) -> Response:
 
     def change(c: Connection, form: Form, _units: Units) -> Done | None:
         device, action = form.typed.get("device", ""), form.typed.get("action")
-        if find_board(c, device) is None:
+        board = find_board(c, device)
+        if board is None:
             form.errors["action"] = "this board is not waiting any more"
+        elif form.typed.get("network", board.network) != board.network:
+            # Somebody else could ask under the name of the board that the page has shown.
+            form.errors["action"] = f"a board of this name asks from {board.address} now; if that is yours, choose again"
         elif action == "accept":
             return Done("/clients", f"{accept_board(c, device, now_ms()).name} is accepted. It gets its token with its next request.")
         elif action == "decline":
