@@ -93,7 +93,7 @@ class Report:
             problem = "" if tap.problem is None else str(tap.problem)
             if problem != self._problems.get(pin, ""):
                 if problem:
-                    log.error("pin %d: %s; it is tried again every minute", pin, problem)
+                    log.error("pin %d: %s; it is tried again, at least once a minute", pin, problem)
                 else:
                     log.info("pin %d: counts again", pin)
                 self._problems[pin] = problem
