@@ -76,11 +76,18 @@ open_its_gpio_chips() {
     udevadm trigger --action=change --subsystem-match=gpio || true
 }
 
-# A server that service/install-server has set up runs from the same lib/: its old code must not read new templates.
+# Whether service/install-server has set up a server: it runs from the same lib/.
+its_server_is_here() {
+    grep -qs "^ExecStart=.*$home/lib/server.py" /etc/systemd/system/kegnet-server.service
+}
+
+# Old code must not read new templates.
 restart_its_server() {
-    if [ -e /etc/systemd/system/kegnet-server.service ]; then
-        systemctl try-restart kegnet-server.service 'kegnet-server@*.service' || true
-        echo "The server was restarted, too. To update what it needs: sudo service/install-server, from a clone."
+    if ! its_server_is_here; then return 0; fi
+    if systemctl try-restart kegnet-server.service 'kegnet-server@*.service'; then
+        echo "If kegnet-server runs, it was restarted, too. To update what it needs: sudo service/install-server, from a clone."
+    else
+        echo "kegnet-server does not start with the new program; run: sudo service/install-server, from a clone" >&2
     fi
 }
 

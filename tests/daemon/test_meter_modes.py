@@ -385,7 +385,7 @@ def test_calibrate_uses_what_the_service_counts(bench: Bench) -> None:
     assert terminal.end() == 0
 
 
-def test_calibrate_of_a_user_who_cannot_write_says_so_at_first_and_loses_no_result(bench: Bench, tmp_path: Path) -> None:
+def test_calibrate_says_at_first_that_it_cannot_write_and_loses_no_result(bench: Bench, tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root")
     folder = tmp_path / "read-only"
@@ -396,13 +396,13 @@ def test_calibrate_of_a_user_who_cannot_write_says_so_at_first_and_loses_no_resu
         subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
         wheel = bench.wheel(17)
         terminal = bench.terminal("--calibrate", "17", columns=300)
-        terminal.wait_for(f"to have it written: sudo kegnet-meter --config {bench.config} --calibrate 17")
+        terminal.wait_for(f"The result cannot be written into {bench.config}, only printed")
         pour(terminal, wheel, 300, "0.1 l")
         terminal.wait_for("Pour 2: open the tap now")
         terminal.type("\n")
         terminal.wait_for("[Y/n]")
         terminal.type("\n")
-        terminal.wait_for("Read-only file system); fix: write the line pulsesPerLitre = 3000 into its section [Pin 17], as root")
+        terminal.wait_for("Read-only file system); fix: write pulsesPerLitre = 3000 into its section [Pin 17] with an editor")
         assert terminal.end() == EX_CONFIG
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)

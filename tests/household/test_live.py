@@ -126,8 +126,8 @@ def test_a_pour_is_on_every_open_page_within_a_second_with_100_readers(server: K
         end=" ",
     )
     print(f"longest {max(longest_s) * 1000:.0f} ms; {max(sizes)} bytes an update; server {used_s / POURS * 1000:.0f} ms of CPU a pour")
-    # What the program does takes this time at each pour. A busy machine can hold some up.
-    assert min(longest_s) < 1
+    # Most of the pours: a busy machine can hold some up.
+    assert statistics.median(longest_s) < 1
     assert max(sizes) < 800
 
 

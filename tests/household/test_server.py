@@ -154,10 +154,10 @@ def test_a_client_that_is_removed_or_gets_another_key_is_refused_at_once(server:
 
 def test_refusals_are_limited_by_address_and_client_and_a_valid_signature_never(server: KegnetServer, signer: Signer, key: Path) -> None:
     forged = {**signer.pour(), "pulses": "1"}
-    others = [Signer(key).pour(), *(signer.pour(pin=pin) for pin in range(20)), signer.pour(pin=1001)]
+    others = [(POUR, Signer(key).pour()), *(("/rest/v1/pour", signer.pour(pin=pin)) for pin in range(20)), (POUR, signer.pour(pin=1001))]
 
     def posts() -> tuple[list[Answer], list[int]]:
-        return [post(server, POUR, forged) for _ in range(65)], [post(server, POUR, pour).status for pour in others]
+        return [post(server, POUR, forged) for _ in range(65)], [post(server, path, pour).status for path, pour in others]
 
     answers, statuses = within_a_minute(posts)
     assert [answer.status for answer in answers] == [403] * 60 + [429] * 5

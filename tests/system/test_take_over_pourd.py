@@ -133,16 +133,11 @@ def test_step_by_step_and_back_while_people_pour(tapped: Site) -> None:
 @ON_ONE_DEBIAN
 def test_a_meter_that_does_not_start_at_boot_is_enabled(tapped: Site) -> None:
     machine = tapped.machine
-    # As a package has it: disabled, the unit is still there.
-    found = "/usr/local/lib/systemd/system"
-    machine.sh(
-        f"systemctl -q disable kegnet-meter; mkdir -p {found}; cp {HOME}/service/kegnet-meter.service {found}; systemctl daemon-reload"
-    )
-    assert f"enabled {METER}" in machine.run(TAKE_OVER, "--now")
-    assert machine.property("UnitFileState", METER) == "enabled"
-    machine.run("systemctl", "--quiet", "disable", METER)
-    assert f"enabled {METER}" in machine.run(TAKE_OVER)
-    assert machine.property("UnitFileState", METER) == "enabled"
+    for words in ("--now", ""):
+        machine.run("systemctl", "--quiet", "disable", METER)
+        assert f"enabled {METER}" in machine.sh(f"{TAKE_OVER} {words}")
+        assert machine.property("UnitFileState", METER) == "enabled"
+    assert_meter_counts(tapped, 0)
 
 
 @ON_ONE_DEBIAN

@@ -71,6 +71,28 @@ def test_refusals_at_the_same_moment_all_count_while_the_database_is_slow(databa
     assert asyncio.run(count())
 
 
+def test_an_answer_of_the_database_of_the_last_minute_does_not_count_in_this_one(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minutes = [100]
+    monkeypatch.setattr(time, "time_ns", lambda: minutes[0] * 60 * 10**9)
+    limit = RefusalLimit(database, "message", shared=True, per_minute=3)
+
+    async def count() -> bool:
+        for _ in range(3):
+            await limit.count("192.0.2.7")
+        with database.writing():
+            late = asyncio.ensure_future(limit.count("192.0.2.7"))
+            await asyncio.wait([late], timeout=0.3)
+            minutes[0] += 1
+            counting = asyncio.ensure_future(limit.count("192.0.2.7"))
+            await asyncio.wait([counting], timeout=0.3)
+        await asyncio.gather(late, counting)
+        return await limit.reached("192.0.2.7")
+
+    assert not asyncio.run(count())
+
+
 def test_subjects_beyond_the_bound_share_a_count(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "SUBJECTS_AT_MOST", 3)
     limit = RefusalLimit(database, "message", shared=False, per_minute=1)

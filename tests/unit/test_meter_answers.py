@@ -15,6 +15,7 @@ answers = Answers()
 signal.signal(signal.SIGINT, lambda *_: print("before"))
 signal.raise_signal(signal.SIGINT)
 answers.wait()
+answers.wait(limit_s=0.01)
 print("after")
 """
 

@@ -142,10 +142,18 @@ def test_the_removal_of_a_leaks_file_waits_for_the_disk(tmp_path: Path, director
     writer = PourWriter()
     checkpoint(writer, directory, RUNNING)
     synchronised: list[tuple[int, list[str]]] = []
-    monkeypatch.setattr(os, "fsync", lambda descriptor: synchronised.append((descriptor, os.listdir(tmp_path))))
+
+    def fail_once(descriptor: int) -> None:
+        synchronised.append((descriptor, os.listdir(tmp_path)))
+        if len(synchronised) == 1:
+            raise OSError(errno.EIO, "I/O error")
+
+    monkeypatch.setattr(os, "fsync", fail_once)
     writer.discard(PIN)
+    with pytest.raises(OSError, match="I/O error"):
+        write(writer, directory)
     write(writer, directory)
-    assert synchronised == [(directory, [])]
+    assert synchronised == [(directory, [])] * 2
 
 
 def test_a_running_pour_that_ends_becomes_a_pour(tmp_path: Path, directory: int) -> None:

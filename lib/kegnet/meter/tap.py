@@ -13,7 +13,10 @@ from .pour_session import PourSession
 from .state import PinState
 
 FIRST_RETRY_S, RETRY_S = 1.0, 60.0
-"""A line that cannot be had is requested again after this pause, which doubles up to the second one. A chip can come late at the boot."""
+"""Pauses between requests of a line that is not available: the first one, doubled up to the second one. A chip can appear late at boot.
+
+A line that breaks while it counts waits for the second one.
+"""
 READS = 64
 """The most reads of a line at a time. The kernel's queue has room for one; the writer of a stream can be faster than this process."""
 

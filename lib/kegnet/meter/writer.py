@@ -149,8 +149,8 @@ class PourWriter:
         if entry.checkpoint is None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(entry.name, dir_fd=directory)
-                # After a power cut it must not be back: `leftovers` would send it.
-                os.fsync(directory)
+            # After a power cut it must not be back: `leftovers` would send it.
+            os.fsync(directory)
         else:
             pour = entry.checkpoint.pour(clock)
             files.replace(directory, entry.name, entry.checkpoint.line() if pour is None else pour.line())

@@ -202,8 +202,8 @@ def _turn(
         yield Turn(client, tap, kind, at_ms, alarm)
 
 
-def _still_so(c: Connection, turns: Sequence[Turn], now_ms: int) -> Iterator[Turn]:
-    """The turns without the silence of clients that were heard while the facts were read."""
+def _without_heard(c: Connection, turns: Sequence[Turn], now_ms: int) -> Iterator[Turn]:
+    """Drops a new silence if the client was heard since its facts were read."""
     silent = [turn.client for turn in turns if turn.kind is AlarmKind.SILENT and turn.alarm is None]
     heard_ = _heard(c, silent) if silent else {}
     back = {client.key for client in silent if model.silent_from_ms(heard_[client.key], client.added_ms) > now_ms}
@@ -214,7 +214,7 @@ def _store(database: Database, turns: Sequence[Turn], now_ms: int) -> None:
     if not turns:
         return
     with database.writing() as c:
-        for turn in _still_so(c, turns, now_ms):
+        for turn in _without_heard(c, turns, now_ms):
             if turn.alarm is None:
                 storage.begin_alarm(c, turn.client.key, turn.tap, turn.kind.value, turn.at_ms, now_ms=now_ms)
             else:

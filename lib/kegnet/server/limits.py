@@ -66,9 +66,10 @@ class RefusalLimit:
         subject = self._subject(sender, about)
         number = self._counts[subject]
         if number < self._per_minute and self._shared:
+            minute = self._minute
             number = max(number, await self._ask(subject, add=False))
-            if number >= self._per_minute:
-                self._counts[subject] = number
+            if number >= self._per_minute and minute == self._minute:
+                self._counts[subject] = max(self._counts[subject], number)
         return number >= self._per_minute
 
     async def count(self, sender: str, about: str = "") -> bool:
@@ -77,9 +78,10 @@ class RefusalLimit:
         self._subjects_of[sender] += subject not in self._counts
         self._counts[subject] += 1
         if self._counts[subject] <= self._per_minute and self._shared:
+            minute = self._minute
             found = await self._ask(subject, add=True)
-            # Others were counted meanwhile, or a new minute has begun.
-            if subject in self._counts:
+            # Others can have been counted meanwhile, and a new minute can have begun.
+            if minute == self._minute:
                 self._counts[subject] = max(self._counts[subject], found)
         return self._counts[subject] > self._per_minute
 

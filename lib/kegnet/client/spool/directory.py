@@ -77,9 +77,9 @@ class SpoolDirectory:
             os.close(descriptor)
 
     def _require_current(self) -> None:
-        """Raises DirectoryError if another directory was put at `path` meanwhile: the watch is of that one."""
+        """Raises DirectoryError if there is another directory at `path` now: the watch is of that one."""
         if not self.is_current():
-            raise DirectoryError("is being replaced by another directory; it is opened again")
+            raise DirectoryError("was replaced or removed while it was opened; it is tried again")
 
     @property
     def is_watched(self) -> bool:

@@ -34,6 +34,8 @@ class Answers:
             if descriptor is not None:
                 poll.register(descriptor, select.POLLIN)
         ready = poll.poll(None if limit_s is None else limit_s * 1000)
+        if any(descriptor == self._signals for descriptor, _ in ready):
+            os.read(self._signals, 4096)
         if any(descriptor == self._input for descriptor, _ in ready):
             received = os.read(self._input, 4096)
             self.has_ended = not received

@@ -28,7 +28,8 @@ def calibrate(conf: MeterConfig, pin: int) -> int:
             f"{conf.path}: has no section [Pin {pin}] (pins: {known})", f"{command(conf.path, '--setup')} --pin {pin} adds it"
         )
     if not os.access(os.path.dirname(os.path.realpath(conf.path)), os.W_OK):
-        print(f"This user cannot write the result into {conf.path}; to have it written: {command(conf.path, f'--calibrate {pin}')}")
+        fix = f"; to have it written: {command(conf.path, f'--calibrate {pin}')}" if os.geteuid() else ""
+        print(f"The result cannot be written into {conf.path}, only printed{fix}")
     answers = Answers()
     source = open_source(chosen)
     try:
@@ -83,7 +84,7 @@ def _offer(path: Path, pin: PinConfig, result: Calibration, answers: Answers) ->
         load(path, text.removeprefix("\ufeff"))
         new_files.replace(path, text.encode("utf-8"))
     except OSError as error:
-        fix = f"write the line pulsesPerLitre = {value} into its section [{section}], as root"
+        fix = f"write pulsesPerLitre = {value} into its section [{section}] with an editor"
         raise ConfigError(f"{path}: cannot be changed ({error.strerror})", fix) from error
     print(f"Let the service use it: sudo systemctl reload {UNIT.removesuffix('.service')}")
 

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 from ...core.command_line import complain, repair_streams, run_mode
 from ...core.problem import ProblemError
@@ -14,6 +15,7 @@ from . import instance, take_over
 from .instance import Instance
 
 PROGRAM = "take-over-pourd"
+_ENDS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 _DESCRIPTION = """\
 Has kegnet-meter count in the place of pourd, the flow-meter daemon of 2013: one pin after the other, when nobody pours.
 Prints each step. After an interruption, run it again."""
@@ -33,10 +35,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if os.geteuid() != 0:
         complain(PROGRAM, f"needs root: {take_over.COMMAND}")
         return os.EX_NOPERM
-    # A connection that is lost, or a shutdown, must not leave a pin that nothing counts: the last steps are undone, as after Ctrl-C.
-    for number in (signal.SIGHUP, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+    for number in _ENDS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     return run_mode(PROGRAM, lambda: _all(parsed.pins, parsed.undo, parsed.now))
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Undoes the last steps: a connection that is lost must not leave a pin that nothing counts."""
+    # Often several come at once. The next one must not interrupt that, nor end the commands that it runs.
+    for number in _ENDS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _all(pins: list[int], undo: bool, quiet: bool) -> int:

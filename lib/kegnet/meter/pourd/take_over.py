@@ -50,11 +50,11 @@ def is_in_use(instance: Instance) -> bool:
 
 def take_over(instance: Instance, say: Say, quiet: bool = False) -> None:
     """Has kegnet-meter count in the place of pourd. `quiet`: nobody pours, so do not wait. Raises ProblemError, OSError."""
+    if not units.is_enabled(units.METER):
+        units.enable_meter()
+        say(f"enabled {units.METER}")
     if instance.conf.exists():
         _count_with_meter(instance, say, quiet)
-    if not units.is_enabled(units.METER):
-        units.systemctl("enable", units.METER)
-        say(f"enabled {units.METER}")
     units.systemctl("disable", instance.unit)
     say(f"disabled {instance.unit}")
     if instance.conf.exists():

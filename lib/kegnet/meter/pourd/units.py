@@ -11,6 +11,7 @@ from ...core import system
 from ...core.problem import ProblemError
 from .. import gpio, state
 from ..gpio import GpioError
+from .instance import HOME
 
 METER = "kegnet-meter.service"
 RUNTIME_DIRECTORY = Path("/run/kegnet-meter")
@@ -33,6 +34,15 @@ def systemctl(*words: str) -> None:
 def is_enabled(unit: str) -> bool:
     """Whether it starts at boot."""
     return system.service(unit).get("UnitFileState") == "enabled"
+
+
+def enable_meter() -> None:
+    """Lets kegnet-meter start at boot. Raises ProblemError."""
+    try:
+        systemctl("enable", METER)
+    except ProblemError:
+        # An installation from a clone has no other link to the unit than the one that a `disable` has removed.
+        systemctl("enable", f"{HOME}/service/{METER}")
 
 
 def runs(unit: str) -> bool:

@@ -77,6 +77,15 @@ def find_board(c: Connection, device: str) -> Board | None:
     return _board(get_setting(c, _name(device)))
 
 
+def lock_board(c: Connection, device: str) -> Board | None:
+    """Like `find_board()`. Until the end of the transaction, nobody else changes the board or its client."""
+    known = find_client(c, board_uuid(device))
+    if known is not None:
+        # Before the board, as `hand_out_token()` does.
+        lock_clients(c, [known.key])
+    return _locked(c, device)
+
+
 def remember_board(c: Connection, newcomer: Board) -> bool:
     """Stores that a board asks. Whether it is listed now and was not before."""
     before = _locked(c, newcomer.device)
@@ -100,7 +109,7 @@ def accept_board(c: Connection, device: str, now_ms: int) -> Client:
 
     One that was accepted before loses its token by that.
     """
-    board = find_board(c, device)
+    board = lock_board(c, device)
     put_setting(c, _name(device), None)
     client = set_client(c, board_uuid(device), now_ms=now_ms, public_key="", first_name=device, kind="kegboard")
     put_setting(c, f"{_NETWORK}{client.key}", board.network if board else None)

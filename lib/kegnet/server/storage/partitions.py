@@ -15,7 +15,7 @@ _LOCK_LIMIT_MS = 2000
 def prepare_partitions(connection: Connection, now_ms: int) -> None:
     """Makes the partitions of this month and the next ones. Pings of these months that are in the default one move. No-op on SQLite.
 
-    Raises UnavailableError where somebody reads the table for longer than two seconds.
+    Raises UnavailableError if a lock is not free within two seconds, for example during a download.
     """
     if connection.dialect.name != "postgresql":
         return
@@ -40,7 +40,7 @@ def _prepare(connection: Connection, begins: datetime, ends: datetime) -> None:
         return
     span = {"least": int(begins.timestamp() * 1000), "most": int(ends.timestamp() * 1000)}
     execute = connection.exec_driver_sql
-    # All messages wait meanwhile: a download or a backup of hours that reads the table must not hold them up.
+    # New messages wait behind these locks, so a backup that reads the table for hours must not delay them.
     execute(f"SET LOCAL lock_timeout = {_LOCK_LIMIT_MS}")
     # Another process could add to the default partition, or make this one, meanwhile.
     execute("LOCK TABLE ping IN SHARE ROW EXCLUSIVE MODE")

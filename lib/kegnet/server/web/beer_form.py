@@ -23,7 +23,7 @@ def fields_of(beer: Beer) -> dict[str, str]:
 
 
 def shown_of(beer: Beer) -> dict[str, str]:
-    """What the form of a beer shows, for `omit_unchanged()`: of the notes, which are long, a digest."""
+    """The values that the form shows, for `omit_unchanged()`. The long notes are a digest."""
     fields = fields_of(beer)
     return fields | {"colour_unit": "SRM", "notes": _digest(fields["notes"])}
 

@@ -15,7 +15,7 @@ from ..model.waiting import Waiting
 from ..overview import overview
 from ..signature import PublicKeyError, plain_pem
 from ..storage import Connection
-from ..storage.boards import accept_board, deny_board, find_board, waiting_boards
+from ..storage.boards import accept_board, deny_board, lock_board, waiting_boards
 from ..storage.clients import clients, count_clients, find_client, set_client
 from ..storage.first_keg import first_keg
 from ..storage.records import Client
@@ -144,7 +144,7 @@ async def decide_board(request: Request) -> Response:
 
     def change(c: Connection, form: Form, _units: Units) -> Done | None:
         device, action = form.typed.get("device", ""), form.typed.get("action")
-        board = find_board(c, device)
+        board = lock_board(c, device)
         if board is None:
             form.errors["action"] = "this board is not waiting any more"
         elif form.typed.get("network", board.network) != board.network:
