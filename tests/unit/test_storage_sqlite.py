@@ -377,6 +377,37 @@ def test_only_one_leads_and_the_next_one_after_it_has_stopped(database: Database
     loop.run(run())
 
 
+@pytest.mark.parametrize("turns", range(8))
+def test_a_leader_that_is_cancelled_as_its_check_is_answered_ends(database: Database, monkeypatch: pytest.MonkeyPatch, turns: int) -> None:
+    async def run() -> None:
+        running, leading, fstat = asyncio.get_running_loop(), asyncio.Event(), os.fstat
+
+        async def lead() -> None:
+            leading.set()
+            await asyncio.Event().wait()
+
+        def cancel(after: int) -> None:
+            """Cancels it so many turns of the loop later: in one of them, the answer is there and not read yet."""
+            if after:
+                running.call_soon(cancel, after - 1)
+            else:
+                task.cancel()
+
+        def answer(descriptor: int) -> os.stat_result:
+            if leading.is_set():
+                leading.clear()
+                running.call_soon_threadsafe(cancel, turns)
+            return fstat(descriptor)
+
+        monkeypatch.setattr(os, "fstat", answer)
+        task = asyncio.create_task(Leader(database, every_s=0.01).run(lead))
+        done, _ = await asyncio.wait([task], timeout=5)
+        task.cancel()
+        assert done
+
+    loop.run(run())
+
+
 # The writer.
 
 

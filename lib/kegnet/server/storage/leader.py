@@ -73,7 +73,9 @@ class Leader:
 
     async def _is_held(self) -> bool:
         try:
-            return await asyncio.wait_for(asyncio.to_thread(self._lock.is_held), _CHECK_LIMIT_S)
+            # Not wait_for(): in Python 3.11 it can ignore a cancellation that comes with the answer.
+            async with asyncio.timeout(_CHECK_LIMIT_S):
+                return await asyncio.to_thread(self._lock.is_held)
         except TimeoutError:
             return False
 

@@ -140,7 +140,9 @@ class Broadcast:
 
     async def _next(self, subscription: Subscription) -> tuple[Update, float]:
         try:
-            change = await asyncio.wait_for(subscription.next(), self._heartbeat_s)
+            # Not wait_for(): in Python 3.11 it can ignore a cancellation that comes with the change.
+            async with asyncio.timeout(self._heartbeat_s):
+                change = await subscription.next()
         except TimeoutError:
             return Update(now_ms()), 0.0
         try:
