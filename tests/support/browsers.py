@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import base64
-import time
 from pathlib import Path
-from typing import Any
 
 from selenium import webdriver
-from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -21,21 +18,6 @@ from .web_requests import PASSWORD
 PHONE = (390, 844)
 LAPTOP = (1440, 900)
 _FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars")
-
-
-class _Chrome(webdriver.Chrome):  # type: ignore[misc]
-    """Looks again where a new page came just before: chromedriver refuses that, before it has done anything."""
-
-    def execute(self, driver_command: str, params: Any = None) -> Any:
-        """Sends a command."""
-        for _ in range(50):
-            try:
-                return super().execute(driver_command, params)
-            except WebDriverException as error:
-                if "loader has changed while resolving nodes" not in str(error.msg):
-                    raise
-                time.sleep(0.05)
-        return super().execute(driver_command, params)
 
 
 class Browsers:
@@ -51,7 +33,7 @@ class Browsers:
         for flag in (*_FLAGS, "--ignore-certificate-errors"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        browser = _Chrome(service=Service("/usr/bin/chromedriver", port=free_port()), options=options)
+        browser = webdriver.Chrome(service=Service("/usr/bin/chromedriver", port=free_port()), options=options)
         self._open.append(browser)
         width, height = size
         # A window cannot be narrower than 500 pixels; this can.

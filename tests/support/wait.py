@@ -31,7 +31,7 @@ def wait_until_same(what: Callable[[], object], for_s: float) -> None:
 
 
 def within_a_minute(work: Callable[[], Value]) -> Value:
-    """The result of `work`, all of it within one minute of Unix time: refusals are counted by that. Repeats it where that is not so."""
+    """The result of `work`, which ran within one minute of Unix time. Refusals are counted by minutes. Repeats `work` if one began."""
     for _ in range(5):
         minute = time.time() // 60
         value = work()
