@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import re
@@ -188,6 +189,10 @@ class AtATerminal:
         assert self.process.stdout is not None
         with self.process.stdout:
             self.out = self.process.stdout.read().decode()
+        with contextlib.suppress(OSError):
+            # EIO: the program has ended, and all that it said is read.
+            while True:
+                self.said += os.read(self.terminal, 4096).decode(errors="replace")
         status = self.process.wait(10)
         os.close(self.terminal)
         return status

@@ -68,17 +68,18 @@ class Terminal:
         self.raw = ""
         self._pending = b""
 
-    def read(self, limit_s: float = 0.05) -> None:
-        """Takes what the program has written, and waits a little for more."""
+    def read(self, limit_s: float = 0.05) -> bool:
+        """Takes what the program has written, and waits a little for more. Returns False when there will be no more."""
         if select.select([self._descriptor], [], [], limit_s)[0]:
             try:
                 self._pending += os.read(self._descriptor, 65536)
             except OSError:
                 # EIO: the program has ended.
-                return
+                return False
             complete = self._pending.decode("utf-8", "ignore")
             self._pending = self._pending[len(complete.encode()) :]
             self.raw += complete
+        return True
 
     @property
     def screen(self) -> Screen:
@@ -88,12 +89,15 @@ class Terminal:
         screen.write(self.raw)
         return screen
 
-    def wait_for(self, text: str, limit_s: float = 30.0) -> Screen:
-        """Waits until the screen shows `text`."""
+    def wait_for(self, *texts: str, limit_s: float = 30.0) -> Screen:
+        """Waits until the screen shows all the texts at the same time: a drawing arrives in pieces."""
         end = time.monotonic() + limit_s
-        while text not in (screen := self.screen).text:
-            assert time.monotonic() < end, f"{text!r} is not shown:\n{screen.text}"
-        return screen
+        while True:
+            screen = self.screen
+            missing = [text for text in texts if text not in screen.text]
+            if not missing:
+                return screen
+            assert time.monotonic() < end, f"{missing} is not shown:\n{screen.text}"
 
     def type(self, text: str) -> None:
         """Types on the keyboard."""
@@ -104,10 +108,8 @@ class Terminal:
         if number is not None:
             self.process.send_signal(number)
         end = time.monotonic() + limit_s
-        while self.process.poll() is None:
-            self.read()
+        while self.read() or self.process.poll() is None:
             assert time.monotonic() < end, f"it did not end:\n{self.screen.text}"
-        self.read(0.2)
         return self.process.returncode
 
     def close(self) -> None:
