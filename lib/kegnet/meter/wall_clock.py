@@ -11,6 +11,7 @@ from .checkpoint import Clock
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
 """systemd-timesyncd(8) makes this file when it has set the clock."""
+_MOMENT_NS = 10**7
 SETTLED_NS = 300 * 10**9
 """After this time since boot, the clock is believed without that file: another program may set it."""
 
@@ -18,6 +19,15 @@ SETTLED_NS = 300 * 10**9
 def boot_id() -> str:
     """The identity of this boot. Raises OSError."""
     return BOOT_ID.read_text().strip()
+
+
+def _both_clocks() -> tuple[int, int]:
+    """The monotonic and the Unix time of the same moment, in ns: read again if the process was held up between them."""
+    while True:
+        monotonic_ns = time.monotonic_ns()
+        unix_ns = time.time_ns()
+        if time.monotonic_ns() - monotonic_ns < _MOMENT_NS:
+            return monotonic_ns, unix_ns
 
 
 class WallClock:
@@ -33,8 +43,7 @@ class WallClock:
 
     def read(self) -> Clock | None:
         """The clock as it is now; None if it is not believed. Each new pour takes a new one, so that it follows the clock's steps."""
-        now_ns = time.monotonic_ns()
-        unix_ns = time.time_ns()
+        now_ns, unix_ns = _both_clocks()
         if not clock.is_set(unix_ns / 1e9):
             return None
         self._believed = self._believed or now_ns >= SETTLED_NS or self._synchronised.exists()
