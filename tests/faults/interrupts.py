@@ -36,9 +36,9 @@ from kegnet.client.rest_api import REQUEST_LIMIT_S, RestApi
 from kegnet.core.messages import Pour
 from kegnet.core.signing import SigningKey
 
-HARD_LIMIT_S = 20
+HARD_LIMIT_S = 120
 """A process that has not ended by then hangs."""
-LATE_S = 15.0
+LATE_S = 60.0
 REPEAT_S = 0.25
 """The timer of a time limit repeats like this once it has expired."""
 LOCKING = ("queue.py", "threading.py", "_collections.py", "connectionpool.py", "rest_api.py", "deadline.py")

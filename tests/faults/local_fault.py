@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,6 +53,13 @@ class LocalFaultCase:
         """Waits until the server has every pour."""
         wait_for(lambda: self.made <= self.ledger.accepted.keys(), limit_s)
 
+    def accepted_s(self) -> float:
+        """How long another pour needs until the server has it."""
+        begun = time.monotonic()
+        self.pour()
+        self.wait_until_all_accepted()
+        return time.monotonic() - begun
+
     def check_survived(self, kept: set[str] = frozenset(), limit_s: float = 30.0) -> None:  # type: ignore[assignment]
         """A pour that arrives now is sent; SIGTERM ends the client in time and with 0; and nothing but `kept` is missing."""
         last = self.pour()
@@ -92,9 +100,12 @@ def needs_loop_devices() -> None:
         pytest.skip("no loop devices")
 
 
-def ext4(image: Path, kilobytes: int, inodes: int, journal: bool = False) -> Path:
-    """Makes an ext4 file system in the file `image`, to be mounted with `-o loop`. Returns `image`."""
+def ext4(image: Path, kilobytes: int, inodes: int, journal: bool = False, content: Path | None = None) -> Path:
+    """Makes an ext4 file system in the file `image`, with the files of `content`, to be mounted with `-o loop`. Returns `image`."""
     needs_loop_devices()
     features = "has_journal" if journal else "^dir_index"
-    subprocess.run(["mkfs.ext4", "-q", "-b", "1024", "-m", "0", "-O", features, "-N", str(inodes), image, f"{kilobytes}k"], check=True)
+    command: list[str | Path] = ["mkfs.ext4", "-q", "-b", "1024", "-m", "0", "-O", features, "-N", str(inodes)]
+    if content is not None:
+        command += ["-d", content]
+    subprocess.run([*command, image, f"{kilobytes}k"], check=True)
     return image

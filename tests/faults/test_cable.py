@@ -64,5 +64,5 @@ def test_a_cable_unplugged_for_minutes_loses_no_pour(hosts: Hosts, counts: Fault
     hosts.guest.sh("ip -n server link set cable up")
     wait_for(lambda: not hosts.waiting(), min(CAP_S, STEP_S * 2**failures) + REQUEST_S, every_s=0.5)
     hosts.guest.sh("systemctl stop kegnet-client")
-    wait_for(lambda: hosts.guest.log().count("server available again after") == again + 1, SLOW_S, every_s=0.5)
+    wait_for(lambda: hosts.guest.log().count("server available again after") > again, SLOW_S, every_s=0.5)
     counts.check_delivery(hosts.made, hosts.ledger())

@@ -143,7 +143,7 @@ def test_a_pour_on_which_the_server_always_fails_holds_neither_pings_nor_other_p
             case.server.wait_for_requests("/ping", sent + 1)
         took_s.append(time.monotonic() - begun)
     # The median: a busy machine can hold one up, and the backoff of the first pour would hold up most.
-    assert statistics.median(took_s) < 3, took_s
+    assert statistics.median(took_s) < 8, took_s
     case.keg.stop()
     case.made.remove("1")
     case.counts.check_delivery(case.made, case.ledger)

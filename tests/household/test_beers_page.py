@@ -124,12 +124,13 @@ def test_a_beer_is_added_corrected_and_found(server: KegnetServer, browsers: Bro
     search.send_keys(Keys.ENTER)
     wait_for(lambda: browser.current_url.endswith(f"/beers/{beer.key}"))
     browser.back()
-    search = browser.find_element(By.ID, "wanted")
+    (search,) = wait_for(lambda: browser.find_elements(By.ID, "wanted"))
     search.clear()
     search.send_keys("Bock")
     assert shown(browser) == []
     browser.find_element(By.ID, "add-wanted").click()
-    assert browser.find_element(By.NAME, "name").get_attribute("value") == "Bock"
+    (name,) = wait_for(lambda: browser.find_elements(By.NAME, "name"))
+    assert name.get_attribute("value") == "Bock"
 
 
 def test_a_form_that_was_sent_after_the_log_in_has_ended_is_not_lost(server: KegnetServer, browsers: Browsers) -> None:
@@ -347,6 +348,7 @@ def test_an_empty_library_offers_to_begin(tmp_path: Path, browsers: Browsers) ->
         assert "The library is empty" in browser.find_element(By.TAG_NAME, "main").text
         assert layout_problems(browser) == []
         browser.find_element(By.LINK_TEXT, "Add the first beer").click()
+        wait_for(lambda: browser.current_url != f"{server.page_url}beers")
         assert "password" in browser.find_element(By.TAG_NAME, "body").text, "changes are the administrator's"
 
 

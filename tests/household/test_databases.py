@@ -534,7 +534,7 @@ def test_one_process_leads_and_another_takes_over_when_it_is_killed(url: str, tm
         leader = [bool(out.read_text()) for out in outs].index(True)
         assert not outs[1 - leader].read_text()
         running[leader].kill()
-        wait_for(lambda: outs[1 - leader].read_text(), limit_s=15)
+        wait_for(lambda: outs[1 - leader].read_text(), limit_s=30)
     finally:
         for process in running:
             process.kill()
@@ -553,16 +553,16 @@ def test_the_work_ends_with_the_leadership(database: Database) -> None:
                 ended.set()
 
         leading = asyncio.create_task(Leader(database, every_s=0.1).run(work))
-        await asyncio.wait_for(begun.wait(), 5)
+        await asyncio.wait_for(begun.wait(), 30)
         if database.file is not None:
             database.file.leader.unlink()
         else:
             with database.writing() as connection:
                 end = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = 5601"
                 connection.exec_driver_sql(end)
-        await asyncio.wait_for(ended.wait(), 15)
+        await asyncio.wait_for(ended.wait(), 30)
         begun.clear()
-        await asyncio.wait_for(begun.wait(), 15)
+        await asyncio.wait_for(begun.wait(), 30)
         leading.cancel()
         await asyncio.gather(leading, return_exceptions=True)
 
@@ -828,7 +828,8 @@ def test_a_leader_whose_question_is_not_answered_holds_up_nothing_else(on_postgr
         goes_on.join()
         return latest_s
 
-    assert loop.run(run()) < 3
+    # The check ends after 5 s.
+    assert loop.run(run()) < 4.5
 
 
 def test_pings_move_from_the_default_partition_into_that_of_their_month(on_postgresql: OnPostgresql) -> None:

@@ -76,12 +76,18 @@ def test_readers_who_do_not_read_are_dropped_after_a_minute(server: KegnetServer
 
 def test_pages_do_not_wait_for_years_of_temperatures(server: KegnetServer) -> None:
     url, year_ago_ms = f"{server.page_url}api/clients/{ID}/temperatures?points=2000&since=", time.time_ns() // 10**6 - YEAR_MS
-    with ThreadPoolExecutor(60) as threads:
-        asked = [threads.submit(request, f"{url}{year_ago_ms + number}") for number in range(60)]
-        wait_for(lambda: any(each.done() for each in asked))
-        answers = [request(f"{server.page_url}{path}").status for path in ("login", "healthz", "", "beers")]
-        assert not all(each.done() for each in asked), "the pages were answered meanwhile"
-        statuses = [each.result().status for each in asked]
-    assert answers == [200] * 4
-    assert set(statuses) == {200, 429}
+
+    def are_answered_meanwhile() -> bool:
+        with ThreadPoolExecutor(60) as threads:
+            asked = [threads.submit(request, f"{url}{year_ago_ms + number}") for number in range(60)]
+            wait_for(lambda: any(each.done() for each in asked))
+            answers = [request(f"{server.page_url}{path}").status for path in ("login", "healthz", "", "beers")]
+            meanwhile = not all(each.done() for each in asked)
+            statuses = [each.result().status for each in asked]
+        assert answers == [200] * 4
+        assert set(statuses) == {200, 429}
+        return meanwhile
+
+    # This process can have been held up until all were answered.
+    assert any(are_answered_meanwhile() for _ in range(3))
     assert request(f"{url}{year_ago_ms}").status == 200

@@ -24,7 +24,7 @@ from support.wait import wait_for
 
 PINS = range(20)
 VICTIMS = ("meter", "client", "server")
-IDLE_S = 3.0
+IDLE_S = 6.0
 FEWEST, MOST = 160, 260
 """Pulses of a pour, at 1000 Hz."""
 

@@ -112,7 +112,7 @@ def test_a_card_has_everything_of_its_tap_and_alarms_come_first(server: KegnetSe
     assert "too warm" in badges[0]
     assert line.count("M") == 2, "the gap is a gap"
     browser.find_element(By.CSS_SELECTOR, f"a[data-temp='{client.uuid}']").click()
-    assert browser.current_url == f"{server.page_url}clients/{client.uuid}"
+    wait_for(lambda: browser.current_url == f"{server.page_url}clients/{client.uuid}")
 
 
 def test_a_tap_is_one_click_away_wherever_its_card_is_touched(server: KegnetServer, browsers: Browsers) -> None:
@@ -121,7 +121,7 @@ def test_a_tap_is_one_click_away_wherever_its_card_is_touched(server: KegnetServ
     browser.get(server.page_url)
     glass = browser.find_element(By.CLASS_NAME, "glass")
     ActionChains(browser).move_to_element(glass).click().perform()
-    assert browser.current_url == f"{server.page_url}taps/{client.uuid}/0"
+    wait_for(lambda: browser.current_url == f"{server.page_url}taps/{client.uuid}/0")
 
 
 def test_hidden_taps_are_hidden_and_a_tap_without_a_keg_says_what_to_do(server: KegnetServer, browsers: Browsers) -> None:
@@ -184,7 +184,8 @@ def test_the_first_load_is_small_and_comes_from_the_server_alone(server: KegnetS
     browser.get(server.page_url)
     again: list[tuple[str, int]] = wait_for(lambda: browser.execute_script("return window.loaded"))
     fresh = {name.removeprefix(server.page_url) for name, size in again if size}
-    assert fresh <= {"", "events", "manifest.webmanifest"}, "the others are in the browser's cache"
+    # A page that takes its time has opened the stream meanwhile, and loads the cards again.
+    assert fresh <= {"", "events", "kegs", "manifest.webmanifest"}, "the others are in the browser's cache"
 
 
 def test_each_reader_has_units_and_a_theme_of_their_own(server: KegnetServer, browsers: Browsers) -> None:

@@ -198,7 +198,7 @@ def test_who_tries_while_another_registers_waits_for_its_end(server: KegnetServe
             first = try_code(c, made.salt, digest, "first", now_ms())
             later = threads.submit(second)
             wait_for(lambda: began.is_set() and is_waiting())
-        states = [first, later.result(15)]
+        states = [first, later.result(60)]
     assert states == [CodeState.OPEN, CodeState.USED]
 
 

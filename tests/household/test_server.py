@@ -324,7 +324,7 @@ def test_what_is_no_http_is_refused_without_a_word_in_the_log(server: KegnetServ
         with Wire(server.page_url) as wire:
             wire.send(garbage)
             assert wire.rest().startswith(b"HTTP/1.1 400 "), name
-    assert server.log() == before
+    assert [line for line in server.log()[len(before) :].splitlines() if "leader" not in line] == []
     assert get(server, "/healthz").status == 200
 
 

@@ -55,15 +55,17 @@ def stop_s(folder: Path, key: Path) -> float:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_with_status_0(tmp_path: Path, number: signal.Signals) -> None:
     with KegnetServer(tmp_path / "server") as server:
+        begun = time.monotonic()
         server.signal(number)
         assert server.process.wait(60) == 0
-        assert server.log().endswith("stopped\n")
+        # After 4.5 s it ends without the rest. A busy machine can hold it up so long.
+        assert server.log().endswith("stopped\n") or time.monotonic() - begun > 4
 
 
 def test_systemd_hears_of_the_start_and_the_end(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(f"{tmp_path}/notify")
-        manager.settimeout(15)
+        manager.settimeout(60)
         with KegnetServer(tmp_path / "server", env={"NOTIFY_SOCKET": f"{tmp_path}/notify"}) as server:
             assert [manager.recv(4096) for _ in range(2)] == [b"STATUS=accepting messages", b"READY=1"]
             assert get(server, "/healthz").status == 200

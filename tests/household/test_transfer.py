@@ -185,9 +185,9 @@ def test_readers_hear_of_an_import(history: History, other: History) -> None:
         feed = Feed(other.database)
         task = asyncio.ensure_future(feed.run())
         async with feed.subscribe() as subscription:
-            assert await asyncio.wait_for(subscription.next(), 15) == EVERYTHING, "it listens"
+            assert await asyncio.wait_for(subscription.next(), 60) == EVERYTHING, "it listens"
             await asyncio.to_thread(import_lines, other.database, lines)
-            change = await asyncio.wait_for(subscription.next(), 15)
+            change = await asyncio.wait_for(subscription.next(), 60)
         task.cancel()
         return change
 

@@ -250,6 +250,8 @@ def test_a_wall_of_weeks_needs_no_more_memory(wall: KegnetServer, browsers: Brow
 
     def run(first: int, number: int) -> dict[str, float]:
         for start in range(first, first + number, 100):
+            # A page that has heard nothing for 15 s opens its stream again.
+            wait_for(lambda: browser.execute_script("return window.sources.length === 1"))
             browser.execute_script(UPDATES, start, 100)
             browser.execute_async_script(RELOAD)
         return memory(browser)

@@ -174,7 +174,7 @@ def test_a_client_that_waits_is_accepted_by_its_key_and_its_pours_come_by_themse
     wait_for(lambda: f"Garage is accepted; the fingerprint of its key is {fingerprint(public)}." in shown_report(browser))
     assert client_id not in browser.find_element(By.ID, "waiting").text
     # Rule 4 of the contract: a client that is not authorised asks once a minute, and an accepted message releases all.
-    wait_for(lambda: len(server.messages_of("pour", client_id)) == 3, limit_s=75)
+    wait_for(lambda: len(server.messages_of("pour", client_id)) == 3, limit_s=150)
     wait_for(lambda: not pi.waiting())
     wait_for(lambda: "Last message" in text(browser))
 

@@ -35,6 +35,7 @@ class Browsers:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         browser = webdriver.Chrome(service=Service("/usr/bin/chromedriver", port=free_port()), options=options)
         self._open.append(browser)
+        browser.set_script_timeout(180)
         width, height = size
         # A window cannot be narrower than 500 pixels; this can.
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}

@@ -24,15 +24,15 @@ class CutProxy:
         ready = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(ready,), daemon=True)
         self._thread.start()
-        assert ready.wait(10)
+        assert ready.wait(60)
 
     def cut(self) -> None:
         """Ends the connections for those who connected; the target does not notice."""
-        asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result(60)
 
     def close_far(self) -> None:
         """The target notices at last."""
-        asyncio.run_coroutine_threadsafe(self._close_far(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._close_far(), self._loop).result(60)
 
     def _run(self, ready: threading.Event) -> None:
         async def listen() -> None:

@@ -78,9 +78,9 @@ class KegnetServer:
             self.wait_until_it_listens()
 
     def wait_until_it_listens(self) -> None:
-        """Sets `base_url` and `page_url`; fails if the process ends. A busy machine needs half a minute."""
+        """Sets `base_url` and `page_url`; fails if the process ends. A busy machine can need a minute."""
         try:
-            self.base_url = wait_for(self._listening, limit_s=60)[0]
+            self.base_url = wait_for(self._listening, limit_s=240)[0]
         except BaseException:
             self.process.kill()
             self.process.wait()

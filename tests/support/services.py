@@ -53,7 +53,7 @@ class PostgreSQL:
                 [*self._user, PROGRAMS / "postgres", "-D", self._folder / "data", *where], stdout=log, stderr=log
             )
         ready: list[str | Path] = [PROGRAMS / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
-        wait_for(lambda: subprocess.run(ready).returncode == 0, limit_s=30, every_s=0.1)
+        wait_for(lambda: subprocess.run(ready).returncode == 0, limit_s=90, every_s=0.1)
 
     def database(self) -> str:
         """The URL of a new empty database."""

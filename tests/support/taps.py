@@ -103,7 +103,8 @@ def wait_for_alarms(server: KegnetServer, number: int) -> None:
         with server.database.reading() as connection:
             return len(open_alarms(connection)) >= number
 
-    wait_for(all_began)
+    # The server rests between two evaluations, up to half a minute.
+    wait_for(all_began, limit_s=90)
 
 
 def one(server: KegnetServer) -> None:

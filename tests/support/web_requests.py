@@ -65,7 +65,7 @@ def _encoded(form: Mapping[str, str] | None) -> bytes | None:
 
 def _answer(opener: urllib.request.OpenerDirector, sent: urllib.request.Request) -> Answer:
     try:
-        with opener.open(sent, timeout=30) as response:
+        with opener.open(sent, timeout=120) as response:
             return Answer(response.status, response.headers, response.read().decode("utf-8", "replace"))
     except urllib.error.HTTPError as error:
         with error:

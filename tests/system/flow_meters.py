@@ -132,7 +132,7 @@ class FlowMeters:
 
     def configure(self, *pins: int, idle_s: float = IDLE_S) -> None:
         """Writes meter.conf, and starts the meter with it, or lets it read it."""
-        lines = ["[Meter]", f"idle = {idle_s * 1000:.0f}", "minimumPulses = 10", *(f"[Pin {pin}]" for pin in pins)]
+        lines = ["[Meter]", f"idle = {idle_s * 1000:.0f}", "minimumPulses = 1", *(f"[Pin {pin}]" for pin in pins)]
         self.guest.sh(f"echo '{chr(10).join(lines)}' > {HOME}/conf/meter.conf; sync; systemctl reload-or-restart kegnet-meter")
         wait_for(lambda: self.pid(), 120, 0.2)
 

@@ -45,7 +45,7 @@ class Guest:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(self._folder / "agent"))
         listener.listen()
-        listener.settimeout(20)
+        listener.settimeout(180)
         command: list[str | Path] = [
             "qemu-system-x86_64", "-M", "pc,usb=off,vmport=off,hpet=off", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "Nehalem",
             "-smp", "2", "-m", "1024", "-nodefaults", "-display", "none", "-no-reboot", "-kernel", image, "-initrd", kernel / "initrd",
@@ -60,7 +60,7 @@ class Guest:
         self._port.settimeout(600)
         self._answers = self._port.makefile("rb")
         assert self._answers.readline() == b"ready\n"
-        self.sh("ip link set eth0 up && ip addr add 10.0.2.15/24 dev eth0", check=False)
+        self.sh("until [ -e /sys/class/net/eth0 ]; do sleep 0.1; done; ip link set eth0 up && ip addr add 10.0.2.15/24 dev eth0")
 
     def sh(self, script: str, check: bool = True) -> str:
         """Runs a shell script inside; its output on both streams."""

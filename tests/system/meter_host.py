@@ -59,8 +59,18 @@ def change_runs():
     begun = sum("nobody pours; " in line for line in lines)
     return begun > sum("kegnet-meter counts" in line or "done: pourd" in line for line in lines)
 
+def is_counted():
+    # A pourd that has just been started opens its line a moment later.
+    global line
+    try:
+        if line < 0:
+            line = os.open(f"/run/line-{{number}}", os.O_WRONLY | os.O_NONBLOCK)
+        return True
+    except OSError:
+        return os.path.exists(f"/run/kegnet-meter/pin-{{gpio}}")
+
 for _ in range(pours):
-    while change_runs():
+    while change_runs() or not is_counted():
         time.sleep(0.02)
     open(f"/run/pours-{{number}}", "w").close()
     for _ in range(pulses):

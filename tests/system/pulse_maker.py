@@ -21,12 +21,14 @@ from system.lab.gpio_sim import SimulatedLine, line_of
 PROGRESS_EVERY = 10
 CLOSEST_S = 0.001
 """Twice the meter's `debounce`."""
+LATE_S = 0.05
+"""A machine that was held up for longer does not make up for all of it: the wheel would turn too fast."""
 SHORTEST_SLEEP_S = 0.002
 """A shorter sleep takes longer than requested in the guest."""
 
 
 def pour(line: SimulatedLine, pulses: int, hertz: float, report: Callable[[int], bool]) -> tuple[int, float]:
-    """So many pulses on a schedule, unless `report()` says that it is enough. Those that are late follow each other faster.
+    """So many pulses on a schedule, unless `report()` says that it is enough. Those that are a little late follow each other faster.
 
     Returns the number of pulses, and the longest time between two of them, in seconds.
     """
@@ -39,7 +41,7 @@ def pour(line: SimulatedLine, pulses: int, hertz: float, report: Callable[[int],
         earliest_s = now_s + CLOSEST_S
         if (number % PROGRESS_EVERY == 0 or number == pulses) and report(number):
             return number, gap_s
-        due_s += 1 / hertz
+        due_s = max(due_s + 1 / hertz, now_s - LATE_S)
         if (rest_s := due_s - time.monotonic()) > SHORTEST_SLEEP_S:
             time.sleep(rest_s)
         while time.monotonic() < earliest_s:

@@ -67,7 +67,8 @@ def tap(site: Site) -> Iterator[Site]:
     wait_for_status(site, "pin 17: idle")
     yield site
     site.machine.sh(
-        f"rm -rf {DROP_IN}; systemctl stop edges-17.socket {METER}; systemctl disable -q edges-17.socket; systemctl daemon-reload"
+        f"rm -rf {DROP_IN}; systemctl stop edges-17.socket {METER}; systemctl disable -q edges-17.socket; systemctl daemon-reload; "
+        f"rm -f /run/wheel-17 {SPOOL}/*.running"
     )
 
 
@@ -183,7 +184,7 @@ def test_a_reload_without_a_pin_keeps_the_old_ones_and_a_restart_ends_it(tap: Si
     configure(tap, "[Meter]\n")
     machine.run("systemctl", "reload", METER)
     machine.wait_for_log("not reloaded")
-    assert machine.property("ActiveState", METER) == "active"
+    wait_for(lambda: machine.property("ActiveState", METER) == "active")
     machine.run("systemctl", "restart", METER)
     assert machine.property("ActiveState", METER) == "inactive"
 

@@ -14,7 +14,7 @@ from support.keg import REPOSITORY
 from support.pki import Certificate, openssl, signature
 from support.ports import free_port
 from support.recipe_files import BEERSMITH
-from support.wait import wait_for
+from support.wait import is_quick, wait_for
 from system.container import SERVER_PACKAGES, Machine, root_file_system
 from system.installation_2013 import CLIENT_UNIT, HOME, UNIT
 from system.installation_2013 import CONF as CLIENT_CONF
@@ -146,13 +146,18 @@ def test_several_processes_share_the_database_each_at_a_port_of_its_own(machine:
 
 def test_a_stop_takes_less_than_five_seconds_with_a_reader_of_the_page(machine: Machine) -> None:
     page = f"http://{listening(machine)}/"
-    with requests.get(f"{page}events", stream=True) as events:
-        assert events.status_code == 200
-        began = time.monotonic()
-        machine.run("systemctl", "stop", "kegnet-server")
-    assert time.monotonic() - began < 10
-    assert machine.property("Result", "kegnet-server") == "success"
-    machine.run("systemctl", "start", "kegnet-server")
+
+    def stop_s() -> float:
+        with requests.get(f"{page}events", stream=True) as events:
+            assert events.status_code == 200
+            began = time.monotonic()
+            machine.run("systemctl", "stop", "kegnet-server")
+            took_s = time.monotonic() - began
+        assert machine.property("Result", "kegnet-server") == "success"
+        machine.run("systemctl", "start", "kegnet-server")
+        return took_s
+
+    assert is_quick(stop_s, 5)
 
 
 def test_it_installs_from_the_installed_place_too_and_keeps_the_clients_configuration(machine: Machine) -> None:

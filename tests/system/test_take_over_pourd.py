@@ -46,6 +46,7 @@ def tapped(ready: Site) -> Site:
     lay_out_pourd(ready, COUNTING_POURD)
     for pin in GPIO.values():
         connect_wheel(ready, pin)
+    wait_for(lambda: all(has_its_thread(ready, number) for number in PINS))
     return ready
 
 

@@ -279,7 +279,7 @@ def test_the_watch_follows_the_changes_of_other_processes(fridge: Fridge) -> Non
             await _until(lambda: [kind for kind, _ in fridge.open()] == ["silent"])
             client = await asyncio.to_thread(_found, fridge)
             await asyncio.to_thread(fridge.ping, time.time_ns() // 10**6, 4000, None, client)
-            await _until(lambda: fridge.open() == [])
+            await _until(lambda: fridge.open() == [], limit_s=90)
         finally:
             for task in tasks:
                 task.cancel()

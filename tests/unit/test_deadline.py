@@ -51,7 +51,8 @@ def _swallow() -> None:
 
 @pytest.mark.parametrize("work", [_sleep, _receive, _read_fifo, _swallow])
 def test_blocking_work_is_interrupted_at_the_limit(work: Callable[[], None]) -> None:
-    limit = time_limit(0.05)
+    # Long enough that the work has begun to block.
+    limit = time_limit(0.5)
     with pytest.raises(DeadlineExceeded), limit:
         work()
     assert limit.expired

@@ -94,6 +94,7 @@ def test_an_answer_of_the_database_of_the_last_minute_does_not_count_in_this_one
 
 
 def test_subjects_beyond_the_bound_share_a_count(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: 1_790_000_000 * 10**9)
     monkeypatch.setattr(limits, "SUBJECTS_AT_MOST", 3)
     limit = RefusalLimit(database, "message", shared=False, per_minute=1)
 
@@ -135,14 +136,14 @@ def test_random_ids_of_one_network_use_up_no_other_networks_count(
 
 
 def test_a_burst_is_ten_lines_and_a_summary(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_limit, "WINDOW_S", 0.2)
+    monkeypatch.setattr(log_limit, "WINDOW_S", 1.0)
     caplog.set_level(logging.INFO)
     limited = LimitedLog(logging.getLogger("test"), "%d more pours")
 
     async def burst() -> None:
         for number in range(1000):
             limited.line(logging.INFO, "pour %d", number)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1.2)
         limited.line(logging.INFO, "later")
 
     asyncio.run(burst())
@@ -151,7 +152,7 @@ def test_a_burst_is_ten_lines_and_a_summary(caplog: pytest.LogCaptureFixture, mo
 
 def test_a_new_window_has_ten_lines_again(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (log_limit.LINES_AT_MOST, log_limit.WINDOW_S) == (10, 10)
-    monkeypatch.setattr(log_limit, "WINDOW_S", 0.4)
+    monkeypatch.setattr(log_limit, "WINDOW_S", 1.0)
     caplog.set_level(logging.INFO)
     limited = LimitedLog(logging.getLogger("test"), "%d more")
 
@@ -159,7 +160,7 @@ def test_a_new_window_has_ten_lines_again(caplog: pytest.LogCaptureFixture, monk
         for burst in ("first", "second"):
             for number in range(13):
                 limited.line(logging.INFO, "%s %d", burst, number)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(1.2)
 
     asyncio.run(two_bursts())
     expected = [[*[f"{burst} {number}" for number in range(10)], "3 more"] for burst in ("first", "second")]
@@ -167,19 +168,19 @@ def test_a_new_window_has_ten_lines_again(caplog: pytest.LogCaptureFixture, monk
 
 
 def test_a_window_begins_with_its_first_line(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_limit, "WINDOW_S", 0.4)
+    monkeypatch.setattr(log_limit, "WINDOW_S", 1.0)
     caplog.set_level(logging.INFO)
     limited = LimitedLog(logging.getLogger("test"), "%d more")
 
     async def slowly() -> None:
         limited.line(logging.INFO, "early")
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.7)
         for number in range(9):
             limited.line(logging.INFO, "middle %d", number)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.5)
         for number in range(11):
             limited.line(logging.INFO, "late %d", number)
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.2)
 
     asyncio.run(slowly())
     middle, late = ([f"{word} {number}" for number in range(count)] for word, count in (("middle", 9), ("late", 10)))
@@ -197,7 +198,10 @@ def test_a_minute_has_sixty_seconds(database: Database, monkeypatch: pytest.Monk
     assert asyncio.run(count()) == [False, True, False]
 
 
-def test_a_database_that_is_away_leaves_the_count_of_this_process(database: Database, tmp_path: Path) -> None:
+def test_a_database_that_is_away_leaves_the_count_of_this_process(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: 1_790_000_000 * 10**9)
     limit = RefusalLimit(database, "message", shared=True, per_minute=2)
     (tmp_path / "kegnet.sqlite").unlink()
 
@@ -227,7 +231,8 @@ def test_new_pulses_become_litres_by_the_k_factor_of_their_time() -> None:
     assert counters.litres({}, 5000) == {("uuid", 4): 1.5, ("uuid", 5): 1.0}
 
 
-def test_processes_that_share_the_database_share_the_count(database: Database) -> None:
+def test_processes_that_share_the_database_share_the_count(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: 1_790_000_000 * 10**9)
     first, second = (RefusalLimit(database, "message", shared=True, per_minute=2) for _ in range(2))
 
     async def count() -> list[bool]:

@@ -40,10 +40,10 @@ def from_json(*recipes: Any) -> Found:
 
 
 def refusal(data: bytes) -> str:
-    begun = time.monotonic()
+    begun_s = time.process_time()
     with pytest.raises(RecipesError) as refused:
         read_recipes(data)
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun_s < 5
     assert refused.value.fix
     assert len(refused.value.problem) < 200
     assert refused.value.problem.isprintable()

@@ -31,7 +31,7 @@ async def listening(database: Database, check_s: float = CHECK_S) -> AsyncIterat
     running = asyncio.create_task(feed.run())
     try:
         async with feed.subscribe() as subscription:
-            assert await asyncio.wait_for(subscription.next(), 5) == EVERYTHING
+            assert await asyncio.wait_for(subscription.next(), 30) == EVERYTHING
             yield subscription
     finally:
         running.cancel()
@@ -77,7 +77,7 @@ def test_what_changed_before_it_listened_is_not_missed(database: Database) -> No
         async with feed.subscribe() as subscription:
             await asyncio.to_thread(change, database)
             running = asyncio.create_task(feed.run())
-            assert await asyncio.wait_for(subscription.next(), 5) == EVERYTHING
+            assert await asyncio.wait_for(subscription.next(), 30) == EVERYTHING
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
@@ -89,9 +89,9 @@ def test_a_subscription_gets_all_that_changed_since_in_one(database: Database) -
         async with Feed(database).subscribe() as subscription:
             for each in (Change(ONE, PING), Change(TWO, PING), Change(ONE, POUR)):
                 subscription.put(each)
-            assert await asyncio.wait_for(anext(aiter(subscription)), 5) == Change(ONE | TWO, PING | POUR)
+            assert await asyncio.wait_for(anext(aiter(subscription)), 30) == Change(ONE | TWO, PING | POUR)
             subscription.put(Change(TWO, PING))
-            assert await asyncio.wait_for(subscription.next(), 5) == Change(TWO, PING)
+            assert await asyncio.wait_for(subscription.next(), 30) == Change(TWO, PING)
 
     loop.run(run())
 
@@ -101,9 +101,9 @@ def test_every_change_of_another_program_arrives(database: Database) -> None:
         async with listening(database) as subscription:
             for each in (Change(ONE, PING), Change(TWO, PING), Change(ONE, POUR)):
                 await asyncio.to_thread(change, database, each)
-            arrived = await asyncio.wait_for(subscription.next(), 5)
+            arrived = await asyncio.wait_for(subscription.next(), 30)
             while arrived != Change(ONE | TWO, PING | POUR):
-                arrived = arrived.merged(await asyncio.wait_for(subscription.next(), 5))
+                arrived = arrived.merged(await asyncio.wait_for(subscription.next(), 30))
 
     loop.run(run())
 
@@ -140,7 +140,7 @@ def test_the_socket_of_a_process_that_died_is_removed_by_who_finds_it(database: 
     assert list(database.file.feed.iterdir()) == []
 
 
-def test_a_socket_that_is_in_use_is_not_removed(database: Database) -> None:
+def test_a_socket_in_use_stays(database: Database) -> None:
     assert database.file is not None
     database.file.feed.mkdir()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
@@ -171,11 +171,11 @@ def test_who_could_not_take_all_changes_learns_that_everything_may_have_changed(
             # The event loop does not read meanwhile, so the socket's queue overflows.
             for _ in range(2000):
                 change(database)
-            assert await asyncio.wait_for(subscription.next(), 5) == EVERYTHING
+            assert await asyncio.wait_for(subscription.next(), 30) == EVERYTHING
             assert database.file is not None
             assert [each.suffix for each in database.file.feed.iterdir()] == [".socket"]
             await asyncio.to_thread(change, database)
-            assert await asyncio.wait_for(subscription.next(), 5) == Change(ONE, PING)
+            assert await asyncio.wait_for(subscription.next(), 30) == Change(ONE, PING)
 
     loop.run(run())
 
@@ -187,9 +187,9 @@ def test_a_directory_that_was_removed_is_made_again(database: Database) -> None:
             for each in database.file.feed.iterdir():
                 each.unlink()
             database.file.feed.rmdir()
-            assert await asyncio.wait_for(subscription.next(), 5) == EVERYTHING
+            assert await asyncio.wait_for(subscription.next(), 30) == EVERYTHING
             await asyncio.to_thread(change, database)
-            assert await asyncio.wait_for(subscription.next(), 5) == Change(ONE, PING)
+            assert await asyncio.wait_for(subscription.next(), 30) == Change(ONE, PING)
 
     loop.run(run())
 
@@ -202,7 +202,7 @@ def test_a_directory_whose_path_is_long_serves(tmp_path: Path) -> None:
     async def run() -> None:
         async with listening(database) as subscription:
             await asyncio.to_thread(change, database)
-            assert await asyncio.wait_for(subscription.next(), 5) == Change(ONE, PING)
+            assert await asyncio.wait_for(subscription.next(), 30) == Change(ONE, PING)
 
     loop.run(run())
     database.close()
@@ -218,7 +218,7 @@ def test_without_a_directory_the_process_still_learns_of_its_own_changes(databas
         async with feed.subscribe() as subscription:
             await asyncio.sleep(0)
             await asyncio.to_thread(change, database)
-            assert await asyncio.wait_for(subscription.next(), 5) == Change(ONE, PING)
+            assert await asyncio.wait_for(subscription.next(), 30) == Change(ONE, PING)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 

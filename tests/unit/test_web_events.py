@@ -235,7 +235,7 @@ def test_changes_that_follow_quickly_become_one_event(house: House) -> None:
         await asyncio.to_thread(house.set_zone)
         assert (await event(stream))["kinds"] == ["client", "setting"]
 
-    run(house, scenario, pace_s=2.0)
+    run(house, scenario, pace_s=8.0)
 
 
 def test_a_slow_reader_misses_no_change(house: House) -> None:

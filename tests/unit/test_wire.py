@@ -43,7 +43,9 @@ async def serving(at_most: int = 100) -> AsyncIterator[tuple[int, Connections]]:
         connections = Connections(H11Protocol, at_most)
         made: Any = connections
         app: Any = application
-        config = uvicorn.Config(app, http=made, loop="asyncio", ws="none", lifespan="off", log_config=None, log_level="critical")
+        config = uvicorn.Config(
+            app, http=made, loop="asyncio", ws="none", lifespan="off", log_config=None, log_level="critical", timeout_keep_alive=60
+        )
         server = uvicorn.Server(config)
         # In the main thread uvicorn takes the signals; it gives them back at the end.
         task = asyncio.create_task(server.serve(sockets=[sock]))
@@ -62,10 +64,10 @@ def _short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def closed(reader: asyncio.StreamReader) -> bytes:
-    """All until the server closes the connection; fails after 5 s."""
+    """All until the server closes the connection; fails after 30 s."""
     received = b""
     with contextlib.suppress(ConnectionError):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while part := await reader.read(1000):
                 received += part
     return received
@@ -113,7 +115,9 @@ def test_a_connection_that_is_answered_may_be_idle_and_is_used_again() -> None:
     asyncio.run(run())
 
 
-def test_a_new_connection_takes_the_place_of_an_idle_one_and_of_no_other() -> None:
+def test_a_new_connection_takes_the_place_of_an_idle_one_and_of_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "REQUEST_S", 60.0)
+
     async def run() -> None:
         async with serving(at_most=2) as (port, connections):
             busy = await asyncio.open_connection("127.0.0.1", port)
@@ -135,7 +139,9 @@ def test_a_new_connection_takes_the_place_of_an_idle_one_and_of_no_other() -> No
     asyncio.run(run())
 
 
-def test_a_connection_is_refused_where_all_are_busy() -> None:
+def test_a_connection_is_refused_where_all_are_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "REQUEST_S", 60.0)
+
     async def run() -> None:
         async with serving(at_most=1) as (port, _):
             busy = await asyncio.open_connection("127.0.0.1", port)

@@ -63,6 +63,9 @@ async def main(port: int, readers: int) -> None:
     tasks += [asyncio.create_task(seen.get("/", seen.page_s, 0.5)), asyncio.create_task(seen.get("/metrics", seen.metrics_s, 1))]
     print("ready", flush=True)
     await over.wait()
+    # This process can have been held up until the load was over.
+    while not (seen.page_s and seen.metrics_s and seen.events) and not seen.failed:
+        await asyncio.sleep(0.02)
     seen.failed += [repr(task.exception()) for task in tasks if task.done() and task.exception()]
     print(json.dumps({name: value for name, value in vars(seen).items() if name != "port"}))
 
