@@ -95,7 +95,9 @@ def test_clients_are_added_renamed_listed_and_removed(server: Server) -> None:
 def test_the_readmes_commands_put_a_full_keg_on_a_tap(server: Server) -> None:
     assert server("taps", "set", CLIENT, "17").startswith(f"1 kegnet-server: {CLIENT}: is not a registered client; fix: ")
     server.add_client()
-    assert server("taps", "set", CLIENT, "17", "--name", "IPA", "--keg-litres", "19", "--fresh") == ""
+    assert server("taps", "set", CLIENT, "17", "--name", "IPA", "--keg-litres", "19", "--fresh") == (
+        f"{CLIENT}  17  IPA  5600 pulses per litre  19 litres\n"
+    )
     assert server("taps", "list") == f"{CLIENT}  17  IPA  5600 pulses per litre  19 litres\n"
     assert server("kegs", "list", CLIENT, "17").endswith(" to now  -  19 of 19 litres\n")
 
@@ -108,9 +110,9 @@ def test_a_tap_is_changed_hidden_and_shown(server: Server) -> None:
     server("taps", "set", CLIENT, "17", "--fresh")
     assert server("taps", "list") == f"{CLIENT}  17  tap 17  5000 pulses per litre  20.5 litres\n"
     assert len(server("kegs", "list", CLIENT, "17").splitlines()) == 2
-    server("taps", "hide", CLIENT, "17")
+    assert server("taps", "hide", CLIENT, "17").endswith("  20.5 litres  hidden\n")
     assert server("taps", "list").endswith("  hidden\n")
-    server("taps", "show", CLIENT, "17")
+    assert server("taps", "show", CLIENT, "17").endswith("  20.5 litres\n")
     assert server("taps", "list").endswith("  20.5 litres\n")
     assert f"{CLIENT} 4: is not a tap" in server("taps", "hide", CLIENT, "4")
     assert "needs --pulses-per-litre" in server("taps", "set", CLIENT, "17", "--since-ever")
@@ -121,13 +123,14 @@ def test_kegs_go_on_and_off_and_the_last_change_is_undone(server: Server) -> Non
     server("taps", "set", CLIENT, "17")
     assert "no beer has this name" in server("kegs", "on", CLIENT, "17", "--beer", "Stout")
     assert server("beers", "add", "Stout", "--brewery", "Home", "--abv", "4.4", "--ibu", "38") == "1  Stout  Home  4.4%  38 IBU\n"
-    server("kegs", "on", CLIENT, "17", "--beer", "stout", "--litres", "20", "--left", "12.5", "--since", "2026-01-01T12:00")
+    stout = ("--beer", "stout", "--litres", "20", "--left", "12.5", "--since", "2026-01-01T12:00")
+    assert server("kegs", "on", CLIENT, "17", *stout) == "tap 17: 2026-01-01 12:00+00:00 to now  Stout  12.5 of 20 litres\n"
     server("kegs", "on", CLIENT, "17", "--litres", "50")
     kegs = server("kegs", "list", CLIENT, "17").splitlines()
     assert [re.sub(".* to (now)?.*?  ", r"\1 ", keg) for keg in kegs] == ["now -  50 of 50 litres", " Stout  12.5 of 20 litres"]
     assert server("kegs", "undo", CLIENT, "17").startswith("Undone: ")
     assert "to now  Stout" in server("kegs", "list", CLIENT, "17")
-    server("kegs", "off", CLIENT, "17")
+    assert re.fullmatch(r"tap 17: 2026-01-01 \S+ to 2\S+ \S+  Stout  12.5 of 20 litres\n", server("kegs", "off", CLIENT, "17"))
     assert "no keg is on tap 17" in server("kegs", "off", CLIENT, "17")
     assert server("kegs", "undo", CLIENT, "17").startswith("Undone, on again: ")
     assert "to now  Stout" in server("kegs", "list", CLIENT, "17")

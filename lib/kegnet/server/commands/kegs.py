@@ -48,8 +48,11 @@ def put_on(parsed: argparse.Namespace, database: Database) -> None:
         beer = _beer(connection, parsed.beer) if parsed.beer else None
         start_ml = parsed.litres if parsed.left is None else parsed.left
         key = beer.key if beer else None
-        storage.put_on(connection, tap.key, beer=key, on_ms=_past(connection, parsed.since), volume_ml=parsed.litres, start_ml=start_ml)
+        on_ms = _past(connection, parsed.since)
+        keg = storage.put_on(connection, tap.key, beer=key, on_ms=on_ms, volume_ml=parsed.litres, start_ml=start_ml)
         changed(connection, "tap", client.uuid)
+        line = _line(keg, zone_of(connection))
+    print(f"{tap.name}: {line}")
 
 
 def take_off(parsed: argparse.Namespace, database: Database) -> None:
@@ -59,8 +62,11 @@ def take_off(parsed: argparse.Namespace, database: Database) -> None:
         keg = storage.kegs_on(connection, [tap.key]).get(tap.key)
         if keg is None:
             raise CommandError(f"no keg is on {tap.name}", "kegnet-server taps list prints what is on")
-        storage.take_off(connection, keg.key, _past(connection, parsed.since))
+        off_ms = _past(connection, parsed.since)
+        storage.take_off(connection, keg.key, off_ms)
         changed(connection, "tap", client.uuid)
+        line = _line(replace(keg, off_ms=off_ms), zone_of(connection))
+    print(f"{tap.name}: {line}")
 
 
 def undo_keg(parsed: argparse.Namespace, database: Database) -> None:

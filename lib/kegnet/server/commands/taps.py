@@ -49,6 +49,8 @@ def set_tap(parsed: argparse.Namespace, database: Database) -> None:
         if parsed.fresh or parsed.keg_litres is not None:
             _set_keg(connection, tap, parsed.keg_litres, parsed.fresh)
         changed(connection, "tap", client.uuid)
+        line = _line_of(connection, client.uuid, tap.pin)
+    print(line)
 
 
 def list_taps(_parsed: argparse.Namespace, database: Database) -> None:
@@ -59,8 +61,7 @@ def list_taps(_parsed: argparse.Namespace, database: Database) -> None:
         taps = storage.taps_of(connection, list(uuids))
         kegs = kegs_on(connection, [tap.key for tap in taps])
     for tap in taps:
-        hidden = "  hidden" if tap.hidden else ""
-        print(f"{uuids[tap.client]}  {tap.pin}  {tap.name}  {tap.pulses_per_litre} pulses per litre{_keg(kegs.get(tap.key))}{hidden}")
+        print(_line(uuids[tap.client], tap, kegs.get(tap.key)))
 
 
 def hide_tap(parsed: argparse.Namespace, database: Database) -> None:
@@ -78,6 +79,8 @@ def _set_hidden(parsed: argparse.Namespace, database: Database, hidden: bool) ->
         client, tap = tap_of(connection, parsed.uuid, parsed.pin)
         storage.set_tap(connection, client.key, tap.pin, hidden=hidden)
         changed(connection, "tap", client.uuid)
+        line = _line_of(connection, client.uuid, tap.pin)
+    print(line)
 
 
 def _set_keg(connection: Connection, tap: Tap, volume_ml: int | None, fresh: bool) -> None:
@@ -101,6 +104,17 @@ def _start_ml(keg: Keg, volume_ml: int | None) -> int | None:
     except OverfullError as error:
         less = f"is less than the {(keg.start_ml or 0) / 1000:g} litres that the keg contained when it was put on"
         raise CommandError(f"--keg-litres {(volume_ml or 0) / 1000:g}: {less}", "give a larger size, or put a new keg on") from error
+
+
+def _line_of(connection: Connection, uuid: str, pin: int) -> str:
+    """The line of a tap as it is now."""
+    _, tap = tap_of(connection, uuid, pin)
+    return _line(uuid, tap, kegs_on(connection, [tap.key]).get(tap.key))
+
+
+def _line(uuid: str, tap: Tap, keg: Keg | None) -> str:
+    hidden = "  hidden" if tap.hidden else ""
+    return f"{uuid}  {tap.pin}  {tap.name}  {tap.pulses_per_litre} pulses per litre{_keg(keg)}{hidden}"
 
 
 def _keg(keg: Keg | None) -> str:
