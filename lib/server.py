@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 _PACKAGES = {"paho": "python3-paho-mqtt", "prometheus_client": "python3-prometheus-client", "apprise": "apprise"}
@@ -14,6 +15,10 @@ def main() -> int:
         from kegnet.server.commands.main import main as run
 
         return run()
+    except KeyboardInterrupt:
+        # While the modules are imported, which takes seconds on a slow computer.
+        print("kegnet-server: interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
     except ModuleNotFoundError as error:
         module = (error.name or "").partition(".")[0]
         if module in ("", "kegnet"):

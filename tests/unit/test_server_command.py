@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from support.keg import REPOSITORY
 from support.pki import openssl
 from support.recipe_files import BEERJSON, BEERSMITH, ENTITIES
 from support.terminal import Terminal
+from support.wait import wait_for
 
 CLIENT = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 
@@ -448,6 +450,22 @@ def test_at_a_terminal_a_password_is_typed_twice_and_not_shown(server: Server, a
     assert printed in terminal.screen.text
     assert "sesame" not in terminal.screen.text
     terminal.close()
+
+
+def test_ctrl_c_while_it_starts_is_one_line() -> None:
+    def is_interrupted() -> bool:
+        command: list[str | Path] = [PYTHON, "-B", REPOSITORY / "lib/server.py", "--help"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            # One of the first modules that the command line imports.
+            wait_for(lambda: "_asyncio" in Path(f"/proc/{process.pid}/maps").read_text())
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+        ended = (process.returncode, errors)
+        assert ended in ((130, "kegnet-server: interrupted\n"), (0, "")), ended
+        return process.returncode == 130
+
+    # It can have started before the signal.
+    assert any(is_interrupted() for _ in range(10))
 
 
 def test_mistakes_get_one_line_with_a_fix(server: Server, key: Path) -> None:
