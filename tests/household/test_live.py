@@ -459,6 +459,21 @@ def test_a_hidden_page_reads_no_stream_and_one_that_is_shown_again_catches_up(se
     wait_for(lambda: reads(browser))
 
 
+@pytest.mark.parametrize(("page", "focused"), [(CLIENT_PAGE, f"[href='/{TAP_PAGE}']"), (TAP_PAGE, "[data-part] summary")])
+def test_a_pour_leaves_the_focus_and_the_place_of_the_page(server: KegnetServer, browsers: Browsers, page: str, focused: str) -> None:
+    client = client_key(server.database, CLIENT)
+    browser = opened(browsers, server, page)
+    browser.execute_script(
+        "document.querySelector(arguments[0]).focus(); document.querySelector('main').style.minHeight = '300vh';", focused
+    )
+    browser.execute_script("window.before = document.activeElement; scrollTo(0, 9999); window.place = scrollY")
+    assert browser.execute_script("return window.before.matches(arguments[0])", focused)
+    store(server.database, pour(client, now_ms(), 5600))
+    wait_for(lambda: browser.execute_script("return !window.before.isConnected"))
+    wait_for(lambda: browser.execute_script("return document.activeElement.matches(arguments[0])", focused))
+    assert browser.execute_script("return Math.abs(scrollY - window.place)") <= 2
+
+
 def hide(browser: Any, *, hidden: bool) -> None:
     """What a browser does with a tab that another one covers."""
     browser.execute_script(f"""

@@ -192,6 +192,23 @@ def test_a_pour_is_moved_to_another_tap_and_back(house: House) -> None:
     assert "0.50 l" in house.get("/pours")
 
 
+def test_a_move_is_undone_at_the_tap_that_got_the_pour(house: House) -> None:
+    key = house.pour(500)
+    house.post(f"/pours/{key}", action="move", tap=str(house.other.key))
+    correction = re.findall('name="correction" value="([0-9]+)"', house.visitor.get(f"taps/{ID}/1/pours/{key}").text)[0]
+    answer = house.visitor.post(f"taps/{ID}/1/pours/{key}", {"action": "undo", "correction": correction})
+    assert (answer.status, answer.headers["Location"]) == (303, f"/taps/{ID}/1")
+    assert "Undone: the pour counts as before." in house.visitor.get(f"taps/{ID}/1").text
+    assert house.found(key).tap == house.tap.key
+
+
+def test_the_volume_of_a_pour_is_not_taken_for_the_key_of_a_tap(house: House) -> None:
+    key = house.pour(500)
+    assert house.post(f"/pours/{key}", action="volume", volume=str(house.other.key / 1000)).status == 303
+    assert house.found(key).millilitres == house.other.key
+    assert house.visitor.get(f"taps/{ID}/1/pours/{key}").status == 404
+
+
 def test_a_moved_pour_is_in_the_csv_of_the_client_that_counts_it(house: House) -> None:
     cellar = "11111111-2222-4333-8444-555555555555"
     house.server.add_client(cellar, "y", "Cellar")
@@ -326,6 +343,14 @@ def test_a_new_keg_is_full_and_can_be_undone(house: House) -> None:
     assert "Left of 30 l 30.0" in house.get()
     house.post("/keg", action="undo", keg=str(house.keg.key))
     assert house.keg == before
+
+
+def test_a_keg_that_replaced_none_is_undone(house: House) -> None:
+    house.post("/keg", action="off", keg=house.shown_keg("off"))
+    house.post("/keg", action="new", new_beer="Stout", size="30000")
+    house.post("/keg", action="undo", keg=house.shown_keg("undo"))
+    assert "Undone: no keg is on this tap." in house.after
+    assert house.keg is None
 
 
 def test_the_report_of_a_new_keg_undoes_it(house: House) -> None:
@@ -777,6 +802,22 @@ def test_a_form_from_before_a_calibration_keeps_its_k_factor(house: House) -> No
     assert house.tap.pulses_per_litre == 5600
     house.undo()
     assert house.tap.pulses_per_litre == 5400
+
+
+def test_a_k_factor_is_valid_from_now_on_though_a_clock_was_ahead(house: House) -> None:
+    with house.server.writing() as connection:
+        set_meter(connection, house.tap.key, now_ms() + DAY_MS, 5000)
+    assert house.post("/settings", pulses_per_litre="5200").status == 303
+    assert house.tap.pulses_per_litre == 5200
+    assert house.found(house.pour(1000, ago_ms=-1000)).millilitres == pytest.approx(5600 / 5.2)
+
+
+def test_the_page_of_the_client_has_its_hidden_taps_for_the_administrator(house: House) -> None:
+    for pin in (0, 1):
+        house.visitor.post(f"taps/{ID}/{pin}/settings", {"name": f"Ghost {pin}", "hidden_box": "1", "hidden": "1"})
+    text = plain(house.visitor.get(f"clients/{ID}").text)
+    assert "All taps are hidden. Ghost 0 hidden Ghost 1 hidden" in text
+    assert "Ghost" not in request(f"{house.server.page_url}clients/{ID}").text
 
 
 def test_a_tap_is_renamed_and_hidden_and_what_a_form_does_not_contain_stays(house: House) -> None:

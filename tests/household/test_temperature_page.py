@@ -441,6 +441,14 @@ def test_the_name_and_the_limits_are_set_and_taken_back(server: KegnetServer, br
     wait_for(lambda: "enter more than the limit below" in text(browser, "main"))
     assert browser.find_element(By.CSS_SELECTOR, "main [name=coldest]").get_attribute("value") == "7"
     assert limits() == (None, 6500, "Garage")
+    # The page with the mistake follows like any other.
+    assert browser.current_url == f"{server.page_url}clients/{ID}"
+    with server.writing() as connection:
+        set_limits(connection, client_key(server.database, ID), None, 6600)
+    wait_for(lambda: "above 6.6 °C" in text(browser, ".now"))
+    with server.writing() as connection:
+        set_limits(connection, client_key(server.database, ID), None, 6500)
+    assert not browser.find_elements(By.ID, "stale")
     show(browser, server)
     save("warmest", "8")
     assert limits()[1] == 8000

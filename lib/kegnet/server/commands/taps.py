@@ -45,7 +45,7 @@ def set_tap(parsed: argparse.Namespace, database: Database) -> None:
         if parsed.since_ever:
             storage.set_only_meter(connection, tap.key, parsed.pulses_per_litre)
         elif parsed.pulses_per_litre is not None:
-            storage.set_meter(connection, tap.key, now_ms(), parsed.pulses_per_litre)
+            storage.set_meter_from_now(connection, tap.key, now_ms(), parsed.pulses_per_litre)
         if parsed.fresh or parsed.keg_litres is not None:
             _set_keg(connection, tap, parsed.keg_litres, parsed.fresh)
         changed(connection, "tap", client.uuid)

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from . import schema
 from .database import Connection, insert_into
 from .feed import Change, announce
+from .ranges import keys_of
 from .records import Client
 from .waiting import forget_waiting
 
@@ -37,6 +38,13 @@ def clients_by_uuid(connection: Connection, uuids: Collection[str]) -> list[Clie
         query = sa.select(*_COLUMNS).where(_registered, _client.c.uuid.in_(wanted[start : start + _AT_ONCE]))
         found += [Client(*row) for row in connection.execute(query)]
     return sorted(found, key=lambda client: (client.name, client.uuid))
+
+
+def clients_by_key(connection: Connection, keys: Collection[int]) -> list[Client]:
+    """The registered ones of these keys."""
+    wanted = keys_of(connection, keys)
+    query = sa.select(*_COLUMNS).join_from(wanted, _client, wanted.c.key == _client.c.key).where(_registered)
+    return [Client(*row) for row in connection.execute(query)]
 
 
 def count_clients(connection: Connection) -> int:

@@ -109,6 +109,7 @@ def client_values(connection: Connection, uuid: str, span: Span, now: int) -> di
     """The values of `client.html` at `now`, in Unix milliseconds."""
     client = _find(connection, uuid)
     state = overview(connection, [client], now)[0]
+    taps = taps_of(connection, [client.key])
     since_ms, until_ms = span.bounds(now)
     points = readings.course(connection, client.key, since_ms, until_ms, span.bin_ms)
     alarms = [alarm for alarm in alarms_of(connection, client.key, since_ms) if alarm.kind in OF_TEMPERATURE]
@@ -123,7 +124,8 @@ def client_values(connection: Connection, uuid: str, span: Span, now: int) -> di
         "bins": list(zip(points, gaps_before(points), strict=True)),
         "figures": figures(points, alarms, since_ms, now),
         "alarms": last_alarms(connection, client.key, ALARMS_AT_MOST),
-        "tap_names": {tap.key: tap.name for tap in taps_of(connection, [client.key])},
+        "tap_names": {tap.key: tap.name for tap in taps},
+        "hidden_taps": sorted((tap for tap in taps if tap.hidden), key=lambda tap: tap.pin),
         "fingerprint": fingerprint_of(client),
         "now_ms": now,
         "delay_ms": DELAY_MS,

@@ -22,7 +22,7 @@ from ..storage.pour_details import details_of
 from ..storage.pours import correct, corrections_of, pours_of, undo_correction
 from ..storage.records import PULSES_PER_LITRE, Pour
 from ..storage.settings import household
-from ..storage.taps import meters_of, set_meter, unset_meter
+from ..storage.taps import meters_of, set_meter_from_now, unset_meter
 from .database import now_ms, read
 from .forms import Form
 from .render import choices_of, root_path
@@ -181,13 +181,14 @@ def _set(connection: Connection, form: Form, place: Place) -> Done | None:
         form.errors["action"] = refusal or "no amount was measured yet: pour a known amount and enter it"
         return None
     lock_tap(connection, place.tap.key)
-    meters = meters_of(connection, [place.tap.key]).get(place.tap.key, [])
     from_ms = now_ms()
+    # A clock that was ahead can have set one that is not valid yet.
+    meters = [meter for meter in meters_of(connection, [place.tap.key]).get(place.tap.key, []) if meter[0] <= from_ms]
     if state is not None and meters and meters[-1][1] == result.pulses_per_litre and meters[-1][0] >= state.since_ms:
         # The form was sent before, by a double click.
         from_ms = meters[-1][0]
     else:
-        set_meter(connection, place.tap.key, from_ms, result.pulses_per_litre)
+        set_meter_from_now(connection, place.tap.key, from_ms, result.pulses_per_litre)
     spills = _spilled(connection, measured, from_ms) if form.has("spill") else []
     undo = Undo(f"{place.path}/calibration", {"action": "undo", "from": str(from_ms), "spills": ",".join(map(str, spills))})
     before = factor_at(meters, from_ms - 1, PULSES_PER_LITRE)

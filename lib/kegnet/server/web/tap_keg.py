@@ -172,7 +172,9 @@ def _off(connection: Connection, _form: Form, _units: Units, place: Place, keg: 
 
 def _undo(connection: Connection, _form: Form, _units: Units, place: Place, keg: Keg) -> Done | None:
     undo_keg(connection, keg.key, now_ms())
-    return Done(place.path, "Undone: the previous keg is on again, and all pours count for it.")
+    if place.tap.key in kegs_on(connection, [place.tap.key]):
+        return Done(place.path, "Undone: the previous keg is on again, and all pours count for it.")
+    return Done(place.path, "Undone: no keg is on this tap.")
 
 
 _CHANGES = {"change": _change, "off": _off, "undo": _undo}

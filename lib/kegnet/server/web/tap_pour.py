@@ -66,7 +66,7 @@ async def change_pour(request: Request) -> Response:
         where = f"{place.path}/pours/{details.pour.key}"
         action = form.typed.get("action", "")
         if action == "undo":
-            done = _undo(connection, form, details, where)
+            done = _undo(connection, form, details, place)
         elif action in list(CorrectionKind):
             done = _correct(connection, form, units, details, CorrectionKind(action), where)
         else:
@@ -95,11 +95,15 @@ def _correct(connection: Connection, form: Form, units: Units, details: PourDeta
     return Done(where, _TEXTS[kind], Undo(where, {"action": "undo", "correction": str(made)}))
 
 
-def _undo(connection: Connection, form: Form, details: PourDetails, where: str) -> Done | None:
+def _undo(connection: Connection, form: Form, details: PourDetails, place: Place) -> Done | None:
     key = form.whole("correction", 1, KEY_AT_MOST)
     if key not in [each.key for each in details.corrections] or not undo_correction(connection, key or 0, now_ms()):
         form.errors["action"] = "this correction is undone already"
         return None
+    after = find_pour(connection, details.pour.key) or details.pour
+    (remaining,) = details_of(connection, [after])
+    # A pour that was moved to this tap has no page below it any more.
+    where = f"{place.path}/pours/{after.key}" if _is_at(remaining, place) else place.path
     return Done(where, "Undone: the pour counts as before.")
 
 
@@ -109,9 +113,15 @@ def _details(connection: Connection, request: Request, place: Place) -> PourDeta
     pour = None if key is None else find_pour(connection, key)
     if pour is not None:
         (details,) = details_of(connection, [pour])
-        if place.tap.key in (details.meter, pour.tap) or any(each.value == place.tap.key for each in details.corrections):
+        if _is_at(details, place):
             return details
     raise HTTPException(404, "there is no such pour")
+
+
+def _is_at(details: PourDetails, place: Place) -> bool:
+    """Whether the tap's flow meter counted the pour, or it was moved to the tap."""
+    moves = (each.value for each in details.corrections if each.kind is CorrectionKind.MOVE)
+    return place.tap.key in (details.meter, details.pour.tap, *moves)
 
 
 def _other_taps(connection: Connection, place: Place, details: PourDetails) -> list[tuple[Client, Tap]]:

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from ..model.units import Units
 from ..storage import Connection
-from ..storage.taps import MOST_PULSES_PER_LITRE, set_meter, set_tap, unset_meter
+from ..storage.taps import MOST_PULSES_PER_LITRE, set_meter_from_now, set_tap, unset_meter
 from .database import now_ms
 from .forms import Form
 from .submit import NO_MISTAKE, Done, Mistake, Undo, guard_of, submit
@@ -57,7 +57,7 @@ async def change_tap(request: Request) -> Response:
             unset_meter(connection, tap.key, meter_from)
         if k_factor is not None and k_factor != tap.pulses_per_litre:
             now = now_ms()
-            set_meter(connection, tap.key, now, k_factor)
+            set_meter_from_now(connection, tap.key, now, k_factor)
             undo["meter_from"] = str(now)
         announce_change(connection, place)
         if form.has("undo"):

@@ -13,6 +13,8 @@ const FIGURES = ["least", "mean", "most", "outside"];
 const BEYOND = { "too warm": "--bad", "too cold": "--bad", silent: "--dim" };
 
 const place = document.getElementById("course");
+// A form with a mistake is shown under an address of its own, which cannot be loaded again.
+if (location.pathname !== place.dataset.page) history.replaceState(null, "", place.dataset.page);
 const spans = [...document.querySelectorAll("[data-over]")];
 const caption = document.querySelector(".window");
 const back = document.querySelector("[data-back]");
@@ -219,13 +221,20 @@ async function loadParts() {
   }
   for (const part of document.querySelectorAll("[data-live]")) {
     const other = fresh.querySelector(`[data-live="${part.dataset.live}"]`);
-    if (other !== null && other.innerHTML !== part.innerHTML) part.replaceChildren(...other.childNodes);
+    if (other !== null && other.innerHTML !== part.innerHTML) exchange(part, other);
   }
   const { coldest, warmest } = fresh.getElementById("course")?.dataset ?? place.dataset;
   Object.assign(place.dataset, { coldest, warmest });
   if (meanwhile !== null) showNow(meanwhile); // The answer can be older than this.
   showTimes();
   loadNow();
+}
+
+// A link that has the keyboard focus keeps it.
+function exchange(part, other) {
+  const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  part.replaceChildren(...other.childNodes);
+  if (focused !== null) part.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 }
 
 const lookAtParts = follower(loadParts);

@@ -37,18 +37,23 @@ async function load() {
   document.dispatchEvent(new CustomEvent("kegnet:tap"));
 }
 
-// Replaces the contents. Open details stay open, and the beer moves to its new level.
+// Replaces the contents. Open details stay open, the keyboard focus stays, and the beer moves to its new level.
 function replace(part, other) {
   const open = [...part.querySelectorAll("details")].map((details) => details.open);
   other.querySelectorAll("details").forEach((details, i) => { details.open = open[i] ?? details.open; });
   const level = other.querySelector("[data-level]")?.dataset.level;
   const glass = part.querySelector(".glass");
   if (glass && level) other.querySelector(".glass").replaceWith(glass);
-  const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  const focused = part.contains(document.activeElement) ? document.activeElement : null;
+  const address = focused?.getAttribute("href");
+  const summary = [...part.querySelectorAll("summary")].indexOf(focused);
   part.replaceChildren(...other.childNodes);
   if (other.dataset.state) part.dataset.state = other.dataset.state;
   if (glass && level) setLevel(glass, Number(level));
-  if (focused) part.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus();
+  if (focused !== null) {
+    const same = address ? part.querySelector(`[href="${CSS.escape(address)}"]`) : part.querySelectorAll("summary")[summary];
+    same?.focus({ preventScroll: true });
+  }
 }
 
 if (page) {
