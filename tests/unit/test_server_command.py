@@ -6,10 +6,13 @@ import asyncio
 import io
 import json
 import os
+import pwd
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -29,6 +32,7 @@ from support.recipe_files import BEERJSON, BEERSMITH, ENTITIES
 from support.terminal import Terminal
 from support.wait import wait_for
 
+NOBODY = 65534
 CLIENT = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
 
 
@@ -450,6 +454,33 @@ def test_at_a_terminal_a_password_is_typed_twice_and_not_shown(server: Server, a
     assert printed in terminal.screen.text
     assert "sesame" not in terminal.screen.text
     terminal.close()
+
+
+@pytest.fixture
+def of_the_service() -> Iterator[Path]:
+    """A folder that belongs to another user than root, which runs the test."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    os.chown(folder, NOBODY, NOBODY)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_file_that_the_owner_of_the_folder_may_not_write_is_named(server: Server, of_the_service: Path) -> None:
+    path = of_the_service / "kegnet.sqlite"
+    path.touch(0o600)
+    done = server.run("--database", f"sqlite:///{path}", "clients", "list")
+    assert done.returncode == os.EX_CONFIG
+    assert f"sqlite:///{path}: no permission to write; fix: " in done.stderr
+
+
+def test_a_command_of_root_has_the_home_directory_of_the_user_that_it_becomes(of_the_service: Path) -> None:
+    url = f"sqlite:///{of_the_service}/kegnet.sqlite"
+    program = f"import os; from kegnet.server.commands import account; account.become_owner({url!r}); print(os.environ['HOME'])"
+    env = {**os.environ, "HOME": "/root", "PYTHONPATH": "lib"}
+    done = subprocess.run([PYTHON, "-B", "-c", program], env=env, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.stdout.strip() == pwd.getpwuid(NOBODY).pw_dir
 
 
 def test_ctrl_c_while_it_starts_is_one_line() -> None:

@@ -26,6 +26,9 @@ def become_owner(url: str) -> None:
     os.setgroups([])
     os.setegid(group)
     os.seteuid(user)
+    # libpq looks there for certificates and .pgpass, and gives up TLS if it may not.
+    with contextlib.suppress(KeyError):
+        os.environ["HOME"] = pwd.getpwuid(user).pw_dir
 
 
 @contextlib.contextmanager
