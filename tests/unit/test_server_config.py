@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,31 @@ def test_a_bad_value_gets_one_line_with_file_parameter_value_and_fix(tmp_path: P
     assert said.startswith(f"{tmp_path}/server.conf: {line.split()[0]} = ")
     assert problem in said
     assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("mqtt = mqtt://u:sec/ret@broker:1883", "mqtt = mqtt://u:***@broker:1883: "),
+        ("mqtt = mqtt://u:sec@ret@broker/x", "mqtt = mqtt://u:***@broker/x: "),
+        ("mqtt = mqtt://sec@ret:sec/ret@broker", "mqtt = mqtt://***@broker: "),
+        ("mqtt = mqtt://sec/ret@broker", "mqtt = mqtt://***@broker: "),
+        ("mqtt = mqtt:/u:sec/ret@broker", "mqtt = ***@broker: "),
+        ("mqtt = mqtt://broker?password=sec@ret", "mqtt = mqtt://broker?password=***: "),
+        ("database = postgres://u:sec/ret@h/x", "database = postgres://u:***@h/x: "),
+        ("database = postgres://h/x?user=u&password=sec&ret", "database = postgres://h/x?user=u&password=***: "),
+        ("database = postgres://h/x?sslpassword=sec/ret", "database = postgres://h/x?sslpassword=***: "),
+        ("database = host=h password = 'sec ret'", "database = host=h password=***: "),
+        ("notify = tgram://123:sec/ret ntfy:/topic", "notify = tgram://… …: "),
+        ("notify = tgram://123: sec/ret", "notify = tgram://… …: "),
+        ("url = kegs://u:sec/ret@kegs.example", "url = kegs://u:***@kegs.example: "),
+    ],
+)
+def test_the_error_of_a_bad_value_shows_no_secret(tmp_path: Path, line: str, shown: str) -> None:
+    said = error(tmp_path, f"[Server]\n{line}\n")
+    assert said.startswith(f"{tmp_path}/server.conf: {shown}")
+    assert "; fix: use " in said
+    assert not re.search("sec|ret", said.removeprefix(str(tmp_path)))
 
 
 @pytest.mark.parametrize(

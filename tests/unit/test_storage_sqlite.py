@@ -99,6 +99,13 @@ def test_the_password_is_not_shown() -> None:
     assert "kegnet:***@127.0.0.1:9" in str(error.value)
 
 
+def test_the_passwords_among_the_parameters_of_the_url_are_not_shown() -> None:
+    with pytest.raises(UnavailableError) as error:
+        open_database("postgresql://127.0.0.1:9/x?user=kegnet&password=secret&sslpassword=secret&sslmode=prefer")
+    assert "secret" not in str(error.value)
+    assert str(error.value).startswith("postgresql://127.0.0.1:9/x?sslmode=prefer&user=kegnet: ")
+
+
 def test_a_file_with_other_tables_is_not_touched(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE client (name TEXT)")

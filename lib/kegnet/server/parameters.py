@@ -27,7 +27,11 @@ EXPECTED = {
     "workers": "the number of processes, from 1 to 16: one a processor",
 }
 """The parameters in the order of the documentation, and a description of a valid value."""
-_PASSWORD = re.compile(r"(://[^:/@\s]*):[^/\s]*@")
+_PASSWORD = re.compile(r"(?:([A-Za-z0-9+.-]*://)([^:@]*:)?)?.*@", re.DOTALL)
+"""All before the last `@`; its groups are the scheme and the user. A password in which `/` or `@` is not escaped is part of it."""
+_PASSWORD_PARAMETER = re.compile(r"(password)\s*=.*", re.DOTALL | re.IGNORECASE)
+"""A password among the parameters of a URL, and all behind it: the password can contain `&`."""
+_NOTIFY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?=\S)")
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]/]+):([0-9]{1,5})")
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 _DATABASES = ("sqlite", "postgresql")
@@ -65,9 +69,12 @@ def options(given: Mapping[str, Given]) -> ServeOptions:
     return made
 
 
-def without_password(text: str) -> str:
-    """`text` with `***` in place of passwords of URLs."""
-    return _PASSWORD.sub(r"\1:***@", text)
+def _masked(name: str, text: str) -> str:
+    """A wrong value of the parameter `name` without its secrets."""
+    if name == "notify":
+        # A token can be anywhere after the scheme.
+        return " ".join(f"{match[0]}…" if (match := _NOTIFY.match(word)) else "…" for word in text.split())
+    return _PASSWORD.sub(r"\1\2***@", _PASSWORD_PARAMETER.sub(r"\1=***", text), count=1)
 
 
 def _converted(given: Mapping[str, Given], name: str, convert: Callable[[Given], Any]) -> Any:
@@ -80,7 +87,7 @@ def _converted(given: Mapping[str, Given], name: str, convert: Callable[[Given],
     except ValueError as error:
         problem = str(error) if isinstance(error, HintError) else "this value is not valid"
         comment = "; a comment needs a line of its own, it cannot follow a value" if looks_commented(value.text) else ""
-        shown = without_password(value.text)[:200]
+        shown = _masked(name, value.text)[:200]
         raise ConfigError(f"{value.where} = {shown}: {problem}", f"use {EXPECTED[name]}{comment}") from error
 
 
@@ -121,7 +128,7 @@ def _mqtt(given: Given) -> str:
 
 def _notify(given: Given) -> tuple[str, ...]:
     urls = tuple(given.text.split())
-    if not all(re.match(r"[A-Za-z][A-Za-z0-9+.-]*://\S", url) for url in urls):
+    if not all(_NOTIFY.match(url) for url in urls):
         raise ValueError
     return urls
 

@@ -176,5 +176,6 @@ def _require_durable_commits(dbapi: Any, _record: object) -> None:
 
 
 def _shown(url: sa.engine.URL) -> str:
-    """The URL without its password and its driver."""
-    return url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)
+    """The URL without its passwords and its driver. libpq reads passwords from the query, too."""
+    shown = url.set(drivername=url.get_backend_name()).difference_update_query(["password", "sslpassword"])
+    return shown.render_as_string(hide_password=True)
