@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from pathlib import Path
 
 import pytest
 from kegnet.core.finding import Finding, Level
+from kegnet.server.commands.checks import examine
 from kegnet.server.commands.checks.broker import check_broker, check_notify
 from kegnet.server.commands.checks.certificate import examine_certificate
 from kegnet.server.commands.checks.configuration import check_configuration
@@ -25,6 +27,20 @@ from support.ports import free_port
 
 LISTEN = "0.0.0.0:8080"
 NAME = "kegnet-server"
+SYSTEMCTL = """\
+#!/bin/sh
+for word; do unit=$word; done
+case $1 in
+list-units) for state in $(echo "$4" | sed 's/--state=//; s/,/ /g'); do grep " loaded $state " "$0.units" || :; done ;;
+show)
+    grep "^$unit " "$0.units" | {
+        read -r _ load active sub && enabled=enabled || { load=loaded active=inactive sub=dead enabled=disabled; }
+        printf '%s\\n' LoadState=$load UnitFileState=$enabled ActiveState=$active SubState=$sub Result=exit-code ExecMainStatus=78
+        printf '%s\\n' ActiveEnterTimestamp=today StatusText=
+    } ;;
+esac
+"""
+"""Knows the units in the file beside it, one a line as list-units prints them; any other is disabled."""
 
 
 def only(findings: object) -> Finding:
@@ -105,6 +121,45 @@ def test_another_program_at_the_port_is_named() -> None:
         finding = only(check_listening(ServeOptions(f"127.0.0.1:{port}"), NAME))
         thread.join()
     assert f"another program answers at 127.0.0.1:{port}: status 404" in finding.text
+
+
+def service_findings(folder: Path, monkeypatch: pytest.MonkeyPatch, units: str) -> list[Finding]:
+    """What is found about the services if systemd has these units."""
+    systemctl = folder / "systemctl"
+    systemctl.write_text(SYSTEMCTL)
+    systemctl.chmod(0o755)
+    (folder / "systemctl.units").write_text(units)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    config = load(None, {"database": f"sqlite:///{folder}/kegnet.sqlite"})
+    return [finding for finding in examine(config) if finding.what == "service"]
+
+
+@pytest.mark.parametrize("state", ["failed failed", "activating auto-restart"])
+def test_an_instance_that_has_failed_is_a_failure_beside_one_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+    units = f"kegnet-server@8081.service loaded active running\nkegnet-server@8082.service loaded {state}\n"
+    running, failed = service_findings(tmp_path, monkeypatch, units)
+    assert (running.level, failed.level) == (Level.OK, Level.FAILURE)
+    assert failed.text == f"{state.split()[0]} (exit-code, exit status 78)"
+    assert failed.fix.endswith("read journalctl -u kegnet-server@8082; then: systemctl restart kegnet-server@8082.service")
+
+
+def test_if_all_instances_have_failed_nothing_is_advised_about_the_service_that_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    units = "".join(f"kegnet-server@{port}.service loaded failed failed\n" for port in (8081, 8082))
+    findings = service_findings(tmp_path, monkeypatch, units)
+    assert [finding.level for finding in findings] == [Level.FAILURE, Level.FAILURE]
+    assert [finding.fix.rpartition(" ")[2] for finding in findings] == ["kegnet-server@8081.service", "kegnet-server@8082.service"]
+
+
+def test_an_instance_that_has_failed_because_its_name_is_not_a_port_is_examined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert only(service_findings(tmp_path, monkeypatch, "kegnet-server@web.service loaded failed failed\n")).level is Level.FAILURE
+
+
+def test_without_an_instance_the_service_is_examined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disabled, stopped = service_findings(tmp_path, monkeypatch, "kegnet-server@8081.service loaded inactive dead\n")
+    assert disabled.text == "it does not start at boot (disabled)"
+    assert stopped.fix == "systemctl start kegnet-server.service"
 
 
 def test_clients_that_are_silent_are_named(tmp_path: Path) -> None:

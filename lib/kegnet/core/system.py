@@ -39,8 +39,12 @@ def service(unit: str) -> Mapping[str, str]:
 
 def active_units(pattern: str) -> list[str]:
     """The names of the units that match `pattern` and run."""
-    answer = _systemctl("list-units", "--plain", "--no-legend", "--state=active", pattern)
-    return [line.split()[0] for line in answer.splitlines() if line.strip()]
+    return _units(pattern, "active")
+
+
+def started_units(pattern: str) -> list[str]:
+    """The names of the units that match `pattern` and were started: they run, start, stop, wait for a restart, or have failed."""
+    return _units(pattern, "active,activating,deactivating,reloading,failed")
 
 
 def enable_command(unit: str, state: str) -> str:
@@ -85,6 +89,11 @@ def owners(status: os.stat_result) -> str:
 
 def _group_ids(names: Sequence[str]) -> list[int]:
     return [group.gr_gid for group in grp.getgrall() if group.gr_name in names]
+
+
+def _units(pattern: str, states: str) -> list[str]:
+    answer = _systemctl("list-units", "--plain", "--no-legend", f"--state={states}", pattern)
+    return [line.split()[0] for line in answer.splitlines() if line.strip()]
 
 
 def _systemctl(*words: str) -> str:

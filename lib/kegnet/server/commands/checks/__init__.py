@@ -34,7 +34,7 @@ def examine(config: Config) -> Iterator[Finding]:
     yield from _examine_database(options.database)
     yield from check_broker(options)
     yield from check_notify(options)
-    for unit in system.active_units(_UNITS) or [UNIT]:
+    for unit in system.started_units(_UNITS) or [UNIT]:
         yield from _examine_service(unit, options)
 
 

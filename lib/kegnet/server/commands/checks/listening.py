@@ -19,7 +19,7 @@ def check_listening(options: ServeOptions, unit: str) -> Iterator[Finding]:
     """Asks for /healthz. `unit` is the service without its ending."""
     try:
         status, text = _ask(options)
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         yield Finding("port", Level.FAILURE, f"no answer at {options.listen} ({reason})", _FIX.format(unit=unit))
         return
@@ -33,7 +33,7 @@ def check_listening(options: ServeOptions, unit: str) -> Iterator[Finding]:
 
 
 def _ask(options: ServeOptions) -> tuple[int, str]:
-    """Status and body of the answer. Raises OSError, HTTPException."""
+    """Status and body of the answer. Raises OSError, HTTPException; ValueError if the port is not a number."""
     connection = http.client.HTTPConnection("localhost", timeout=_TIMEOUT_S)
     connection.sock = _connect(options)
     try:
