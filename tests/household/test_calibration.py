@@ -11,6 +11,7 @@ import pytest
 from kegnet.server.storage.clients import find_client
 from kegnet.server.storage.pours import pours_of
 from kegnet.server.storage.records import Pour, Tap
+from kegnet.server.storage.settings import set_household
 from kegnet.server.storage.taps import find_tap, meters_of
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -264,6 +265,23 @@ def test_somebody_stands_at_the_tap_with_a_phone(bar: Bar, browsers: Browsers) -
     assert bar.tap.pulses_per_litre == 6000
     browser.find_element(By.CSS_SELECTOR, "#flash button").click()
     wait_for(lambda: bar.tap.pulses_per_litre == 5600)
+
+
+def test_a_typed_amount_keeps_its_unit_when_another_pour_comes(bar: Bar, browsers: Browsers) -> None:
+    browser = browsers.start(PHONE)
+    log_in(browser, bar.server)
+    browser.get(f"{bar.server.page_url}{bar.path}")
+    key = bar.pour(2900)
+    wait_for(lambda: browser.find_elements(By.NAME, "amount"))[0].send_keys("0.5")
+    with bar.server.writing() as connection:
+        set_household(connection, volume="oz")
+    bar.pour(3100)
+    wait_for(lambda: len(browser.find_elements(By.NAME, "amount")) == 2)
+    field = browser.find_elements(By.NAME, "amount")[1]
+    assert (field.get_attribute("value"), "Measured, in l" in browser.find_element(By.ID, "measuring").text) == ("0.5", True)
+    field.send_keys(Keys.ENTER)
+    wait_for(lambda: f"measured={key}:500000" in browser.current_url)
+    wait_for(lambda: "Measured, in fl oz" in browser.page_source)
 
 
 def test_nothing_overlaps_and_everything_is_accessible(bar: Bar, browsers: Browsers) -> None:

@@ -23,7 +23,7 @@ from .cards import cards_of
 from .clients import fingerprint_of
 from .database import now_ms, read, read_history
 from .pages import SAMPLE_DATA
-from .render import render
+from .render import render, units_of
 from .spans import POINTS, Span
 from .submit import NO_MISTAKE, Mistake
 
@@ -89,7 +89,8 @@ async def _show(request: Request, mistake: Mistake) -> Response:
 
     def page(connection: Connection) -> Response:
         values = client_values(connection, str(request.path_params["client"]), span, now_ms())
-        return render(request, "client.html", {**values, "mistake": mistake}, status)
+        units = units_of(request, household(connection), mistake.typed)
+        return render(request, "client.html", {**values, "units": units, "mistake": mistake}, status)
 
     return await read_history(request, page)
 

@@ -78,6 +78,16 @@ def choices_of(request: Request, home: Household) -> Choices:
     return Choices.of(request.cookies, Units(home.temperature, home.volume))
 
 
+def units_of(request: Request, home: Household, fields: Mapping[str, str]) -> Units:
+    """The units of the amounts in `fields` of a form, and of the page that shows the form again with an error.
+
+    A form sends the units of its labels as `temperature_unit_shown` and `volume_unit_shown`, because those of the reader can have changed
+    since it was shown. An absent or unknown one is that of the reader.
+    """
+    shown = {name: fields.get(f"{name}_unit_shown", "") for name in ("temperature", "volume")}
+    return Units.of(shown, choices_of(request, home).units)
+
+
 def root_path(request: Request) -> str:
     """The path below which the server is reached, without a slash at its end."""
     return str(request.scope.get("root_path", "")).rstrip("/")

@@ -18,7 +18,7 @@ from ..storage.transfer import export_lines
 from . import password, settings_changes
 from .database import context_of, read
 from .downloads import Download
-from .render import choices_of, render
+from .render import render, units_of
 from .settings_changes import glass_number, glass_unit
 from .submit import NO_MISTAKE, Mistake, guard_of
 from .wall_link import wall_path
@@ -46,7 +46,7 @@ async def show(request: Request, mistake: Mistake) -> Response:
 
     def page(connection: Connection) -> Response:
         home = household(connection)
-        values = _values(connection, home, choices_of(request, home).units)
+        values = _values(connection, home, units_of(request, home, mistake.typed))
         return render(request, "settings.html", {**values, "mistake": mistake}, 400 if mistake.errors else 200)
 
     return await read(request, page)
@@ -55,6 +55,7 @@ async def show(request: Request, mistake: Mistake) -> Response:
 def _values(connection: Connection, home: Household, units: Units) -> dict[str, object]:
     return {
         "household": home,
+        "units": units,
         "glass_number": glass_number(home.glass_ml, units),
         "glass_unit": glass_unit(units),
         "degrees": DEGREES,

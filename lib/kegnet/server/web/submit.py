@@ -21,7 +21,7 @@ from ..storage.settings import household
 from .auth import Guard, address_of
 from .database import write
 from .forms import Form, typed
-from .render import choices_of, root_path
+from .render import root_path, units_of
 from .sessions import report
 
 log = logging.getLogger(__name__)
@@ -66,15 +66,15 @@ Show = Callable[[Request, Mistake], Awaitable[Response]]
 async def submit(request: Request, subject: str, change: Change, show: Show) -> Response:
     """Answers the request of a form: checks the rights of the sender, and runs `change` in one transaction.
 
-    `change` either makes the change, or adds an error to the form and changes nothing. After an error, `show` answers with the form.
-    `subject` is for the log.
+    `change` either makes the change, or adds an error to the form and changes nothing. After an error, `show` answers with the form, in
+    the same units. `subject` is for the log.
     """
     await guard_of(request).check(request)
     form = Form(await typed(request))
     done = None
 
     def work(connection: Connection) -> Done | None:
-        return change(connection, form, choices_of(request, household(connection)).units)
+        return change(connection, form, units_of(request, household(connection), form.typed))
 
     try:
         done = await write(request, work)

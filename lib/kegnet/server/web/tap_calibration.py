@@ -25,7 +25,7 @@ from ..storage.settings import household
 from ..storage.taps import meters_of, set_meter_from_now, unset_meter
 from .database import now_ms, read
 from .forms import Form
-from .render import choices_of, root_path
+from .render import root_path, units_of
 from .submit import NO_MISTAKE, Done, Mistake, Undo, guard_of, submit
 from .tap_pages import Values, common_values, show
 from .tap_place import PATH, Place, announce_change, place_of, required_number, whole
@@ -93,7 +93,7 @@ async def calibration_page(request: Request) -> Response:
     form, key = Form(fields), whole(fields["pour"], _KEY_AT_MOST)
     if key is None:
         return _redirect(request, state)
-    units = await read(request, lambda connection: choices_of(request, household(connection)).units)
+    units = await read(request, lambda connection: units_of(request, household(connection), fields))
     amount = required_number(form, "amount", 0.01, round(MOST_ML / units.pour_ml(1)))
     if amount is None:
         return await _show(request, Mistake(f"{request.url.path}/{key}", form.typed, form.errors), state)
@@ -112,11 +112,13 @@ async def _show_again(request: Request, mistake: Mistake) -> Response:
 async def _show(request: Request, mistake: Mistake, state: State) -> Response:
     def query(connection: Connection) -> Values:
         place = place_of(connection, request)
+        common = common_values(connection, place)
         pours = _pours(connection, place, state)
         measured = [pour for pour in pours[::-1] if pour.key in state.measured]
         result, refusal = _result(measured, state)
         return {
-            **common_values(connection, place),
+            **common,
+            "units": units_of(request, common["household"], request.query_params),
             "mistake": mistake,
             "state": state,
             "measured": measured,

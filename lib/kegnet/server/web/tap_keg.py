@@ -19,7 +19,7 @@ from ..storage.settings import household
 from . import times
 from .database import now_ms
 from .forms import Form
-from .render import choices_of
+from .render import units_of
 from .submit import NO_MISTAKE, Done, Mistake, Undo, guard_of, submit
 from .tap_contents import LARGEST_KEG_ML, added_beer, beer_of, changed_size_of, contents_of, earlier_beer_of, since_of, size_of, start_of
 from .tap_pages import Values, common_values, show
@@ -39,11 +39,13 @@ async def keg_page(request: Request) -> Response:
 async def _show(request: Request, mistake: Mistake) -> Response:
     def query(connection: Connection) -> Values:
         place = place_of(connection, request)
-        units = choices_of(request, household(connection)).units
+        common = common_values(connection, place)
+        units = units_of(request, common["household"], mistake.typed)
         last = kegs_of(connection, place.tap.key, 1)
         keg = last[0] if last and last[0].off_ms is None else None
         return {
-            **common_values(connection, place),
+            **common,
+            "units": units,
             "mistake": mistake,
             "form": _form_of(mistake, keg),
             "keg": keg,

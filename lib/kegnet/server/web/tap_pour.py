@@ -17,6 +17,7 @@ from ..storage.records import Client, Tap
 from ..storage.taps import clients_of_taps, taps_by_key, taps_of
 from .database import now_ms
 from .forms import Form
+from .render import units_of
 from .submit import NO_MISTAKE, Done, Mistake, Undo, submit
 from .tap_pages import Values, common_values, show
 from .tap_place import PATH, Place, place_of, required_number, whole
@@ -42,10 +43,12 @@ async def pour_page(request: Request) -> Response:
 async def _show(request: Request, mistake: Mistake) -> Response:
     def query(connection: Connection) -> Values:
         place = place_of(connection, request)
+        common = common_values(connection, place)
         details = _details(connection, request, place)
         named = taps_by_key(connection, {details.meter, details.pour.tap})
         return {
-            **common_values(connection, place),
+            **common,
+            "units": units_of(request, common["household"], mistake.typed),
             "mistake": mistake,
             "details": details,
             "corrections": active_corrections(details),

@@ -10,6 +10,8 @@ async function load() {
   // Does not send a refused amount again.
   for (const name of ["pour", "amount"]) address.searchParams.delete(name);
   address.searchParams.set("parts", "1");
+  // Typed text is kept, so its unit is kept, too.
+  for (const { name, value } of box.querySelectorAll("[name=volume_unit_shown]")) address.searchParams.set(name, value);
   const fresh = (await fetchPage(address)).getElementById("measuring");
   // Replaces them only for another pour, so that a screen reader is not interrupted, and the focus is kept.
   if (fresh && fresh.dataset.pours !== box.dataset.pours) replace(fresh);
