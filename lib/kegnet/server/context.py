@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from .counters import Counters
 from .options import ServeOptions
 from .outage import Outage
 from .storage import Database
 from .storage.feed import Feed
+from .storage.notifications import Notification
 from .storage.writer import Writer
 
 
@@ -17,7 +19,8 @@ from .storage.writer import Writer
 class Context:
     """Made once per process, when the database is open. `stopping` is set when the process is about to end: streams end then.
 
-    `outage` logs that the database is away, once.
+    `outage` logs that the database is away, once. `sent` are the notifications that were delivered to an address, by its fingerprint,
+    as long as that cannot be stored: another leadership of this process does not send them again.
     """
 
     database: Database
@@ -27,6 +30,7 @@ class Context:
     counters: Counters
     outage: Outage
     stopping: asyncio.Event
+    sent: dict[str, Sequence[Notification]] = field(default_factory=dict)
 
     @property
     def shared(self) -> bool:

@@ -15,7 +15,7 @@ from .alarm_rounds import end_alarms_of_removed, evaluate
 from .client_directory import ClientDirectory
 from .context import Context
 from .storage import Change, Database, StorageError, UnavailableError
-from .storage.notifications import drop_notifications
+from .storage.notifications import OUTBOX_MS, drop_notifications
 from .storage.receiving import receiving_since_ms
 from .storage.records import Client
 
@@ -29,8 +29,6 @@ SILENCE_S = 60.0
 ALL_S = 600.0
 """How often all clients are evaluated, in case a change was not reported."""
 RETRY_S = 10.0
-OUTBOX_MS = 60 * 60 * 1000
-"""A notification that could not be sent for so long is old news, and dropped."""
 _KEG_KINDS = frozenset({"pour", "tap", "client", "setting"})
 _KINDS = _KEG_KINDS | {"ping"}
 

@@ -2,6 +2,7 @@
 
 What is to be sent is in the database, see `storage/notifications.py`: it survives a restart and a change of leader. Each
 address has a task of its own, so that one that does not answer holds up no other one. What waits together is sent together.
+While the database refuses writes, only the storing of what was sent is retried.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
+import time
 from collections.abc import Sequence
+
+from kegnet.core.syslog_handler import HourlyLimit
 
 from ..context import Context
 from ..model.days import find_zone
 from ..storage import Database, StorageError, UnavailableError
-from ..storage.notifications import Notification, set_delivered, waiting_notifications
+from ..storage.notifications import OUTBOX_MS, Notification, set_delivered, waiting_notifications
 from ..storage.settings import household
 from .apprise_sender import Sender, check_urls
 
@@ -53,6 +57,7 @@ class _Address:
         self._sender = sender
         self._everyone = everyone
         self._failures = 0
+        self._limit = HourlyLimit()
 
     async def run(self) -> None:
         async with self._context.feed.subscribe() as subscription:
@@ -70,16 +75,25 @@ class _Address:
         """Sends until nothing waits for this address."""
         while True:
             try:
+                await self._store_sent()
                 waiting = await asyncio.to_thread(_waiting, self._context.database, self._sender.fingerprint)
                 if not waiting:
+                    self._limit.end()
                     return
-                if await self._deliver(waiting):
-                    await asyncio.to_thread(_store, self._context.database, waiting, self._sender.fingerprint, self._everyone)
+                await self._deliver(waiting)
             except (UnavailableError, StorageError) as error:
-                log.warning("notifications wait: %s; next try in %g s", error, RETRY_S[0])
+                if self._limit.allows(str(error), time.monotonic()):
+                    log.warning("notifications wait: %s; tried again every %g s", error, RETRY_S[0])
                 await asyncio.sleep(RETRY_S[0])
 
-    async def _deliver(self, waiting: Sequence[Notification]) -> bool:
+    async def _store_sent(self) -> None:
+        """Stores what was sent. Before that nothing is read from the database, where it still waits."""
+        sent = self._context.sent.get(self._sender.fingerprint)
+        if sent is not None:
+            await asyncio.to_thread(_store, self._context.database, sent, self._sender.fingerprint, self._everyone)
+            del self._context.sent[self._sender.fingerprint]
+
+    async def _deliver(self, waiting: Sequence[Notification]) -> None:
         """Sends one message for all of them. After a failure it pauses."""
         zone = await asyncio.to_thread(_zone, self._context.database)
         title, body = message(waiting, zone, self._context.options.url)
@@ -90,13 +104,13 @@ class _Address:
         reason = await sending
         if reason is None:
             log.info("notified %s: %s", self._sender.shown, title)
+            self._context.sent[self._sender.fingerprint] = waiting
             self._failures = 0
-            return True
+            return
         pause_s = min(RETRY_S[1], RETRY_S[0] * 2**self._failures)
         self._failures = min(self._failures + 1, 10)
         log.warning("notify: %s: %s; next try in %g s", self._sender.shown, reason, pause_s)
         await asyncio.sleep(pause_s)
-        return False
 
 
 def message(waiting: Sequence[Notification], zone: datetime.tzinfo, url: str | None) -> tuple[str, str]:
@@ -130,7 +144,7 @@ def _time(at_ms: int, zone: datetime.tzinfo) -> str:
 
 def _waiting(database: Database, fingerprint: str) -> list[Notification]:
     with database.reading() as c:
-        return waiting_notifications(c, fingerprint, AT_ONCE)
+        return waiting_notifications(c, fingerprint, AT_ONCE, time.time_ns() // 10**6 - OUTBOX_MS)
 
 
 def _store(database: Database, sent: Sequence[Notification], fingerprint: str, everyone: frozenset[str]) -> None:
