@@ -16,10 +16,10 @@ from kegnet.server.context import Context
 from kegnet.server.counters import Counters
 from kegnet.server.options import ServeOptions
 from kegnet.server.outage import Outage
-from kegnet.server.storage import Database, schema
+from kegnet.server.storage import Connection, Database, schema
 from kegnet.server.storage.alarms import alarms_of, begin_alarm, end_alarm, open_alarms
-from kegnet.server.storage.boards import set_board_heard
-from kegnet.server.storage.clients import find_client, remove_client, set_client, set_limits
+from kegnet.server.storage.boards import accept_board, board_uuid, set_board_heard
+from kegnet.server.storage.clients import find_client, remove_client, restore_client, set_client, set_limits
 from kegnet.server.storage.feed import Change, Feed
 from kegnet.server.storage.kegs import take_off
 from kegnet.server.storage.notifications import drop_notifications, set_delivered, waiting_notifications
@@ -405,6 +405,54 @@ def test_a_client_that_was_added_is_watched(fridge: Fridge, rounds: Rounds) -> N
     rounds.evaluate(changed(DOOR, kinds="client"), NOON + MINUTE, 101.0)
     rounds.evaluate(None, NOON + 31 * MINUTE, 102.0)
     assert (added.key, "silent") in alarms(fridge)
+
+
+BOARD = "kegboard-a1b2c3"
+
+
+@pytest.mark.parametrize(
+    "register",
+    [
+        lambda c, now_ms: set_client(c, board_uuid(BOARD).upper(), now_ms=now_ms),
+        lambda c, now_ms: set_client(c, board_uuid(BOARD), now_ms=now_ms, public_key="new", name="Bar"),
+        lambda c, now_ms: restore_client(c, board_uuid(BOARD).upper(), now_ms),
+        lambda c, now_ms: accept_board(c, BOARD, now_ms),
+    ],
+)
+def test_a_client_that_is_registered_again_is_silent_half_an_hour_later(
+    register: Callable[[Connection, int], object], fridge: Fridge
+) -> None:
+    again_ms = NOON + 60 * DAY
+    with fridge.database.writing() as c:
+        remove_client(c, UUID, NOON)
+        fridge.client = set_client(c, board_uuid(BOARD), now_ms=NOON - DAY, name="Garage", kind="kegboard")
+    fridge.ping(NOON, 4000)
+    with fridge.database.writing() as c:
+        remove_client(c, fridge.client.uuid, NOON + MINUTE)
+    with fridge.database.writing() as c:
+        register(c, again_ms)
+        assert find_client(c, fridge.client.uuid).added_ms == NOON - DAY  # type: ignore[union-attr]
+    assert fridge.evaluate(again_ms + 30 * MINUTE - 1) == 0
+    assert fridge.evaluate(again_ms + 30 * MINUTE) == 1
+    assert fridge.open() == [("silent", 60 * 24 * 60 + 30)]
+
+
+def test_a_silent_client_that_is_changed_stays_silent(fridge: Fridge) -> None:
+    fridge.evaluate(NOON + 31 * MINUTE)
+    with fridge.database.writing() as c:
+        set_client(c, UUID, now_ms=NOON + 40 * MINUTE, public_key="new", name="Bar")
+        assert not restore_client(c, UUID, NOON + 40 * MINUTE)
+    assert fridge.evaluate(NOON + 41 * MINUTE) == 0
+    assert fridge.all() == [("silent", 30, None)]
+
+
+def test_a_silence_ends_when_the_client_is_removed_and_registered_again_at_once(fridge: Fridge) -> None:
+    fridge.evaluate(NOON + 31 * MINUTE)
+    with fridge.database.writing() as c:
+        remove_client(c, UUID, NOON + 40 * MINUTE)
+        restore_client(c, UUID, NOON + 41 * MINUTE)
+    fridge.evaluate(NOON + 42 * MINUTE)
+    assert fridge.all() == [("silent", 30, 41)]
 
 
 def test_a_notification_that_could_not_be_sent_for_an_hour_is_dropped(fridge: Fridge, rounds: Rounds) -> None:

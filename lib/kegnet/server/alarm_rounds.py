@@ -15,6 +15,7 @@ from .model.levels import left_ml
 from .storage import Change, Connection, Database, announce
 from .storage import alarms as storage
 from .storage.boards import boards_heard
+from .storage.clients import registered_again
 from .storage.kegs import kegs_on
 from .storage.pours import poured_ml
 from .storage.ranges import MOST_MS
@@ -105,7 +106,7 @@ def _facts(c: Connection, clients: Sequence[Client], now_ms: int, receiving_sinc
         open_,
         readings,
         heard_,
-        {client.key: model.silent_from_ms(heard_[client.key], client.added_ms) for client in clients},
+        _silent_from(c, clients, heard_),
         {key: receiving_since_ms + model.silence_allowed_ms(heard_[key]) for key in keys},
         beyond,
         frozenset((key, warm) for warm in (False, True) for key in _moved(c, open_, clients, readings, warm)),
@@ -132,6 +133,12 @@ def _heard(c: Connection, clients: Sequence[Client]) -> dict[int, Heard]:
     return found
 
 
+def _silent_from(c: Connection, clients: Sequence[Client], heard_: Mapping[int, Heard]) -> dict[int, int]:
+    """From when on each client is silent. What was before its last registration does not count."""
+    again = registered_again(c, [client.key for client in clients])
+    return {client.key: model.silent_from_ms(heard_[client.key], max(client.added_ms, again.get(client.key, 0))) for client in clients}
+
+
 def _temperature(client: Client, reading: Reading, warm: bool) -> Signal:
     signal = model.warmth_signal if warm else model.cold_signal
     return signal(reading.millicelsius, client.coldest, client.warmest)
@@ -142,8 +149,9 @@ def _client_turns(facts: _Facts, clients: Sequence[Client], now_ms: int) -> Iter
     for client in clients:
         silent_from, noticed_from = facts.silent_from[client.key], facts.noticed_from[client.key]
         signal = model.silence_signal(silent_from, now_ms, noticed_from=noticed_from)
-        last_ms = facts.heard[client.key].last_ms
-        at_ms = max(silent_from, noticed_from) if signal.raised else now_ms if last_ms is None else last_ms
+        # It ends with the last message, or when the client was registered again.
+        last_ms = silent_from - model.silence_allowed_ms(facts.heard[client.key])
+        at_ms = max(silent_from, noticed_from) if signal.raised else last_ms
         yield from _turn(facts.open, client, None, AlarmKind.SILENT, signal, at_ms)
         for warm, kind in ((True, AlarmKind.TOO_WARM), (False, AlarmKind.TOO_COLD)):
             reading = facts.readings.get(client.key)
@@ -205,8 +213,8 @@ def _turn(
 def _without_heard(c: Connection, turns: Sequence[Turn], now_ms: int) -> Iterator[Turn]:
     """Drops a new silence if the client was heard since its facts were read."""
     silent = [turn.client for turn in turns if turn.kind is AlarmKind.SILENT and turn.alarm is None]
-    heard_ = _heard(c, silent) if silent else {}
-    back = {client.key for client in silent if model.silent_from_ms(heard_[client.key], client.added_ms) > now_ms}
+    silent_from = _silent_from(c, silent, _heard(c, silent)) if silent else {}
+    back = {key for key, at_ms in silent_from.items() if at_ms > now_ms}
     yield from (turn for turn in turns if turn.kind is not AlarmKind.SILENT or turn.client.key not in back)
 
 

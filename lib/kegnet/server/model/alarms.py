@@ -95,12 +95,12 @@ def silence_allowed_ms(heard: Heard) -> int:
     return SILENT_MS if heard.sign_ms is not None else _allowed_ms(heard.pours)
 
 
-def silent_from_ms(heard: Heard, added_ms: int) -> int:
+def silent_from_ms(heard: Heard, registered_ms: int) -> int:
     """The time from which a client counts as silent if no further message comes.
 
-    A client that has never sent anything gets the shortest time from when it was added.
+    A client that has sent nothing since it was registered (again) gets its time from then on.
     """
-    return max(heard.last_ms or added_ms, added_ms) + silence_allowed_ms(heard)
+    return max(heard.last_ms or registered_ms, registered_ms) + silence_allowed_ms(heard)
 
 
 def silence_signal(silent_from: int, now_ms: int, *, noticed_from: int = 0) -> Signal:

@@ -11,11 +11,13 @@ from .database import Connection, insert_into
 from .feed import Change, announce
 from .ranges import keys_of
 from .records import Client
+from .settings import get_settings, put_setting
 from .waiting import forget_waiting
 
 _client = schema.client
 _COLUMNS = [_client.c[name] for name in ("key", "uuid", "name", "kind", "public_key", "added_ms", "coldest", "warmest")]
 _AT_ONCE = 500
+_AGAIN = "registered again "
 _registered = _client.c.removed_ms.is_(None)
 
 
@@ -67,6 +69,7 @@ def set_client(
     `first_name` is for a client that is added: one that has a name keeps it.
     """
     uuid = uuid.lower()
+    _register_again(connection, uuid, now_ms)
     given = {name: value for name, value in (("public_key", public_key), ("name", name)) if value is not None}
     changed = {"removed_ms": None, **given}
     known = connection.execute(sa.update(_client).where(_client.c.uuid == uuid).values(changed)).rowcount
@@ -92,14 +95,20 @@ def set_limits(connection: Connection, client_key: int, coldest: int | None, war
         announce(connection, Change(frozenset({uuid}), frozenset({"client"})))
 
 
-def restore_client(connection: Connection, uuid: str) -> bool:
+def restore_client(connection: Connection, uuid: str, now_ms: int) -> bool:
     """Registers a removed client again. False: no client of this UUID was removed."""
     uuid = uuid.lower()
-    done = connection.execute(sa.update(_client).where(~_registered, _client.c.uuid == uuid).values(removed_ms=None))
-    if done.rowcount:
+    done = _register_again(connection, uuid, now_ms)
+    if done:
         forget_waiting(connection, uuid)
         announce(connection, Change(frozenset({uuid}), frozenset({"client"})))
-    return bool(done.rowcount)
+    return done
+
+
+def registered_again(connection: Connection, keys: Collection[int]) -> dict[int, int]:
+    """When those of these clients that were removed were registered again. For silence: `added_ms` stays as it was."""
+    names = {f"{_AGAIN}{key}": key for key in keys}
+    return {names[name]: int(value) for name, value in get_settings(connection, names).items()}
 
 
 def remove_client(connection: Connection, uuid: str, now_ms: int) -> bool:
@@ -109,6 +118,17 @@ def remove_client(connection: Connection, uuid: str, now_ms: int) -> bool:
     if done.rowcount:
         announce(connection, Change(frozenset({uuid}), frozenset({"client"})))
     return bool(done.rowcount)
+
+
+def _register_again(connection: Connection, uuid: str, now_ms: int) -> bool:
+    """Registers a removed client again, and stores when. False: no client of this UUID was removed."""
+    removed = sa.select(_client.c.key).where(~_registered, _client.c.uuid == uuid).with_for_update()
+    key = connection.execute(removed).scalar()
+    if key is None:
+        return False
+    connection.execute(sa.update(_client).where(_client.c.key == key).values(removed_ms=None))
+    put_setting(connection, f"{_AGAIN}{key}", str(now_ms))
+    return True
 
 
 def lock_clients(connection: Connection, keys: Collection[int]) -> None:

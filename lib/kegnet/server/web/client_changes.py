@@ -77,7 +77,7 @@ async def add_again(request: Request, show: Show) -> Response:
     uuid = uuid_of(request)
 
     def change(connection: Connection, _form: Form, _units: Units) -> Done | None:
-        if not restore_client(connection, uuid):
+        if not restore_client(connection, uuid, now_ms()):
             raise HTTPException(404, "there is no such client")
         forget_board(connection, uuid)
         return Done(f"/clients/{uuid}", "The client is registered again.")
