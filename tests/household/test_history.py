@@ -774,12 +774,22 @@ def test_a_client_is_heard_by_messages_of_any_kind(history: History) -> None:
     for number in range(11):
         history.pour(quiet, 1, NOW + number, received_ms=NOW + 100 + number)
     with history.reading() as connection:
-        assert heard(connection, [client.key, silent.key, quiet.key]) == {
+        assert heard(connection, [client.key, silent.key, quiet.key], NOW + DAY_MS) == {
             client.key: Heard([NOW + each for each in range(20, 100, 10)], [NOW + 45, NOW + 55]),
             silent.key: Heard([], []),
             quiet.key: Heard([], [NOW + 103 + each for each in range(8)]),
         }
-        assert heard(connection, []) == {}
+        assert heard(connection, [], NOW) == {}
+
+
+def test_messages_that_were_received_later_are_not_heard(history: History) -> None:
+    client = history.client()
+    for number in range(20):
+        history.ping(client, NOW + number, received_ms=NOW + number)
+        history.pour(client, 0, NOW + number, received_ms=NOW + number)
+    with history.reading() as connection:
+        last = [NOW + 2 + number for number in range(8)]
+        assert heard(connection, [client.key], NOW + 9) == {client.key: Heard(last, last)}
 
 
 def test_clients_are_heard_by_their_own_messages(history: History) -> None:
@@ -788,7 +798,7 @@ def test_clients_are_heard_by_their_own_messages(history: History) -> None:
         history.insert([history.verified_ping(client, start + number, 4000) for number in range(9)])
         history.insert([history.verified_pour(client, 0, start + number, received_ms=start) for number in range(9)])
     with history.reading() as connection:
-        found = heard(connection, [early.key, late.key])
+        found = heard(connection, [early.key, late.key], NOW + DAY_MS)
     assert found == {
         client.key: Heard([start + 300 + each for each in range(1, 9)], [start] * 8)
         for client, start in ((early, NOW - DAY_MS), (late, NOW))

@@ -501,6 +501,72 @@ def test_many_pours_after_an_hourly_ping_make_no_silence(fridge: Fridge) -> None
     assert fridge.open() == [("silent", 188)]
 
 
+# A server's clock was ahead.
+
+
+def test_messages_that_were_received_while_the_clock_was_ahead_hide_no_silence(fridge: Fridge) -> None:
+    fridge.ping(NOON + 10 * MINUTE, 4000)
+    for number in range(10):
+        fridge.ping(NOON + DAY + number * MINUTE, 4000)
+        fridge.pour(NOON + DAY + number * MINUTE, 300)
+    fridge.evaluate(NOON + 40 * MINUTE - 1)
+    assert fridge.open() == []
+    fridge.evaluate(NOON + 40 * MINUTE)
+    assert fridge.open() == [("silent", 40)]
+    fridge.ping(NOON + 50 * MINUTE, 4000)
+    fridge.evaluate(NOON + 51 * MINUTE)
+    assert fridge.all() == [("silent", 40, 50)]
+
+
+def test_a_sign_of_life_while_the_clock_was_ahead_hides_no_silence(fridge: Fridge) -> None:
+    with fridge.database.writing() as c:
+        remove_client(c, UUID, NOON)
+        fridge.client = set_client(c, OTHER, now_ms=NOON - 30 * DAY, name="Board", kind="kegboard")
+    for number in range(8):
+        fridge.pour(NOON - number * 2 * DAY, 300)
+    with fridge.database.writing() as c:
+        set_board_heard(c, fridge.client, NOON + DAY)
+    fridge.evaluate(NOON + 30 * MINUTE - 1)
+    assert fridge.open() == []
+    fridge.evaluate(NOON + 30 * MINUTE)
+    assert fridge.open() == [("silent", 30)]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_client_that_was_registered_while_the_clock_was_ahead_is_silent_half_an_hour_after_it_is_right(
+    again: bool, fridge: Fridge
+) -> None:
+    with fridge.database.writing() as c:
+        remove_client(c, UUID, NOON)
+    fridge.client = fridge.add_client(OTHER, NOON - DAY if again else NOON + DAY)
+    if again:
+        with fridge.database.writing() as c:
+            remove_client(c, OTHER, NOON + DAY)
+            restore_client(c, OTHER, NOON + DAY)
+    rounds = watch.Rounds(fridge.database)
+    rounds.evaluate(None, NOON + DAY, 0.0)
+    for minute in range(30):
+        rounds.evaluate(None, NOON + minute * MINUTE, 60.0 * minute)
+    assert fridge.open() == []
+    rounds.evaluate(None, NOON + 30 * MINUTE, 1800.0)
+    assert fridge.open() == [("silent", 30)]
+
+
+def test_nobody_is_silent_before_the_clock_is_set(fridge: Fridge, rounds: Rounds) -> None:
+    """The server receives nothing until then."""
+    for minute in range(0, 90, 5):
+        rounds.evaluate(None, 1_000_000_000_000 + minute * MINUTE, 1000.0 + 60 * minute)
+        assert fridge.open() == []
+    rounds.evaluate(None, NOON + 31 * MINUTE, 7000.0)
+    assert fridge.open() == [("silent", 30), ("silent", 30)]
+
+
+def test_clocks_of_servers_that_differ_by_minutes_make_no_silence(fridge: Fridge) -> None:
+    fridge.ping(NOON + 50 * MINUTE, 4000)
+    fridge.add_client(OTHER, NOON + 50 * MINUTE)
+    assert fridge.evaluate(NOON + 31 * MINUTE) == 0
+
+
 # Silence counts only while servers receive.
 
 

@@ -276,6 +276,10 @@ def test_a_sign_of_life_without_a_message_is_stored_every_ten_minutes(database: 
         monkeypatch.setattr(time, "time_ns", lambda: start_ns + round(38 * 60e9))
         assert (await server.post(status(), token=token))[0] == 200
         assert heard() == [start_ns // 10**6 + 20 * 60_000]
+        # The clock was ahead.
+        monkeypatch.setattr(time, "time_ns", lambda: start_ns)
+        assert (await server.post(status(), token=token))[0] == 200
+        assert heard() == [start_ns // 10**6]
 
     with_board(database, test)
 

@@ -94,7 +94,7 @@ class _Facts:
 
 def _facts(c: Connection, clients: Sequence[Client], now_ms: int, receiving_since_ms: int) -> _Facts:
     keys = [client.key for client in clients]
-    heard_ = _heard(c, clients)
+    heard_ = _heard(c, clients, now_ms)
     readings = latest_readings(c, keys)
     open_ = {(alarm.client, alarm.tap, alarm.kind): alarm for alarm in storage.open_alarms(c, keys)}
     beyond: dict[tuple[int, bool], int] = {}
@@ -106,7 +106,7 @@ def _facts(c: Connection, clients: Sequence[Client], now_ms: int, receiving_sinc
         open_,
         readings,
         heard_,
-        _silent_from(c, clients, heard_),
+        _silent_from(c, clients, heard_, now_ms),
         {key: receiving_since_ms + model.silence_allowed_ms(heard_[key]) for key in keys},
         beyond,
         frozenset((key, warm) for warm in (False, True) for key in _moved(c, open_, clients, readings, warm)),
@@ -123,20 +123,23 @@ def _moved(c: Connection, open_: _Open, clients: Sequence[Client], readings: Map
     return since.keys() - storage.ever_beyond(c, since, warm=warm) if since else set()
 
 
-def _heard(c: Connection, clients: Sequence[Client]) -> dict[int, Heard]:
+def _heard(c: Connection, clients: Sequence[Client], now_ms: int) -> dict[int, Heard]:
     """When the last messages of each client came, and the last sign of life of each board."""
-    found = heard(c, [client.key for client in clients])
+    until_ms = now_ms + model.AHEAD_MS
+    found = heard(c, [client.key for client in clients], until_ms)
     boards = [client.key for client in clients if client.kind == "kegboard"]
     if boards:
-        signs = boards_heard(c)
+        signs = {key: at_ms if at_ms <= until_ms else 0 for key, at_ms in boards_heard(c).items()}
         found.update({key: replace(found[key], sign_ms=signs.get(key)) for key in boards})
     return found
 
 
-def _silent_from(c: Connection, clients: Sequence[Client], heard_: Mapping[int, Heard]) -> dict[int, int]:
+def _silent_from(c: Connection, clients: Sequence[Client], heard_: Mapping[int, Heard], now_ms: int) -> dict[int, int]:
     """From when on each client is silent. What was before its last registration does not count."""
     again = registered_again(c, [client.key for client in clients])
-    return {client.key: model.silent_from_ms(heard_[client.key], max(client.added_ms, again.get(client.key, 0))) for client in clients}
+    times = {client.key: (client.added_ms, again.get(client.key, 0)) for client in clients}
+    registered = {key: max(at_ms for at_ms in (0, *each) if at_ms <= now_ms + model.AHEAD_MS) for key, each in times.items()}
+    return {key: model.silent_from_ms(heard_[key], at_ms) for key, at_ms in registered.items()}
 
 
 def _temperature(client: Client, reading: Reading, warm: bool) -> Signal:
@@ -213,7 +216,7 @@ def _turn(
 def _without_heard(c: Connection, turns: Sequence[Turn], now_ms: int) -> Iterator[Turn]:
     """Drops a new silence if the client was heard since its facts were read."""
     silent = [turn.client for turn in turns if turn.kind is AlarmKind.SILENT and turn.alarm is None]
-    silent_from = _silent_from(c, silent, _heard(c, silent)) if silent else {}
+    silent_from = _silent_from(c, silent, _heard(c, silent, now_ms), now_ms) if silent else {}
     back = {key for key, at_ms in silent_from.items() if at_ms > now_ms}
     yield from (turn for turn in turns if turn.kind is not AlarmKind.SILENT or turn.client.key not in back)
 

@@ -11,6 +11,8 @@ import logging
 import time
 from collections.abc import Sequence
 
+from kegnet.core.clock import is_set
+
 from .alarm_rounds import end_alarms_of_removed, evaluate
 from .client_directory import ClientDirectory
 from .context import Context
@@ -90,6 +92,9 @@ class Rounds:
 
     def evaluate(self, change: Change | None, now_ms: int, monotonic: float) -> float:
         """Evaluates the clients that `change` concerns (None: nothing has changed), and those that have become silent. Its CPU time."""
+        if not is_set(now_ms / 1000):
+            # The server receives nothing until then, so nobody is silent.
+            return 0.0
         began = time.thread_time()
         self._receiving_since_ms = receiving_since_ms(self._database, now_ms)
         self._evaluate(change, now_ms, monotonic)

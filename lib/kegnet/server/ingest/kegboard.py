@@ -133,7 +133,8 @@ class _Boards:
                     # The board sends all of them again.
                     raise is_new
             self._heard_ms[client.key] = now_ms
-        elif now_ms - self._heard_ms.get(client.key, 0) >= HEARD_EVERY_MS:
+        # A time in the future is of a clock that was ahead.
+        elif abs(now_ms - self._heard_ms.get(client.key, 0)) >= HEARD_EVERY_MS:
             self._heard_ms[client.key] = now_ms
             await asyncio.to_thread(_heard, self._database, client, now_ms)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..client_directory import ClientDirectory, in_chunks
 from ..context import Context
-from ..model.alarms import silence_allowed_ms
+from ..model.alarms import AHEAD_MS, silence_allowed_ms
 from ..model.days import day_start, find_zone
 from ..options import ServeOptions
 from ..overview import overview
@@ -164,7 +164,7 @@ class _Pass:
     def _publish_some(self, clients: Sequence[Client], now_ms: int, day_ms: int) -> None:
         with self._database.reading() as c:
             states = overview(c, clients, now_ms)
-            last = heard(c, [client.key for client in clients])
+            last = heard(c, [client.key for client in clients], now_ms + AHEAD_MS)
         messages: _Messages = []
         sent: dict[str, _Hashes] = {}
         for state in states:

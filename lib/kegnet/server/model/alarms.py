@@ -17,6 +17,12 @@ SILENT_MS = 30 * MINUTE_MS
 """The shortest time without a message that counts as silence."""
 SILENT_GAPS = 3
 """A client is silent after this many times its usual gap between messages."""
+AHEAD_MS = 20 * MINUTE_MS
+"""A time that is later than now by more than this is of a clock that was ahead, and does not count for silence.
+
+Clocks of several servers can differ by less, and a message can be received while the alarms are evaluated. A clock that is set back by
+this much is a break of `storage.receiving`, so a client whose times do not count has half an hour from then on.
+"""
 DELAY_MS = 10 * MINUTE_MS
 """How long a temperature is beyond its limit before that is an alarm. An open door is none."""
 HYSTERESIS = 500
@@ -73,7 +79,7 @@ class Condition:
 class Heard:
     """When the last pings and pours of a client were received, in any order.
 
-    `sign_ms`: when a board last gave a sign of life that is no message. A board gives one every minute.
+    `sign_ms`: when a board last gave a sign of life that is no message, 0 if that time does not count. A board gives one every minute.
     """
 
     pings: Sequence[int] = ()

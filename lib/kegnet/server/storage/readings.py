@@ -68,14 +68,14 @@ def samples(connection: sa.engine.Connection, client_keys: Sequence[int], slot_m
     return found
 
 
-def heard(connection: sa.engine.Connection, client_keys: Sequence[int]) -> dict[int, Heard]:
-    """When the last messages of each client were received, oldest first; `HEARD` pings and pours at most."""
+def heard(connection: sa.engine.Connection, client_keys: Sequence[int], until_ms: int) -> dict[int, Heard]:
+    """When the last messages of each client were received until `until_ms`, oldest first; `HEARD` pings and pours at most."""
     wanted = keys_of(connection, client_keys)
-    nth = sa.select(_ping.at_ms).where(_ping.client == wanted.c.key)
-    pings = _since(connection, schema.ping, ["client"], _nth(connection, nth, sa.select(wanted.c.key), wanted))
-    of_tap = sa.select(_pour.at_ms).where(_pour.client == _tap.client, _pour.pin == _tap.pin)
+    nth = sa.select(_ping.at_ms).where(_ping.client == wanted.c.key, _ping.received_ms <= until_ms)
+    pings = _since(connection, schema.ping, ["client"], _nth(connection, nth, sa.select(wanted.c.key), wanted), until_ms)
+    of_tap = sa.select(_pour.at_ms).where(_pour.client == _tap.client, _pour.pin == _tap.pin, _pour.received_ms <= until_ms)
     taps = sa.select(_tap.client, _tap.pin).join_from(wanted, schema.tap, _tap.client == wanted.c.key)
-    pours = _since(connection, schema.pour, ["client", "pin"], _nth(connection, of_tap, taps, schema.tap))
+    pours = _since(connection, schema.pour, ["client", "pin"], _nth(connection, of_tap, taps, schema.tap), until_ms)
     last_pings, last_pours = _last(client_keys, pings), _last(client_keys, pours)
     return {key: Heard(last_pings[key], last_pours[key]) for key in client_keys}
 
@@ -126,8 +126,8 @@ def _nth(connection: sa.engine.Connection, newest: Any, query: Any, correlated: 
     return [[*keys, 0 if since_ms is None else since_ms] for *keys, since_ms in connection.execute(query.add_columns(nth))]
 
 
-def _since(connection: sa.engine.Connection, table: sa.Table, columns: list[str], rows: list[list[int]]) -> Any:
+def _since(connection: sa.engine.Connection, table: sa.Table, columns: list[str], rows: list[list[int]], until_ms: int) -> Any:
     wanted = table_of(connection, "since", [*columns, "since_ms"], rows)
     on = [table.c[column] == wanted.c[column] for column in columns]
     source, found = per_row(connection, wanted, table, sa.and_(*on, table.c.at_ms >= wanted.c.since_ms))
-    return connection.execute(sa.select(found.client, found.received_ms).select_from(source))
+    return connection.execute(sa.select(found.client, found.received_ms).select_from(source).where(found.received_ms <= until_ms))
