@@ -14,7 +14,7 @@ const BEYOND = { "too warm": "--bad", "too cold": "--bad", silent: "--dim" };
 
 const place = document.getElementById("course");
 // A form with a mistake is shown under an address of its own, which cannot be loaded again.
-if (location.pathname !== place.dataset.page) history.replaceState(null, "", place.dataset.page);
+if (location.pathname !== place.dataset.page) history.replaceState(null, "", place.dataset.page + location.search);
 const spans = [...document.querySelectorAll("[data-over]")];
 const caption = document.querySelector(".window");
 const back = document.querySelector("[data-back]");
