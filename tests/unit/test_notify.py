@@ -20,7 +20,7 @@ from kegnet.server.storage.alarms import begin_alarm
 from kegnet.server.storage.feed import Feed
 from kegnet.server.storage.writer import Writer
 from support import loop
-from support.fridge import MINUTE, Fridge
+from support.fridge import Fridge
 from support.kegnet_server import now_ms
 from support.wait import stays, wait_for
 from support.webhook import Webhook
@@ -121,14 +121,3 @@ def test_what_was_sent_is_not_sent_again_by_the_next_leadership_of_the_process(
 
     loop.run(run())
     assert hook.titles == [SILENT]
-
-
-def test_a_notification_of_more_than_an_hour_ago_is_not_sent(fridge: Fridge, context: Context, hook: Webhook) -> None:
-    async def run() -> None:
-        begin(fridge, "silent", 61 * MINUTE)
-        begin(fridge, "too warm", 59 * MINUTE)
-        async with notifying(context):
-            await until(lambda: fridge.waiting() == [("silent", False)])
-
-    loop.run(run())
-    assert hook.titles == [TOO_WARM]

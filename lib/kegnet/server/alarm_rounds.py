@@ -135,7 +135,7 @@ def _heard(c: Connection, clients: Sequence[Client], now_ms: int) -> dict[int, H
 
 
 def _silent_from(c: Connection, clients: Sequence[Client], heard_: Mapping[int, Heard], now_ms: int) -> dict[int, int]:
-    """From when on each client is silent. What was before its last registration does not count."""
+    """From when on each client is silent. The time counts from its last message or its last registration, whichever is later."""
     again = registered_again(c, [client.key for client in clients])
     times = {client.key: (client.added_ms, again.get(client.key, 0)) for client in clients}
     registered = {key: max(at_ms for at_ms in (0, *each) if at_ms <= now_ms + model.AHEAD_MS) for key, each in times.items()}
@@ -152,7 +152,7 @@ def _client_turns(facts: _Facts, clients: Sequence[Client], now_ms: int) -> Iter
     for client in clients:
         silent_from, noticed_from = facts.silent_from[client.key], facts.noticed_from[client.key]
         signal = model.silence_signal(silent_from, now_ms, noticed_from=noticed_from)
-        # It ends with the last message, or when the client was registered again.
+        # A silence ends with the last message, or when the client was registered again.
         last_ms = silent_from - model.silence_allowed_ms(facts.heard[client.key])
         at_ms = max(silent_from, noticed_from) if signal.raised else last_ms
         yield from _turn(facts.open, client, None, AlarmKind.SILENT, signal, at_ms)

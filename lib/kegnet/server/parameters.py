@@ -28,9 +28,11 @@ EXPECTED = {
 }
 """The parameters in the order of the documentation, and a description of a valid value."""
 _PASSWORD = re.compile(r"(?:([A-Za-z0-9+.-]*://)([^:@]*:)?)?.*@", re.DOTALL)
-"""All before the last `@`; its groups are the scheme and the user. A password in which `/` or `@` is not escaped is part of it."""
-_PASSWORD_PARAMETER = re.compile(r"(password)\s*=.*", re.DOTALL | re.IGNORECASE)
-"""A password among the parameters of a URL, and all behind it: the password can contain `&`."""
+"""Everything before the last `@`, because `/` and `@` in a password may be unescaped. The groups are the scheme and the user."""
+_WITHOUT_HOST = re.compile(r"(://[^:/@\s\[]*:)(?!\d{1,5}(?:[/?#]|$)).*", re.DOTALL)
+"""The password of a URL whose `@` is missing, and all that follows it. A port is none."""
+_PASSWORD_PARAMETER = re.compile(r"(passw(?:or)?d)\s*=.*", re.DOTALL | re.IGNORECASE)
+"""A password among the parameters of a URL, and all that follows it, because a password can contain `&`."""
 _NOTIFY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?=\S)")
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]/]+):([0-9]{1,5})")
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
@@ -74,7 +76,8 @@ def _masked(name: str, text: str) -> str:
     if name == "notify":
         # A token can be anywhere after the scheme.
         return " ".join(f"{match[0]}…" if (match := _NOTIFY.match(word)) else "…" for word in text.split())
-    return _PASSWORD.sub(r"\1\2***@", _PASSWORD_PARAMETER.sub(r"\1=***", text), count=1)
+    text = _PASSWORD_PARAMETER.sub(r"\1=***", text)
+    return _PASSWORD.sub(r"\1\2***@", text, count=1) if "@" in text else _WITHOUT_HOST.sub(r"\1***", text)
 
 
 def _converted(given: Mapping[str, Given], name: str, convert: Callable[[Given], Any]) -> Any:

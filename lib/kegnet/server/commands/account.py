@@ -26,7 +26,7 @@ def become_owner(url: str) -> None:
     os.setgroups([])
     os.setegid(group)
     os.seteuid(user)
-    # libpq looks there for certificates and .pgpass, and gives up TLS if it may not.
+    # libpq looks there for certificates and .pgpass. Where it may not look, it does without TLS.
     with contextlib.suppress(KeyError):
         os.environ["HOME"] = pwd.getpwuid(user).pw_dir
 

@@ -2,7 +2,7 @@
 
 What is to be sent is in the database, see `storage/notifications.py`: it survives a restart and a change of leader. Each
 address has a task of its own, so that one that does not answer holds up no other one. What waits together is sent together.
-While the database refuses writes, only the storing of what was sent is retried.
+If a message was sent and this cannot be stored, only the storing is tried again, and nothing else is sent to that address.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kegnet.core.syslog_handler import HourlyLimit
 from ..context import Context
 from ..model.days import find_zone
 from ..storage import Database, StorageError, UnavailableError
-from ..storage.notifications import OUTBOX_MS, Notification, set_delivered, waiting_notifications
+from ..storage.notifications import Notification, set_delivered, waiting_notifications
 from ..storage.settings import household
 from .apprise_sender import Sender, check_urls
 
@@ -87,7 +87,7 @@ class _Address:
                 await asyncio.sleep(RETRY_S[0])
 
     async def _store_sent(self) -> None:
-        """Stores what was sent. Before that nothing is read from the database, where it still waits."""
+        """Stores what was sent. Until that has succeeded nothing more is read: in the database, it still waits."""
         sent = self._context.sent.get(self._sender.fingerprint)
         if sent is not None:
             await asyncio.to_thread(_store, self._context.database, sent, self._sender.fingerprint, self._everyone)
@@ -144,7 +144,7 @@ def _time(at_ms: int, zone: datetime.tzinfo) -> str:
 
 def _waiting(database: Database, fingerprint: str) -> list[Notification]:
     with database.reading() as c:
-        return waiting_notifications(c, fingerprint, AT_ONCE, time.time_ns() // 10**6 - OUTBOX_MS)
+        return waiting_notifications(c, fingerprint, AT_ONCE)
 
 
 def _store(database: Database, sent: Sequence[Notification], fingerprint: str, everyone: frozenset[str]) -> None:

@@ -20,8 +20,8 @@ SILENT_GAPS = 3
 AHEAD_MS = 20 * MINUTE_MS
 """A time that is later than now by more than this is of a clock that was ahead, and does not count for silence.
 
-Clocks of several servers can differ by less, and a message can be received while the alarms are evaluated. A clock that is set back by
-this much is a break of `storage.receiving`, so a client whose times do not count has half an hour from then on.
+The clocks of several servers differ by less than this, and a message that is received during an evaluation is later than its time. If a
+clock is set back by this much, `storage.receiving` takes that for a break, so a client whose times are ignored has half an hour then.
 """
 DELAY_MS = 10 * MINUTE_MS
 """How long a temperature is beyond its limit before that is an alarm. An open door is none."""
@@ -79,7 +79,8 @@ class Condition:
 class Heard:
     """When the last pings and pours of a client were received, in any order.
 
-    `sign_ms`: when a board last gave a sign of life that is no message, 0 if that time does not count. A board gives one every minute.
+    `sign_ms`: when a board last gave a sign of life that is not a message. None: never; 0: its time is ignored. A board gives one every
+    minute.
     """
 
     pings: Sequence[int] = ()
@@ -104,7 +105,7 @@ def silence_allowed_ms(heard: Heard) -> int:
 def silent_from_ms(heard: Heard, registered_ms: int) -> int:
     """The time from which a client counts as silent if no further message comes.
 
-    A client that has sent nothing since it was registered (again) gets its time from then on.
+    For a client that has sent nothing since its last registration, the time that it may be silent begins with that registration.
     """
     return max(heard.last_ms or registered_ms, registered_ms) + silence_allowed_ms(heard)
 

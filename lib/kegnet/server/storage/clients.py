@@ -106,7 +106,7 @@ def restore_client(connection: Connection, uuid: str, now_ms: int) -> bool:
 
 
 def registered_again(connection: Connection, keys: Collection[int]) -> dict[int, int]:
-    """When those of these clients that were removed were registered again. For silence: `added_ms` stays as it was."""
+    """When clients were last registered again, by key: those that had been removed. Silence counts from then on; `added_ms` stays."""
     names = {f"{_AGAIN}{key}": key for key in keys}
     return {names[name]: int(value) for name, value in get_settings(connection, names).items()}
 

@@ -26,8 +26,8 @@ class Notification:
     delivered: frozenset[str]
 
 
-def waiting_notifications(c: Connection, fingerprint: str, limit: int, since_ms: int = 0) -> list[Notification]:
-    """What was put in at `since_ms` or later and is still to be sent to the address with that fingerprint, the oldest first."""
+def waiting_notifications(c: Connection, fingerprint: str, limit: int) -> list[Notification]:
+    """What is still to be sent to the address with that fingerprint, the oldest first."""
     columns = (alarm.c.key, alarm.c.client, alarm.c.tap, alarm.c.kind, alarm.c.began_ms, alarm.c.ended_ms)
     query = (
         sa.select(*columns, client.c.name, tap.c.name, notification.c.ending, notification.c.made_ms, notification.c.delivered)
@@ -36,7 +36,7 @@ def waiting_notifications(c: Connection, fingerprint: str, limit: int, since_ms:
             .join(client, alarm.c.client == client.c.key)
             .outerjoin(tap, alarm.c.tap == tap.c.key)
         )
-        .where(~notification.c.delivered.contains(fingerprint), notification.c.made_ms >= since_ms)
+        .where(~notification.c.delivered.contains(fingerprint))
         .order_by(notification.c.made_ms, notification.c.alarm, notification.c.ending)
         .limit(limit)
     )

@@ -75,7 +75,7 @@ def require_usable(path: Path, shown: str) -> None:
         pass
     except OSError as error:
         raise StorageError(f"{shown}: {error.strerror}", _access_fix(path)) from error
-    # A command of root works as the owner of the folder.
+    # A command of root has the rights of the folder's owner as its effective ones.
     may_write = os.access(path, os.R_OK | os.W_OK, effective_ids=True) and os.access(path.parent, os.W_OK | os.X_OK, effective_ids=True)
     if not may_write:
         raise StorageError(f"{shown}: no permission to write", _access_fix(path))

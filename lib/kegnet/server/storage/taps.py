@@ -67,7 +67,7 @@ def set_meter(connection: sa.engine.Connection, tap_key: int, from_ms: int, puls
 
 
 def set_meter_from_now(connection: sa.engine.Connection, tap_key: int, now_ms: int, pulses_per_litre: int) -> None:
-    """Sets the k-factor of a tap's flow meter from now on, in place of those that a clock that was ahead has set. Raises StorageError."""
+    """Sets the k-factor of a tap's flow meter from now on. Removes later ones, of a clock that was ahead. Raises StorageError."""
     connection.execute(sa.delete(schema.meter).where(_meter.tap == tap_key, _meter.from_ms > now_ms))
     set_meter(connection, tap_key, now_ms, pulses_per_litre)
 

@@ -149,7 +149,7 @@ async def get_alarms(request: Request) -> Response:
         pins = _pins(connection, list(concerned.values()))
         return [types.alarm_body(alarm, concerned[alarm.client].uuid, pins) for alarm in alarms if alarm.client in concerned]
 
-    # After an outage each client can have one.
+    # After an outage there can be an alarm of each client, and many readers ask at once.
     body = await shared_work(request).result("alarms", lambda: read(request, lambda c: JSONResponse(types.plain(query(c))).body))
     return Response(body, media_type="application/json")
 

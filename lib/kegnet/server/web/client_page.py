@@ -90,7 +90,7 @@ async def _show(request: Request, mistake: Mistake) -> Response:
     def page(connection: Connection) -> Response:
         values = client_values(connection, str(request.path_params["client"]), span, now_ms())
         units = units_of(request, household(connection), mistake.typed)
-        return render(request, "client.html", {**values, "units": units, "mistake": mistake}, status)
+        return render(request, "client.html", {**values, "form_units": units, "mistake": mistake}, status)
 
     return await read_history(request, page)
 

@@ -113,10 +113,10 @@ async def add_by_hand(request: Request) -> Response:
 
 
 def added(c: Connection, uuid: str, key: str, name: str | None) -> Done:
-    """Registers a client. It tries again within a minute, and then sends its queue."""
+    """Registers a client. It tries again within 10 minutes, and then sends its queue."""
     client = set_client(c, uuid, now_ms=now_ms(), public_key=key, name=name)
     return Done(
-        "/clients", f"{client.name} is accepted; the fingerprint of its key is {fingerprint(key)}. It sends its queue within a minute."
+        "/clients", f"{client.name} is accepted; the fingerprint of its key is {fingerprint(key)}. It sends its queue within 10 minutes."
     )
 
 

@@ -184,7 +184,7 @@ def _set(connection: Connection, form: Form, place: Place) -> Done | None:
         return None
     lock_tap(connection, place.tap.key)
     from_ms = now_ms()
-    # A clock that was ahead can have set one that is not valid yet.
+    # Without k-factors of the future: a clock that was ahead has set them.
     meters = [meter for meter in meters_of(connection, [place.tap.key]).get(place.tap.key, []) if meter[0] <= from_ms]
     if state is not None and meters and meters[-1][1] == result.pulses_per_litre and meters[-1][0] >= state.since_ms:
         # The form was sent before, by a double click.

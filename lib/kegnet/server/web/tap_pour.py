@@ -105,7 +105,7 @@ def _undo(connection: Connection, form: Form, details: PourDetails, place: Place
         return None
     after = find_pour(connection, details.pour.key) or details.pour
     (remaining,) = details_of(connection, [after])
-    # A pour that was moved to this tap has no page below it any more.
+    # Without its move, the pour has no page below this tap.
     where = f"{place.path}/pours/{after.key}" if _is_at(remaining, place) else place.path
     return Done(where, "Undone: the pour counts as before.")
 
