@@ -461,6 +461,21 @@ def test_the_name_and_the_limits_are_set_and_taken_back(server: KegnetServer, br
     wait_for(lambda: limits()[2] == "Garage")
 
 
+def test_a_limit_is_corrected_in_the_unit_in_which_it_was_shown(server: KegnetServer, browsers: Browsers) -> None:
+    browser = browsers.start(LAPTOP)
+    log_in(browser, server)
+    show(browser, server)
+    loads = browser.execute_script(LOADS)
+    browser.add_cookie({"name": "temperature", "value": "F"})
+    element = browser.find_element(By.CSS_SELECTOR, "main [name=coldest]")
+    element.send_keys("cold" + Keys.ENTER)
+    wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, ".wrong"))
+    # The page has read the stream, and loaded its parts.
+    wait_for(lambda: browser.execute_script(LOADS) >= max(2, loads))
+    assert stays(lambda: bool(browser.find_elements(By.CSS_SELECTOR, "main [name=coldest][value=cold]")), 1)
+    assert "Alarm below, in °C" in text(browser, "main")
+
+
 def test_a_client_is_removed_and_added_again(server: KegnetServer, browsers: Browsers) -> None:
     key = client_key(server.database, ID)
     store(server.database, ping(key, now_ms(), 4000))
