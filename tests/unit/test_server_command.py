@@ -485,7 +485,8 @@ def test_a_command_of_root_has_the_home_directory_of_the_user_that_it_becomes(of
 def test_ctrl_c_while_it_starts_is_one_line(tmp_path: Path) -> None:
     # As on a slow computer: this module takes a minute.
     (tmp_path / "sqlalchemy.py").write_text("import time; print('imports', flush=True); time.sleep(60)")
-    command: list[str | Path] = [PYTHON, "-B", REPOSITORY / "lib/server.py", "--help"]
+    # The tests can run in the background of a shell, which ignores SIGINT for them.
+    command: list[str | Path] = ["env", "--default-signal=INT", PYTHON, "-B", REPOSITORY / "lib/server.py", "--help"]
     env = {**os.environ, "PYTHONPATH": str(tmp_path)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as process:
         assert process.stdout is not None
