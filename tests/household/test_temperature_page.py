@@ -23,7 +23,7 @@ from support.browsers import LAPTOP, PHONE, Browsers, log_in
 from support.history import client_key, ping, pour, store
 from support.kegnet_server import KegnetServer
 from support.layout import SIZES, layout_problems, resize
-from support.wait import stays, wait_for
+from support.wait import stays, wait_for, wait_until_same
 from support.web_requests import PASSWORD, Visitor
 
 ID = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
@@ -465,8 +465,11 @@ def test_a_limit_is_corrected_in_the_unit_in_which_it_was_shown(server: KegnetSe
     browser = browsers.start(LAPTOP)
     log_in(browser, server)
     show(browser, server)
+    # A page that loads anything after the change of units reloads itself, without what was typed.
+    wait_for(lambda: browser.execute_script(LOADS) >= 2)
+    wait_until_same(lambda: browser.execute_script("return performance.getEntriesByType('resource').length"), 2)
     loads = browser.execute_script(LOADS)
-    browser.add_cookie({"name": "temperature", "value": "F"})
+    browser.execute_script("document.addEventListener('submit', () => { document.cookie = 'temperature=F; path=/'; })")
     element = browser.find_element(By.CSS_SELECTOR, "main [name=coldest]")
     element.send_keys("cold" + Keys.ENTER)
     wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, ".wrong"))
