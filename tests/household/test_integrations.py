@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench.server import signed
 from kegnet.server.model.pours import CorrectionKind
 from kegnet.server.storage import Change, announce
 from kegnet.server.storage.alarms import alarms_of
@@ -316,6 +317,29 @@ def test_prometheus_reads_the_clients_their_kegs_and_their_alarms(house: Househo
     house.pour(17_000)
     wait_for(lambda: metric(read(house.server, "metrics"), "kegnet_alarm", client=GARAGE, pin="0", kind="keg low") == 1, limit_s=90)
     assert metric(read(house.server, "metrics"), "kegnet_open_alarms") == 1
+
+
+def test_what_a_hidden_tap_pours_counts_by_its_own_k_factor_when_it_is_shown(tmp_path: Path) -> None:
+    (sender,) = signed.senders(1, 1)
+    with KegnetServer(tmp_path / "server") as server:
+
+        def pour(pin: int, pulses: int) -> None:
+            form = signed.form(sender, pin=pin, pulses=pulses, et=8213, ts=now_ms()).encode()
+            with urllib.request.urlopen(f"{server.base_url}/pour", form) as answer:
+                assert answer.status == 200
+
+        def litres(pin: int) -> float | None:
+            return metric(read(server, "metrics"), "kegnet_poured_litres_total", client=sender.uuid, pin=str(pin))
+
+        server.add_client(sender.uuid, sender.public, "Garage")
+        server.set_tap(sender.uuid, 17, pulses_per_litre=10_000, hidden=True)
+        pour(17, 10_000)
+        pour(4, 5600)
+        assert (litres(17), litres(4)) == (None, 1.0), "nobody has calibrated tap 4"
+        server.set_tap(sender.uuid, 17, hidden=False)
+        # Gauges that were made slowly are kept for some seconds.
+        wait_for(lambda: litres(17) is not None, limit_s=90)
+        assert (litres(17), litres(4)) == (1.0, 1.0)
 
 
 def test_each_metric_of_the_grafana_dashboard_exists_and_metrics_answer_get_only(house: Household) -> None:

@@ -145,7 +145,7 @@ def test_a_pour_is_stored_with_the_time_at_which_it_began(database: Database) ->
             found = find_tap(c, row["client"], 3)
         assert found is not None
         assert (found.name, found.pulses_per_litre) == ("tap 3", 10_000)
-        assert server.context.counters.litres({}, 1) == {(board_uuid(DEVICE), 3): 3552}
+        assert server.context.counters.litres({(board_uuid(DEVICE), 3): 1}) == {(board_uuid(DEVICE), 3): 3552}
 
     with_board(database, test)
 
@@ -230,7 +230,7 @@ def test_an_event_that_is_repeated_within_an_hour_counts_once(database: Database
             ("kegboard", "accepted"): 2,
             ("kegboard", "repeated"): 4,
         }
-        assert server.context.counters.litres({}, 1) == {(board_uuid(DEVICE), 3): 3552}
+        assert server.context.counters.litres({(board_uuid(DEVICE), 3): 1}) == {(board_uuid(DEVICE), 3): 3552}
         # Another boot counts its events from 1 again.
         assert (await server.post(pour(1), token=token, boot_id="b2"))[0] == 200
         assert len(rows(database, "pour")) == 2

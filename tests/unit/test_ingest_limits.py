@@ -224,11 +224,12 @@ def test_new_pulses_become_litres_by_the_k_factor_of_their_time() -> None:
     counters = Counters()
     counters.poured("uuid", 4, 586)
     counters.poured("uuid", 4, 14)
-    assert counters.litres({("uuid", 4): 600}, 5000) == {("uuid", 4): 1.0}
+    assert counters.litres({("uuid", 4): 600}) == {("uuid", 4): 1.0}
     counters.poured("uuid", 4, 600)
-    assert counters.litres({("uuid", 4): 1200}, 5000) == {("uuid", 4): 1.5}, "what was poured before stays"
+    assert counters.litres({("uuid", 4): 1200}) == {("uuid", 4): 1.5}, "what was poured before stays"
     counters.poured("uuid", 5, 5000)
-    assert counters.litres({}, 5000) == {("uuid", 4): 1.5, ("uuid", 5): 1.0}
+    assert counters.litres({}) == {("uuid", 4): 1.5}, "its k-factor is not known yet"
+    assert counters.litres({("uuid", 5): 5000}) == {("uuid", 4): 1.5, ("uuid", 5): 1.0}
 
 
 def test_processes_that_share_the_database_share_the_count(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

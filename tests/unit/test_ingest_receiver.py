@@ -99,7 +99,7 @@ def test_a_pour_is_stored_as_it_was_sent(household: Household) -> None:
     assert (row["pin"], row["pulses"], row["et_ms"], row["ts_ms"], row["ts_seconds"], row["at_ms"]) == (4, 586, 8213, ts, 0, ts)
     assert before <= row["received_ms"] <= now_ms()
     assert row["digest"] == hashlib.sha256(f"{CLIENT},4,586,8213,{ts}".encode()).digest()
-    assert counters.litres({}, 1) == {(CLIENT, 4): 586}
+    assert counters.litres({(CLIENT, 4): 1}) == {(CLIENT, 4): 586}
     assert counters.messages() == {("pour", "accepted"): 1}
 
 
@@ -110,7 +110,7 @@ def test_a_ping_is_stored_as_it_was_sent(household: Household) -> None:
     (row,) = household.rows("ping")
     assert (row["temp"], row["ts_ms"], row["ts_seconds"], row["at_ms"]) == (-3250, ts, 0, ts)
     assert counters.messages() == {("ping", "accepted"): 1}
-    assert counters.litres({}, 1) == {}
+    assert counters.litres({(CLIENT, 4): 1}) == {}
 
 
 def test_seconds_are_stored_as_milliseconds(household: Household) -> None:
@@ -128,7 +128,7 @@ def test_a_repeated_message_is_accepted_and_counted_once(household: Household) -
     assert Result.REPEATED.status == Result.ACCEPTED.status == 200
     assert len(household.rows("pour")) == 1
     assert counters.messages() == {("pour", "accepted"): 1, ("pour", "repeated"): 1}
-    assert counters.litres({}, 1) == {(CLIENT, 4): 586}
+    assert counters.litres({(CLIENT, 4): 1}) == {(CLIENT, 4): 586}
 
 
 def test_a_message_is_identified_with_its_id_in_lower_case(household: Household) -> None:
@@ -137,7 +137,7 @@ def test_a_message_is_identified_with_its_id_in_lower_case(household: Household)
         household, ("pour", household.pour(ts=ts)), ("pour", household.pour(CLIENT.upper(), ts=ts)), ("pour", household.pour(ts=ts + 1))
     )
     assert [verdict.result for verdict in verdicts] == [Result.ACCEPTED, Result.REPEATED, Result.ACCEPTED]
-    assert counters.litres({}, 1) == {(CLIENT, 4): 2 * 586}
+    assert counters.litres({(CLIENT, 4): 1}) == {(CLIENT, 4): 2 * 586}
 
 
 def test_the_receipt_counts_where_the_clients_clock_is_impossible(household: Household) -> None:

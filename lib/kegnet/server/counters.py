@@ -50,19 +50,21 @@ class Counters:
         """How many messages of each endpoint had each result."""
         return {(s.labels["endpoint"], s.labels["result"]): int(s.value) for s in self._samples() if s.name == f"{_MESSAGES}_total"}
 
-    def litres(self, k_factors: Mapping[_Tap, int], usual: int) -> dict[_Tap, float]:
-        """The litres of each tap, the same in all processes. The pulses since the last call count by `k_factors` (or `usual`).
+    def litres(self, k_factors: Mapping[_Tap, int]) -> dict[_Tap, float]:
+        """The litres of each tap, the same in all processes. The pulses since the last call count by `k_factors`.
 
-        So a new k-factor changes only what is poured afterwards, and the counters never go back.
+        So a new k-factor changes only what is poured afterwards, and the counters never go back. The pulses of a tap that is not in
+        `k_factors` count in a later call, in which it is.
         """
         with self._measuring():
             samples = self._samples()
             measured = _of_taps(samples, _MEASURED)
             for (client, pin), pulses in _of_taps(samples, _PULSES).items():
                 more = pulses - measured.get((client, pin), 0)
-                if more > 0:
+                k_factor = k_factors.get((client, pin))
+                if more > 0 and k_factor is not None:
                     self._measured.labels(client, str(pin)).inc(more)
-                    self._litres.labels(client, str(pin)).inc(more / k_factors.get((client, pin), usual))
+                    self._litres.labels(client, str(pin)).inc(more / k_factor)
             return _of_taps(self._samples(), _LITRES)
 
     @contextmanager

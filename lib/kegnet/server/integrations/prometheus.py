@@ -25,7 +25,7 @@ from ..counters import Counters
 from ..overview import ClientState, overview
 from ..storage import Database, UnavailableError
 from ..storage.clients import clients as registered_clients
-from ..storage.records import PULSES_PER_LITRE, Tap
+from ..storage.records import Tap
 
 CLIENT = ("client", "name")
 TAP = ("client", "name", "pin", "tap")
@@ -100,9 +100,10 @@ class Metrics:
         for labels, number in sorted(self._counters.messages().items()):
             messages.add_metric(labels, number)
         yield messages
+        # Not those of hidden taps, nor of taps that are newer than the kept gauges.
         k_factors = {key: tap.pulses_per_litre for key, (_, tap) in taps.items()}
         poured = CounterMetricFamily("kegnet_poured_litres", "What was poured since this process started, in litres.", labels=TAP)
-        for (uuid, pin), litres in sorted(self._counters.litres(k_factors, PULSES_PER_LITRE).items()):
+        for (uuid, pin), litres in sorted(self._counters.litres(k_factors).items()):
             if (uuid, pin) in taps:
                 name, tap = taps[uuid, pin]
                 poured.add_metric((uuid, name, str(pin), tap.name), litres)
