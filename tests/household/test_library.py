@@ -165,5 +165,5 @@ def test_megabytes_of_pictures_are_exported_and_imported(history: History, new_h
         history.call(set_picture, beer.key, Picture("image/png", NOW + number, png(316, 316, seed=number)))
     lines = list(export_lines(history.database))
     assert sum(map(len, lines)) > 16_000_000
-    import_lines(other.database, lines)
+    import_lines(other.database, lines, NOW)
     assert other.rows(schema.picture) == history.rows(schema.picture)

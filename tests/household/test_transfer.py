@@ -20,6 +20,7 @@ from kegnet.server.storage.beers import set_beer
 from kegnet.server.storage.clients import set_limits
 from kegnet.server.storage.feed import EVERYTHING, Change, Feed
 from kegnet.server.storage.kegs import put_on
+from kegnet.server.storage.partitions import prepare_partitions
 from kegnet.server.storage.pours import correct
 from kegnet.server.storage.settings import get_setting, set_household, set_setting
 from kegnet.server.storage.taps import set_meter
@@ -79,9 +80,16 @@ def exported(history: History) -> list[str]:
     return list(export_lines(history.database))
 
 
+def partitions(history: History) -> dict[str, int]:
+    """How many pings are in each partition that has some. PostgreSQL only."""
+    with history.reading() as connection:
+        query = "SELECT tableoid::regclass::text, count(*) FROM ping GROUP BY 1"
+        return {str(name): int(number) for name, number in connection.exec_driver_sql(query)}
+
+
 def refusal(history: History, lines: list[str]) -> str:
     with pytest.raises(StorageError) as refused:
-        import_lines(history.database, lines)
+        import_lines(history.database, lines, NOW)
     assert refused.value.fix
     assert "\n" not in str(refused.value)
     assert [len(history.rows(table)) for table in TABLES if table is not schema.setting] == [0] * (len(TABLES) - 1)
@@ -91,7 +99,7 @@ def refusal(history: History, lines: list[str]) -> str:
 def test_everything_is_as_before_in_the_other_database(history: History, other: History) -> None:
     fill(history)
     lines = exported(history)
-    counts = import_lines(other.database, lines)
+    counts = import_lines(other.database, lines, NOW)
     before, after = contents(history), contents(other)
     assert {name: len(rows) for name, rows in before.items() if name != "setting"} == {
         "client": 2, "beer": 1, "picture": 1, "tap": 2, "meter": 1, "keg": 1, "pour": 1100, "correction": 1, "ping": 3, "hour": 3,
@@ -106,7 +114,7 @@ def test_everything_is_as_before_in_the_other_database(history: History, other: 
 
 def test_keys_go_on_after_the_imported_ones(history: History, other: History) -> None:
     fill(history)
-    import_lines(other.database, exported(history))
+    import_lines(other.database, exported(history), NOW)
     client = other.client("Third")
     assert client.key == 3
     assert other.pour(client, 0, NOW) == 1101
@@ -119,10 +127,33 @@ def test_a_replay_does_not_count_again_after_an_import(history: History, other: 
     pour = history.verified_pour(client, 0, NOW)
     history.insert([*pings, pour])
     history.call(thin, NOW - DAY_MS, 100)
-    import_lines(other.database, exported(history))
+    import_lines(other.database, exported(history), NOW)
     assert other.call(thinned_before_ms) == history.call(thinned_before_ms) > 0
     other.insert([*(replace(ping, received_ms=NOW) for ping in pings), pour])
     assert [len(other.rows(table)) for table in (schema.ping, schema.pour, schema.hour)] == [1, 1, 1]
+
+
+def test_imported_pings_are_in_the_partitions_of_their_months(new_history: Callable[[str], History]) -> None:
+    source, other = new_history("sqlite"), new_history("postgresql")
+    client = source.client()
+    source.insert([source.verified_ping(client, NOW - months * 31 * DAY_MS, 4000 + months) for months in (1, 2, 3)])
+    import_lines(other.database, exported(source), NOW)
+    assert other.rows(schema.ping) == source.rows(schema.ping)
+    assert partitions(other) == {"ping_2026_08": 1, "ping_2026_09": 1, "ping_2026_10": 1}
+    other.call(prepare_partitions, NOW)
+    other.ping(client, NOW)
+    assert partitions(other) == {"ping_2026_08": 1, "ping_2026_09": 1, "ping_2026_10": 1, "ping_2026_11": 1}
+
+
+def test_a_wrong_clock_makes_no_partition_in_an_import(new_history: Callable[[str], History]) -> None:
+    source, other = new_history("sqlite"), new_history("postgresql")
+    client = source.client()
+    year_ms = 365 * DAY_MS
+    wrong = [source.verified_ping(client, NOW, 4000, ts_ms=ts_ms) for ts_ms in (-(2**63), 0, NOW - 3 * year_ms, 2**63 - 1)]
+    source.insert([*wrong, *(source.verified_ping(client, at_ms, 4000) for at_ms in (0, NOW + 90 * DAY_MS, NOW + 7000 * year_ms))])
+    import_lines(other.database, exported(source), NOW)
+    assert other.rows(schema.ping) == source.rows(schema.ping)
+    assert partitions(other) == {"ping_other": 7}
 
 
 def test_the_password_is_not_exported_and_that_of_the_new_database_stays(history: History, other: History) -> None:
@@ -130,7 +161,7 @@ def test_the_password_is_not_exported_and_that_of_the_new_database_stays(history
     other.call(set_setting, "password hash", "mine")
     lines = exported(history)
     assert "secret" not in "".join(lines)
-    import_lines(other.database, lines)
+    import_lines(other.database, lines, NOW)
     with other.reading() as connection:
         assert get_setting(connection, "password hash") == "mine"
         assert get_setting(connection, "day_begins_hour") == "4"
@@ -140,7 +171,7 @@ def test_reading_stays_closed_after_an_import_though_its_password_is_not_exporte
     history.call(set_setting, READERS_SETTING, "secret")
     lines = exported(history)
     assert "secret" not in "".join(lines)
-    import_lines(other.database, lines)
+    import_lines(other.database, lines, NOW)
     with other.reading() as connection:
         stored = get_setting(connection, READERS_SETTING)
     assert stored == NOT_EXPORTED
@@ -150,7 +181,7 @@ def test_reading_stays_closed_after_an_import_though_its_password_is_not_exporte
 def test_the_readers_password_of_the_new_database_stays(history: History, other: History) -> None:
     history.call(set_setting, READERS_SETTING, "secret")
     other.call(set_setting, READERS_SETTING, "mine")
-    import_lines(other.database, exported(history))
+    import_lines(other.database, exported(history), NOW)
     with other.reading() as connection:
         assert get_setting(connection, READERS_SETTING) == "mine"
 
@@ -173,7 +204,7 @@ def test_only_an_empty_database_takes_an_import(history: History) -> None:
     history.client()
     lines = exported(history)
     with pytest.raises(StorageError) as refused:
-        import_lines(history.database, lines)
+        import_lines(history.database, lines, NOW)
     assert refused.value.problem == "the database is not empty: there are rows in client"
     assert len(history.rows(schema.client)) == 1
 
@@ -186,7 +217,7 @@ def test_readers_hear_of_an_import(history: History, other: History) -> None:
         task = asyncio.ensure_future(feed.run())
         async with feed.subscribe() as subscription:
             assert await asyncio.wait_for(subscription.next(), 60) == EVERYTHING, "it listens"
-            await asyncio.to_thread(import_lines, other.database, lines)
+            await asyncio.to_thread(import_lines, other.database, lines, NOW)
             change = await asyncio.wait_for(subscription.next(), 60)
         task.cancel()
         return change
@@ -223,13 +254,13 @@ def test_an_import_that_fails_names_the_line_and_changes_nothing(
 ) -> None:
     empty = new_history("sqlite")
     assert refusal(empty, change(small_export)).startswith(problem)
-    assert import_lines(empty.database, small_export)["tap"] == 3
+    assert import_lines(empty.database, small_export, NOW)["tap"] == 3
 
 
 def test_a_row_that_is_there_twice_is_found_in_either_database(small_export: list[str], history: History) -> None:
     lines = [*small_export[:4], small_export[2], *small_export[4:]]
     assert refusal(history, lines) == "line 5: this row refers to one that is missing, or is there twice"
-    assert import_lines(history.database, small_export)["tap"] == 3
+    assert import_lines(history.database, small_export, NOW)["tap"] == 3
 
 
 def test_an_export_is_of_one_moment(history: History) -> None:

@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -91,11 +92,12 @@ def import_all(parsed: argparse.Namespace, database: Database) -> None:
     """Fills the database, which must be empty, and prints how many rows each table has. Raises ProblemError."""
     from ..storage.transfer import import_lines, needs_readers_password
 
+    now_ms = time.time_ns() // 10**6
     if parsed.file == _STANDARD:
-        counts = import_lines(database, sys.stdin)
+        counts = import_lines(database, sys.stdin, now_ms)
     else:
         with _explained(Path(parsed.file)), _readable(Path(parsed.file)) as source:
-            counts = import_lines(database, (line.decode("utf-8", "replace") for line in source))
+            counts = import_lines(database, (line.decode("utf-8", "replace") for line in source), now_ms)
     for table, count in counts.items():
         print(f"{table}: {count}")
     print("Passwords are not exported; now: sudo kegnet-server password")

@@ -19,6 +19,7 @@ from . import schema
 from .database import Database
 from .errors import StorageError
 from .feed import EVERYTHING, announce
+from .partitions import prepare_partitions_of
 from .settings import get_setting, put_setting, set_household
 from .transfer_rows import LineError, checked_row, json_row
 
@@ -48,9 +49,10 @@ def export_lines(database: Database) -> Iterator[str]:
     yield json.dumps({"end": True, "rows": counts}) + "\n"
 
 
-def import_lines(database: Database, lines: Iterable[str]) -> dict[str, int]:
+def import_lines(database: Database, lines: Iterable[str], now_ms: int) -> dict[str, int]:
     """Imports an export into an empty database: all or nothing. The number of rows of each table.
 
+    `now_ms` is Unix time in milliseconds: PostgreSQL gets no partitions of a far future.
     Raises StorageError: the database is not empty, or a line is wrong, which is named.
     """
     numbered = enumerate(lines, 1)
@@ -62,6 +64,9 @@ def import_lines(database: Database, lines: Iterable[str]) -> dict[str, int]:
             reader = _Reader(numbered)
             for table, group in itertools.groupby(reader.rows(), key=lambda each: each[0]):
                 while batch := [(line, values) for _, line, values in itertools.islice(group, _ROWS)]:
+                    if table is schema.ping:
+                        # Later, the partition of a month would be made by a search in all pings, while new ones wait.
+                        prepare_partitions_of(connection, _own_times_ms(batch), now_ms)
                     _insert(connection, table, batch)
             reader.require_complete()
             _require_settings(connection)
@@ -153,6 +158,11 @@ def _parsed(number: int, line: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise LineError(number, "this is not a JSON object")
     return values
+
+
+def _own_times_ms(pings: list[tuple[int, dict[str, Any]]]) -> Iterator[int]:
+    """The times of those pings that count by their own time: those of a wrong clock do not."""
+    return (values["ts_ms"] for _, values in pings if values["ts_ms"] == values["at_ms"])
 
 
 def _insert(connection: sa.engine.Connection, table: sa.Table, rows: list[tuple[int, dict[str, Any]]]) -> None:
