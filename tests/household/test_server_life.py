@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
@@ -12,13 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from support.http import Signer, Wire, get, post
 from support.kegnet_server import KegnetServer
 from support.pki import Certificate, issue
 from support.services import PostgreSQL
 from support.wait import is_quick, stays, wait_for, within_a_minute
 
-POUR = "/rest/v2/pour"
+POUR, PING = "/rest/v2/pour", "/rest/v2/ping"
 
 
 def test_sigterm_with_readers_and_half_requests_ends_within_5_s(tmp_path: Path, key: Path) -> None:
@@ -179,3 +181,23 @@ def test_refusals_count_over_all_servers_of_a_database(tmp_path: Path, key: Path
         statuses = within_a_minute(lambda: [post(server, POUR, forged).status for _ in range(32) for server in (one, two)])
         assert statuses == [403] * 60 + [429] * 4
         assert post(two, POUR, signer.pour(pin=1)).status == 200
+
+
+def test_many_who_ask_for_the_metrics_at_once_hold_up_nothing_else(tmp_path: Path, key: Path) -> None:
+    postgresql = PostgreSQL(tmp_path / "postgresql")
+    url = postgresql.database()
+    with KegnetServer(tmp_path / "server", url=url) as server, contextlib.ExitStack() as stack:
+        known, unknown = Signer(key).register(server), Signer(key)
+        engine = sa.create_engine(url)
+        stack.callback(engine.dispose)
+        with engine.connect() as connection:
+            connection.execute(sa.text("LOCK TABLE keg IN ACCESS EXCLUSIVE MODE"))
+            asked = [stack.enter_context(Wire(server.page_url)) for _ in range(60)]
+            for wire in asked:
+                wire.head("GET", "/metrics")
+            wait_for(lambda: postgresql.query("postgres", "SELECT count(*) FROM pg_locks WHERE NOT granted") != "0")
+            assert get(server, "/healthz").status == 200
+            assert post(server, PING, known.ping()).status == 200
+            assert post(server, PING, unknown.ping()).status in (401, 403)
+        assert {wire.answer().status for wire in asked} == {200}
+    postgresql.stop()

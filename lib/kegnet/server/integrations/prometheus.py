@@ -7,7 +7,6 @@ servers at several addresses run, scrape each of them. The number of queries doe
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from kegnet import __version__
 from ..context import Context
 from ..counters import Counters
 from ..overview import ClientState, overview
+from ..shared_work import SharedWork
 from ..storage import Database, UnavailableError
 from ..storage.clients import clients as registered_clients
 from ..storage.records import Tap
@@ -40,6 +40,8 @@ asked for, they do not occupy a core.
 def create_metrics(context: Context) -> ASGIApp:
     """The ASGI application that answers GET with the metrics; 503 while the database is away."""
     metrics = Metrics(context.database, context.counters)
+    # The threads are for everything else, too: however many requests there are, they occupy one.
+    shared = SharedWork()
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         response: Response
@@ -47,7 +49,7 @@ def create_metrics(context: Context) -> ASGIApp:
             response = PlainTextResponse("only GET\n", 405, {"Allow": "GET, HEAD"})
         else:
             try:
-                response = Response(await asyncio.to_thread(metrics.text), media_type=CONTENT_TYPE_LATEST)
+                response = Response(await shared.result("metrics", lambda: asyncio.to_thread(metrics.text)), media_type=CONTENT_TYPE_LATEST)
             except UnavailableError as error:
                 response = PlainTextResponse(f"{error}\n", 503, {"Retry-After": str(RETRY_AFTER_S)})
         await response(scope, receive, send)
@@ -65,23 +67,20 @@ class _Described:
 
 
 class Metrics:
-    """The metrics of this process. `text()` is for several threads."""
+    """The metrics of this process. `text()` is for one thread at a time."""
 
     def __init__(self, database: Database, counters: Counters) -> None:
         self._database = database
         self._counters = counters
-        self._lock = threading.Lock()
         self._described: _Described | None = None
         self._process = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._process)
 
     def text(self) -> bytes:
         """All metrics, in Prometheus's text format. Raises UnavailableError."""
-        # One thread at a time: concurrent requests get the same answer.
-        with self._lock:
-            if self._described is None or time.monotonic() >= self._described.until:
-                self._described = self._describe()
-            described = self._described
+        if self._described is None or time.monotonic() >= self._described.until:
+            self._described = self._describe()
+        described = self._described
         return described.text + _text(self._counted(described.taps)) + generate_latest(self._process)
 
     def _describe(self) -> _Described:

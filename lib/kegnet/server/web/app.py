@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kegnet import __version__
 
 from ..context import Context
+from ..shared_work import SharedWork
 from ..storage import UnavailableError
 from . import (
     add_client,
@@ -40,7 +41,6 @@ from .downloads import DownloadSlots
 from .events import Broadcast, events
 from .render import error_page
 from .sessions import Sessions
-from .shared_work import SharedWork
 from .static_files import FILES
 from .tap_api import router as tap_router
 from .tap_routes import ROUTES as TAP_ROUTES

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..overview import overview
+from ..shared_work import SharedWork
 from ..storage import Connection
 from ..storage.clients import clients, count_clients
 from ..storage.settings import get_setting, household
@@ -14,7 +15,6 @@ from .cards import cards_of
 from .database import in_thread, now_ms, read
 from .fridges import fridges_of
 from .render import render
-from .shared_work import SharedWork
 
 CLIENTS_A_PAGE = 50
 SAMPLE_DATA = "sample data"

@@ -14,9 +14,9 @@ from kegnet.core.syslog_handler import escape_name
 from ..context import Context
 from ..limits import RefusalLimit, is_private, network
 from ..log_limit import LimitedLog
+from ..shared_work import SharedWork
 from . import password
 from .access import Reader, RefusedError
-from .shared_work import SharedWork
 from .turns import BusyError, Turns
 
 WRONG_PASSWORDS_A_MINUTE = 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from kegnet.server.web.shared_work import SharedWork
+from kegnet.server.shared_work import SharedWork
 
 
 class Counter:
