@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from kegnet.server.model.days import day_start
+from kegnet.server.storage.alarms import begin_alarm
 from kegnet.server.storage.beers import beers
 from kegnet.server.storage.kegs import change_keg, find_keg, kegs_of, put_on
 from kegnet.server.storage.pours import find_pour, pours_of
@@ -700,6 +701,17 @@ def test_an_undo_of_what_others_changed_again_is_refused(house: House, first: di
     answer = house.sent_undo(page)
     assert (answer.status, house.keg) == (400, present)
     assert "the keg has been changed again, so the earlier change cannot be undone" in plain(answer.text)
+
+
+def test_who_enters_a_level_is_warned_of_pours_that_a_silent_client_still_keeps(house: House) -> None:
+    def warned() -> bool:
+        # The server's watch can end it: the client is not silent.
+        with house.server.writing() as connection:
+            begin_alarm(connection, client_key(house.server.database, ID), None, "silent", now_ms())
+        return "enter the level again then" in house.get("/keg")
+
+    assert "enter the level again then" not in house.get("/keg")
+    wait_for(warned)
 
 
 def test_a_change_that_changes_nothing_has_no_undo(house: House) -> None:

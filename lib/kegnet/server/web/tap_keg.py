@@ -8,10 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ..model.alarms import AlarmKind
 from ..model.keg_sizes import usual_sizes_ml
 from ..model.units import Units
 from ..model.weights import BEER_DENSITY
 from ..storage import Connection
+from ..storage.alarms import open_alarms
 from ..storage.beers import beers
 from ..storage.kegs import TooEarlyError, change_keg, find_keg, kegs_of, kegs_on, lock_tap, put_back, put_on, set_level, take_off, undo_keg
 from ..storage.records import Keg
@@ -50,6 +52,7 @@ async def _show(request: Request, mistake: Mistake) -> Response:
             "form": _form_of(mistake, keg),
             "keg": keg,
             "last_keg": last[0] if last else None,
+            "silent": any(alarm.kind == AlarmKind.SILENT.value for alarm in open_alarms(connection, [place.client.key])),
             "beers": beers(connection),
             "sizes": usual_sizes_ml(units.volume),
             "usual_ml": _usual_ml(units, last),
