@@ -388,6 +388,17 @@ def test_a_notification_that_fails_is_sent_again_until_it_is_delivered(tmp_path:
         assert "127.0.0.1" in server.log()
 
 
+def test_a_receiver_that_fails_repeats_nothing_for_another_after_a_comma(tmp_path: Path) -> None:
+    with Webhook(status=500) as broken, Webhook() as hook:
+        notify = f"json://127.0.0.1:{broken.port}/,json://127.0.0.1:{hook.port}/"
+        with configured(tmp_path / "server", notify=notify) as server:
+            add_silent(server)
+            wait_for(lambda: broken.attempts >= 2 and hook.delivered, limit_s=90)
+            broken.status = 200
+            wait_for(lambda: broken.delivered, limit_s=90)
+            assert hook.titles == ["KegNet: Garage: silent"]
+
+
 def test_a_notification_survives_a_restart(tmp_path: Path) -> None:
     with Webhook(status=500) as hook:
         with notified(tmp_path / "server", hook) as server:

@@ -50,6 +50,18 @@ names = kegs.example beer
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("text", "urls"),
+    [
+        ("ntfy://a,ntfy://b", ("ntfy://a", "ntfy://b")),
+        ("ntfy://a, tgram://token/chat1/chat2 ,\n  ntfy://b", ("ntfy://a", "tgram://token/chat1/chat2", "ntfy://b")),
+        ("mailto://u:secret@host?to=a@x,b@y ntfy://b", ("mailto://u:secret@host?to=a@x,b@y", "ntfy://b")),
+    ],
+)
+def test_a_comma_before_a_url_divides_receivers_and_another_is_part_of_the_url(tmp_path: Path, text: str, urls: tuple[str, ...]) -> None:
+    assert load(tmp_path, f"[Server]\nnotify = {text}\n").options.notify == urls
+
+
 def test_the_installed_template_is_valid_and_names_every_parameter(tmp_path: Path) -> None:
     template = (Path(__file__).parents[2] / "service/kegnet-server.conf").read_text()
     loaded = load(tmp_path, template)
@@ -117,6 +129,7 @@ def test_unknown_parameters_are_named(tmp_path: Path) -> None:
         ("mqtt = mqtt://broker:0", "the port is not a number from 1 to 65535"),
         ("database = mysql://u:secret@h/x", "database = mysql://u:***@h/x: this value is not valid; fix: use sqlite:"),
         ("database = kegnet.sqlite", "this value is not valid"),
+        ("notify = ntfy://secret,46elks://secret", "notify = ntfy://…: this value is not valid"),
         ("notify = ntfy", "this value is not valid; fix: use URLs of Apprise"),
         ("url = kegs.example", "this value is not valid"),
         ("names = http://kegs.example", "a name has no port and no http://; fix: use names by which browsers"),

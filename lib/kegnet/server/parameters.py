@@ -34,6 +34,8 @@ _WITHOUT_HOST = re.compile(r"(://[^:/@\s\[]*:)(?!\d{1,5}(?:[/?#]|$)).*", re.DOTA
 _PASSWORD_PARAMETER = re.compile(r"(passw(?:or)?d)\s*=.*", re.DOTALL | re.IGNORECASE)
 """A password among the parameters of a URL, and all that follows it, because a password can contain `&`."""
 _NOTIFY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?=\S)")
+_BETWEEN_URLS = re.compile(r"[\s,]+(?=[A-Za-z0-9]+://)|\s+")
+"""A comma is part of a URL, unless another URL follows: Apprise would take both, with one result."""
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]/]+):([0-9]{1,5})")
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 _DATABASES = ("sqlite", "postgresql")
@@ -130,7 +132,7 @@ def _mqtt(given: Given) -> str:
 
 
 def _notify(given: Given) -> tuple[str, ...]:
-    urls = tuple(given.text.split())
+    urls = tuple(_BETWEEN_URLS.split(given.text.strip()))
     if not all(_NOTIFY.match(url) for url in urls):
         raise ValueError
     return urls
