@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from kegnet.server.storage.alarms import begin_alarm
+from kegnet.server.storage.alarms import begin_alarm, end_alarm
 from kegnet.server.storage.boards import Board, accept_board, hand_out_token, remember_board, waiting_boards
-from kegnet.server.storage.notifications import set_delivered, waiting_notifications
-from support.fridge import MINUTE, NOON, Fridge
+from kegnet.server.storage.notifications import drop_notifications, set_delivered, waiting_notifications
+from support.fridge import DAY, MINUTE, NOON, Fridge
 
 
 @pytest.fixture
@@ -32,9 +32,21 @@ def test_alarms_begin_and_end_and_are_notified(fridge: Fridge) -> None:
     assert fridge.open() == [("keg low", 22), ("silent", 51)]
     assert len(fridge.waiting()) == 4
     with fridge.database.writing() as c:
-        for each in waiting_notifications(c, "aaaa", 9):
+        for each in waiting_notifications(c, "aaaa", 9, 0):
             set_delivered(c, each, "aaaa", frozenset({"aaaa"}))
     assert fridge.waiting() == []
+
+
+def test_an_old_notification_is_dropped_and_not_that_of_an_alarm_that_lasts(fridge: Fridge) -> None:
+    with fridge.database.writing() as c:
+        over = begin_alarm(c, fridge.client.key, None, "silent", NOON)
+        end_alarm(c, over.key, NOON + MINUTE)
+        begin_alarm(c, fridge.client.key, None, "too warm", NOON)
+    with fridge.database.writing() as c:
+        assert len(waiting_notifications(c, "aaaa", 9, NOON)) == 3
+        assert [each.alarm.kind for each in waiting_notifications(c, "aaaa", 9, NOON + DAY)] == ["too warm"]
+        assert drop_notifications(c, NOON + DAY) == [frozenset(), frozenset()]
+    assert fridge.waiting() == [("too warm", False)]
 
 
 def test_an_alarm_ends_when_its_limit_is_moved_beyond_all_its_readings(fridge: Fridge) -> None:

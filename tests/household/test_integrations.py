@@ -21,7 +21,7 @@ import pytest
 from bench.server import signed
 from kegnet.server.model.pours import CorrectionKind
 from kegnet.server.storage import Change, announce
-from kegnet.server.storage.alarms import alarms_of
+from kegnet.server.storage.alarms import alarms_of, begin_alarm, end_alarm
 from kegnet.server.storage.boards import accept_board, board_uuid, deny_board, waiting_boards
 from kegnet.server.storage.clients import find_client, remove_client, set_client, set_limits
 from kegnet.server.storage.insert import Inserter
@@ -397,6 +397,22 @@ def test_a_receiver_that_fails_repeats_nothing_for_another_after_a_comma(tmp_pat
             broken.status = 200
             wait_for(lambda: broken.delivered, limit_s=90)
             assert hook.titles == ["KegNet: Garage: silent"]
+
+
+def test_old_notifications_are_dropped_and_logged_without_secrets(tmp_path: Path) -> None:
+    folder = tmp_path / "server"
+    with Webhook() as hook:
+        with KegnetServer(folder) as server, server.writing() as c:
+            client = set_client(c, GARAGE, now_ms=now_ms(), public_key="", name="Garage")
+        # While no server runs, which would drop them.
+        with server.writing() as c:
+            old = begin_alarm(c, client.key, None, "silent", now_ms() - 3 * 3600_000)
+            end_alarm(c, old.key, now_ms() - 2 * 3600_000)
+        with notified(folder, hook) as server:
+            wait_for(lambda: "could not be sent for an hour are dropped: 2" in server.log(), limit_s=90)
+            assert f"notify: json://127.0.0.1:{hook.port}: notifications" in server.log()
+            assert "hunter2" not in server.log()
+        assert hook.attempts == 0
 
 
 def test_a_notification_survives_a_restart(tmp_path: Path) -> None:

@@ -69,4 +69,4 @@ class Fridge:
     def waiting(self) -> list[tuple[str, bool]]:
         """The notifications that are to be sent: kind, and whether it is an end."""
         with self.database.reading() as c:
-            return [(each.alarm.kind, each.ending) for each in waiting_notifications(c, "nobody", 100)]
+            return [(each.alarm.kind, each.ending) for each in waiting_notifications(c, "nobody", 100, 0)]

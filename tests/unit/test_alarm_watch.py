@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -241,9 +241,9 @@ def test_a_notification_stays_until_all_addresses_have_it(fridge: Fridge) -> Non
     both = frozenset({"aaaa", "bbbb"})
     fridge.evaluate(NOON + 31 * MINUTE)
     with fridge.database.writing() as c:
-        set_delivered(c, waiting_notifications(c, "aaaa", 9)[0], "aaaa", both)
-        assert waiting_notifications(c, "aaaa", 9) == []
-        (left,) = waiting_notifications(c, "bbbb", 9)
+        set_delivered(c, waiting_notifications(c, "aaaa", 9, 0)[0], "aaaa", both)
+        assert waiting_notifications(c, "aaaa", 9, 0) == []
+        (left,) = waiting_notifications(c, "bbbb", 9, 0)
         assert left.delivered == frozenset({"aaaa"})
         set_delivered(c, left, "bbbb", both)
     assert fridge.waiting() == []
@@ -252,9 +252,13 @@ def test_a_notification_stays_until_all_addresses_have_it(fridge: Fridge) -> Non
 def test_an_old_notification_is_dropped(fridge: Fridge) -> None:
     fridge.evaluate(NOON + 31 * MINUTE)
     with fridge.database.writing() as c:
-        assert drop_notifications(c, NOON + 31 * MINUTE) == 0
-        assert drop_notifications(c, NOON + 31 * MINUTE + 1) == 1
-    assert fridge.waiting() == []
+        (begun,) = waiting_notifications(c, "aaaa", 9, 0)
+        end_alarm(c, begun.alarm.key, NOON + 40 * MINUTE)
+        assert drop_notifications(c, NOON + 31 * MINUTE) == []
+        assert [each.ending for each in waiting_notifications(c, "aaaa", 9, NOON + 31 * MINUTE)] == [False, True]
+        assert [each.ending for each in waiting_notifications(c, "aaaa", 9, NOON + 31 * MINUTE + 1)] == [True]
+        assert drop_notifications(c, NOON + 31 * MINUTE + 1) == [frozenset()]
+    assert fridge.waiting() == [("silent", True)]
 
 
 def test_thousands_of_clients_are_evaluated_in_few_queries(fridge: Fridge) -> None:
@@ -274,7 +278,7 @@ def test_the_watch_follows_the_changes_of_other_processes(fridge: Fridge) -> Non
         context = Context(
             fridge.database, writer, feed, ServeOptions(listen=""), Counters(), outage=Outage(away=False), stopping=asyncio.Event()
         )
-        tasks = [asyncio.create_task(feed.run()), asyncio.create_task(watch.AlarmWatch(context).run())]
+        tasks = [asyncio.create_task(feed.run()), asyncio.create_task(watch.AlarmWatch(context, {}).run())]
         try:
             await _until(lambda: [kind for kind, _ in fridge.open()] == ["silent"])
             client = await asyncio.to_thread(_found, fridge)
@@ -328,9 +332,9 @@ def other(fridge: Fridge) -> Client:
 class Rounds:
     """Those of a server that receives all the time."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, receivers: Mapping[str, str]) -> None:
         self._database = database
-        self._rounds = watch.Rounds(database)
+        self._rounds = watch.Rounds(database, receivers)
 
     def evaluate(self, change: Change | None, now_ms: int, monotonic: float) -> float:
         with self._database.writing() as c:
@@ -341,7 +345,7 @@ class Rounds:
 @pytest.fixture
 def rounds(fridge: Fridge, other: Client) -> Rounds:
     """It has evaluated all clients at noon, when nothing was wrong."""
-    made = Rounds(fridge.database)
+    made = Rounds(fridge.database, {})
     assert made.evaluate(None, NOON, 100.0) >= 0
     assert alarms(fridge) == set()
     return made
@@ -455,12 +459,39 @@ def test_a_silence_ends_when_the_client_is_removed_and_registered_again_at_once(
     assert fridge.all() == [("silent", 30, 41)]
 
 
-def test_a_notification_that_could_not_be_sent_for_an_hour_is_dropped(fridge: Fridge, rounds: Rounds) -> None:
-    rounds.evaluate(None, NOON + 31 * MINUTE, 101.0)
-    rounds.evaluate(None, NOON + 91 * MINUTE, 701.0)
-    assert len(fridge.waiting()) == 2
-    rounds.evaluate(None, NOON + 91 * MINUTE + 1, 1301.0)
-    assert fridge.waiting() == []
+RECEIVERS = {"aaaa": "ntfy://…", "bbbb": "json://host.example"}
+NOT_SENT = "notifications that could not be sent for an hour are dropped"
+
+
+@pytest.mark.parametrize(
+    ("receivers", "lines"),
+    [(RECEIVERS, [f"notify: ntfy://…: {NOT_SENT}: 1", f"notify: json://host.example: {NOT_SENT}: 2"]), ({}, [])],
+)
+def test_what_could_not_be_sent_for_an_hour_is_dropped_and_logged_for_each_receiver(
+    receivers: Mapping[str, str], lines: list[str], fridge: Fridge, caplog: pytest.LogCaptureFixture
+) -> None:
+    rounds = Rounds(fridge.database, receivers)
+    rounds.evaluate(None, NOON + 31 * MINUTE, 0.0)
+    for minute in range(40, 110, 10):
+        fridge.ping(NOON + minute * MINUTE, 4000)
+    rounds.evaluate(None, NOON + 41 * MINUTE, 1000.0)
+    with fridge.database.writing() as c:
+        set_delivered(c, waiting_notifications(c, "aaaa", 9, 0)[0], "aaaa", frozenset(RECEIVERS))
+    rounds.evaluate(None, NOON + 91 * MINUTE, 2000.0)
+    assert fridge.waiting() == [("silent", False), ("silent", True)]
+    rounds.evaluate(None, NOON + 101 * MINUTE + 1, 3000.0)
+    assert (fridge.waiting(), caplog.messages) == ([], lines)
+
+
+def test_the_beginning_of_an_alarm_is_kept_as_long_as_it_lasts(fridge: Fridge, caplog: pytest.LogCaptureFixture) -> None:
+    rounds = Rounds(fridge.database, RECEIVERS)
+    rounds.evaluate(None, NOON + 31 * MINUTE, 0.0)
+    rounds.evaluate(None, NOON + DAY, 1000.0)
+    assert (fridge.waiting(), caplog.messages) == ([("silent", False)], [])
+    fridge.ping(NOON + DAY + MINUTE, 4000)
+    rounds.evaluate(None, NOON + DAY + 2 * MINUTE, 2000.0)
+    assert fridge.waiting() == [("silent", True)]
+    assert caplog.messages == [f"notify: {shown}: {NOT_SENT}: 1" for shown in RECEIVERS.values()]
 
 
 def test_the_pause_after_an_evaluation_grows_with_its_cost() -> None:
@@ -543,7 +574,7 @@ def test_a_client_that_was_registered_while_the_clock_was_ahead_is_silent_half_a
         with fridge.database.writing() as c:
             remove_client(c, OTHER, NOON + DAY)
             restore_client(c, OTHER, NOON + DAY)
-    rounds = watch.Rounds(fridge.database)
+    rounds = watch.Rounds(fridge.database, {})
     rounds.evaluate(None, NOON + DAY, 0.0)
     for minute in range(30):
         rounds.evaluate(None, NOON + minute * MINUTE, 60.0 * minute)
@@ -571,10 +602,10 @@ def test_clocks_of_servers_that_differ_by_minutes_make_no_silence(fridge: Fridge
 
 
 def test_a_client_that_could_reach_no_server_is_not_silent_until_one_has_received_for_half_an_hour(fridge: Fridge) -> None:
-    rounds = watch.Rounds(fridge.database)
+    rounds = watch.Rounds(fridge.database, {})
     for minute in range(0, 29, 4):
         rounds.evaluate(None, NOON + minute * MINUTE, 0.0)
-    after = watch.Rounds(fridge.database)
+    after = watch.Rounds(fridge.database, {})
     for minute in range(75, 105, 5):
         after.evaluate(None, NOON + minute * MINUTE, 0.0)
         assert fridge.open() == []
@@ -584,14 +615,14 @@ def test_a_client_that_could_reach_no_server_is_not_silent_until_one_has_receive
 
 def test_a_silence_that_began_before_the_server_was_off_goes_on(fridge: Fridge, rounds: Rounds) -> None:
     rounds.evaluate(None, NOON + 31 * MINUTE, 1000.0)
-    watch.Rounds(fridge.database).evaluate(None, NOON + 90 * MINUTE, 0.0)
+    watch.Rounds(fridge.database, {}).evaluate(None, NOON + 90 * MINUTE, 0.0)
     assert fridge.all() == [("silent", 30, None)]
 
 
 def test_a_failover_counts_the_silence_before_it(fridge: Fridge) -> None:
     for minute in range(0, 30, 4):
-        watch.Rounds(fridge.database).evaluate(None, NOON + minute * MINUTE, 0.0)
-    watch.Rounds(fridge.database).evaluate(None, NOON + 30 * MINUTE, 0.0)
+        watch.Rounds(fridge.database, {}).evaluate(None, NOON + minute * MINUTE, 0.0)
+    watch.Rounds(fridge.database, {}).evaluate(None, NOON + 30 * MINUTE, 0.0)
     assert fridge.open() == [("silent", 30)]
 
 
@@ -613,7 +644,7 @@ def test_a_notification_names_the_client_and_the_tap_and_when_it_was_made(fridge
     fridge.keg(20_000, 100)
     fridge.evaluate(NOON + 31 * MINUTE)
     with fridge.database.reading() as c:
-        found = {each.alarm.kind: each for each in waiting_notifications(c, "aaaa", 9)}
+        found = {each.alarm.kind: each for each in waiting_notifications(c, "aaaa", 9, 0)}
     assert {kind: (each.client_name, each.tap_name, each.ending) for kind, each in found.items()} == {
         "silent": ("Garage", None, False),
         "keg empty": ("Garage", "tap 0", False),
@@ -625,10 +656,10 @@ def test_an_address_has_the_end_of_one_alarm_and_not_that_of_another(fridge: Fri
     both = frozenset({"aaaa", "bbbb"})
     fridge.evaluate(NOON + 31 * MINUTE)
     with fridge.database.writing() as c:
-        first, second = waiting_notifications(c, "aaaa", 9)
+        first, second = waiting_notifications(c, "aaaa", 9, 0)
         end_alarm(c, first.alarm.key, NOON + 40 * MINUTE)
         set_delivered(c, first, "aaaa", both)
-        assert [(each.alarm.key, each.ending) for each in waiting_notifications(c, "aaaa", 9)] == [
+        assert [(each.alarm.key, each.ending) for each in waiting_notifications(c, "aaaa", 9, 0)] == [
             (second.alarm.key, False),
             (first.alarm.key, True),
         ]

@@ -16,11 +16,11 @@ from kegnet.server.integrations import notify
 from kegnet.server.options import ServeOptions
 from kegnet.server.outage import Outage
 from kegnet.server.storage import sqlite_file
-from kegnet.server.storage.alarms import begin_alarm
+from kegnet.server.storage.alarms import begin_alarm, end_alarm
 from kegnet.server.storage.feed import Feed
 from kegnet.server.storage.writer import Writer
 from support import loop
-from support.fridge import Fridge
+from support.fridge import DAY, Fridge
 from support.kegnet_server import now_ms
 from support.wait import stays, wait_for
 from support.webhook import Webhook
@@ -121,3 +121,23 @@ def test_what_was_sent_is_not_sent_again_by_the_next_leadership_of_the_process(
 
     loop.run(run())
     assert hook.titles == [SILENT]
+
+
+def test_old_news_is_not_sent_and_an_alarm_that_lasts_is_news(fridge: Fridge, context: Context, hook: Webhook) -> None:
+    """As after days without power. The watch, which drops what is old, has not evaluated yet."""
+
+    async def run() -> None:
+        with fridge.database.writing() as c:
+            old = begin_alarm(c, fridge.client.key, None, "silent", now_ms() - 2 * DAY)
+            end_alarm(c, old.key, now_ms() - DAY)
+        begin(fridge, "too warm", ago_ms=2 * DAY)
+        async with notifying(context):
+            await until(lambda: fridge.waiting() == [("silent", False), ("silent", True)])
+
+    loop.run(run())
+    assert hook.titles == [TOO_WARM]
+
+
+def test_the_pause_after_failures_grows_to_5_minutes_and_for_an_old_alarm_that_lasts_to_half_an_hour() -> None:
+    assert [notify.retry_s(failures, only_old=False) for failures in (0, 1, 2, 5, 6, 10)] == [5, 10, 20, 160, 300, 300]
+    assert [notify.retry_s(failures, only_old=True) for failures in (0, 1, 6, 9, 10)] == [5, 10, 320, 1800, 1800]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from .context import Context
+from .integrations.apprise_sender import receivers
 from .maintenance import maintain
 from .restarts import always
 from .watch import AlarmWatch
@@ -15,7 +16,7 @@ async def leader_work(context: Context) -> None:
     """Runs until it is cancelled."""
     works: dict[str, Callable[[], Awaitable[None]]] = {
         "maintenance": lambda: maintain(context.database),
-        "alarms": lambda: AlarmWatch(context).run(),
+        "alarms": lambda: AlarmWatch(context, receivers(context.options.notify)).run(),
     }
     # paho and apprise are imported only where they are used: on a Raspberry Pi that is seconds and megabytes.
     if context.options.mqtt:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kegnet.core.clock import is_set
 
@@ -40,9 +40,10 @@ log = logging.getLogger(__name__)
 class AlarmWatch:
     """Runs the evaluations of `Rounds`; `run()` is its only method for others."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, receivers: Mapping[str, str]) -> None:
+        """`receivers` are the names for the log of those who are notified, by their fingerprints."""
         self._feed = context.feed
-        self._rounds = Rounds(context.database)
+        self._rounds = Rounds(context.database, receivers)
 
     async def run(self) -> None:
         """Watches until it is cancelled."""
@@ -83,8 +84,9 @@ def pause_s(cpu_s: float) -> float:
 class Rounds:
     """Chooses the clients to evaluate, and evaluates them. For one thread at a time."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, receivers: Mapping[str, str]) -> None:
         self._database = database
+        self._receivers = receivers
         self._directory = ClientDirectory(database)
         self._silent_from: dict[int, int] = {}
         self._all_at = 0.0
@@ -117,7 +119,11 @@ class Rounds:
         self._silent_from.clear()
         self._evaluate_some(clients, now_ms, kegs=True)
         with self._database.writing() as c:
-            drop_notifications(c, now_ms - OUTBOX_MS)
+            dropped = drop_notifications(c, now_ms - OUTBOX_MS)
+        for fingerprint, shown in self._receivers.items():
+            # A row can be left because of a receiver that is not in the configuration any more.
+            if number := sum(fingerprint not in delivered for delivered in dropped):
+                log.warning("notify: %s: notifications that could not be sent for an hour are dropped: %d", shown, number)
 
     def _evaluate_changed(self, change: Change, now_ms: int) -> None:
         chosen = self._directory.of(change)

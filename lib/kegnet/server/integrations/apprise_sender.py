@@ -32,7 +32,7 @@ class Sender:
 
     def __init__(self, url: str) -> None:
         """Raises ProblemError if apprise is missing or does not know the address."""
-        self.fingerprint = hashlib.sha256(url.encode()).hexdigest()[:16]
+        self.fingerprint = _fingerprint(url)
         self.shown = _shown(url)
         self._secrets = _secrets(url)
         apprise = _apprise()
@@ -82,6 +82,11 @@ def check_urls(urls: Sequence[str]) -> None:
         Sender(url)
 
 
+def receivers(urls: Sequence[str]) -> dict[str, str]:
+    """How the log names each address, scheme and host without secrets, by its fingerprint."""
+    return {_fingerprint(url): _shown(url) for url in urls}
+
+
 def _in_thread(work: Callable[[], str | None], done: Callable[[str | None], object]) -> None:
     def run() -> None:
         reason = work()
@@ -99,6 +104,10 @@ def _apprise() -> ModuleType:
         return import_module("apprise")
     except ImportError as error:
         raise ProblemError("notify: an address is configured, but apprise is not installed", "apt install apprise") from error
+
+
+def _fingerprint(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()[:16]
 
 
 def _shown(url: str) -> str:

@@ -18,7 +18,7 @@ from kegnet.core.syslog_handler import HourlyLimit
 from ..context import Context
 from ..model.days import find_zone
 from ..storage import Database, StorageError, UnavailableError
-from ..storage.notifications import Notification, set_delivered, waiting_notifications
+from ..storage.notifications import OUTBOX_MS, Notification, set_delivered, waiting_notifications
 from ..storage.settings import household
 from .apprise_sender import Sender, check_urls
 
@@ -28,6 +28,8 @@ LIMIT_S = 30.0
 """After this long the log says that an address does not answer. Nothing more is sent to it until it has."""
 RETRY_S = (5.0, 300.0)
 """The first and the longest pause after a failure; it doubles in between."""
+OLD_RETRY_S = 1800.0
+"""The longest pause while only alarms wait that have lasted for more than `OUTBOX_MS`. They can wait for days."""
 LOOK_S = 60.0
 AT_ONCE = 1000
 LINES = 20
@@ -99,7 +101,7 @@ class _Address:
         title, body = message(waiting, zone, self._context.options.url)
         sending = asyncio.ensure_future(self._sender.send(title, body))
         done, _ = await asyncio.wait({sending}, timeout=LIMIT_S)
-        if not done:
+        if not done and self._limit.allows("no answer", time.monotonic()):
             log.warning("notify: %s does not answer within %g s", self._sender.shown, LIMIT_S)
         reason = await sending
         if reason is None:
@@ -107,10 +109,16 @@ class _Address:
             self._context.sent[self._sender.fingerprint] = waiting
             self._failures = 0
             return
-        pause_s = min(RETRY_S[1], RETRY_S[0] * 2**self._failures)
+        pause_s = retry_s(self._failures, only_old=all(each.made_ms < _old_ms() for each in waiting))
         self._failures = min(self._failures + 1, 10)
-        log.warning("notify: %s: %s; next try in %g s", self._sender.shown, reason, pause_s)
+        if self._limit.allows(reason, time.monotonic()):
+            log.warning("notify: %s: %s; next try in %g s", self._sender.shown, reason, pause_s)
         await asyncio.sleep(pause_s)
+
+
+def retry_s(failures: int, *, only_old: bool) -> float:
+    """The pause after a failure, when there were `failures` in a row before it. `only_old`: see `OLD_RETRY_S`."""
+    return min(OLD_RETRY_S if only_old else RETRY_S[1], RETRY_S[0] * 2.0**failures)
 
 
 def message(waiting: Sequence[Notification], zone: datetime.tzinfo, url: str | None) -> tuple[str, str]:
@@ -142,9 +150,13 @@ def _time(at_ms: int, zone: datetime.tzinfo) -> str:
     return datetime.datetime.fromtimestamp(at_ms / 1000, zone).strftime("%Y-%m-%d %H:%M")
 
 
+def _old_ms() -> int:
+    return time.time_ns() // 10**6 - OUTBOX_MS
+
+
 def _waiting(database: Database, fingerprint: str) -> list[Notification]:
     with database.reading() as c:
-        return waiting_notifications(c, fingerprint, AT_ONCE)
+        return waiting_notifications(c, fingerprint, AT_ONCE, _old_ms())
 
 
 def _store(database: Database, sent: Sequence[Notification], fingerprint: str, everyone: frozenset[str]) -> None:

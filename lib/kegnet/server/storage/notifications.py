@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,7 +12,7 @@ from .records import Alarm
 from .schema import alarm, client, notification, tap
 
 OUTBOX_MS = 60 * 60 * 1000
-"""A notification that could not be sent for so long is old news, and dropped."""
+"""A notification that could not be sent for so long is old news, and dropped. An alarm that lasts is news."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Notification:
     delivered: frozenset[str]
 
 
-def waiting_notifications(c: Connection, fingerprint: str, limit: int) -> list[Notification]:
-    """What is still to be sent to the address with that fingerprint, the oldest first."""
+def waiting_notifications(c: Connection, fingerprint: str, limit: int, before_ms: int) -> list[Notification]:
+    """What is still to be sent to the address with that fingerprint, the oldest first; not what is too old, see `drop_notifications`."""
     columns = (alarm.c.key, alarm.c.client, alarm.c.tap, alarm.c.kind, alarm.c.began_ms, alarm.c.ended_ms)
     query = (
         sa.select(*columns, client.c.name, tap.c.name, notification.c.ending, notification.c.made_ms, notification.c.delivered)
@@ -36,7 +37,7 @@ def waiting_notifications(c: Connection, fingerprint: str, limit: int) -> list[N
             .join(client, alarm.c.client == client.c.key)
             .outerjoin(tap, alarm.c.tap == tap.c.key)
         )
-        .where(~notification.c.delivered.contains(fingerprint))
+        .where(~notification.c.delivered.contains(fingerprint), ~_is_old(before_ms))
         .order_by(notification.c.made_ms, notification.c.alarm, notification.c.ending)
         .limit(limit)
     )
@@ -57,6 +58,21 @@ def set_delivered(c: Connection, sent: Notification, fingerprint: str, everyone:
         c.execute(sa.update(notification).where(which).values(delivered=" ".join(sorted(delivered))))
 
 
-def drop_notifications(c: Connection, before_ms: int) -> int:
-    """Deletes what was put in before `before_ms`: it is too old to be sent. The number of rows."""
-    return int(c.execute(sa.delete(notification).where(notification.c.made_ms < before_ms)).rowcount)
+def drop_notifications(c: Connection, before_ms: int) -> list[frozenset[str]]:
+    """Deletes what was put in before `before_ms`, except beginnings of alarms that last. For each row, the fingerprints of who has it."""
+    old = (
+        sa.select(notification.c.alarm, notification.c.ending, notification.c.delivered)
+        .join_from(notification, alarm, notification.c.alarm == alarm.c.key)
+        .where(_is_old(before_ms))
+        .order_by(notification.c.made_ms, notification.c.alarm, notification.c.ending)
+        .with_for_update(of=notification)
+    )
+    rows = c.execute(old).all()
+    for row in rows:
+        c.execute(sa.delete(notification).where(notification.c.alarm == row.alarm, notification.c.ending == row.ending))
+    return [frozenset(row.delivered.split()) for row in rows]
+
+
+def _is_old(before_ms: int) -> Any:
+    """The condition, for a query that joins the alarm."""
+    return (notification.c.made_ms < before_ms) & (notification.c.ending | alarm.c.ended_ms.is_not(None))
