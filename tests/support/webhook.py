@@ -13,7 +13,7 @@ from .ports import free_port
 
 class Webhook:
     """Listens at `port`. `delivered` are the messages that it answered by 200, `attempts` counts all. It answers by `status`,
-    or (None) not before it is closed.
+    or (None) not before it is closed; and not while `answering` is cleared.
     """
 
     def __init__(self, status: int | None = 200, port: int | None = None) -> None:
@@ -21,6 +21,8 @@ class Webhook:
         self.delivered: list[dict[str, Any]] = []
         self.attempts = 0
         self.port = port or free_port()
+        self.answering = threading.Event()
+        self.answering.set()
         self._closed = threading.Event()
         hook = self
 
@@ -31,6 +33,7 @@ class Webhook:
                 if hook.status is None:
                     hook._closed.wait()
                     return
+                hook.answering.wait()
                 if hook.status == 200:
                     hook.delivered.append(body)
                 self.send_response(hook.status)
@@ -52,6 +55,7 @@ class Webhook:
     def close(self) -> None:
         """Ends it."""
         self._closed.set()
+        self.answering.set()
         self._server.shutdown()
         self._server.server_close()
 

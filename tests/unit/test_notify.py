@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,28 @@ def test_what_was_sent_is_not_sent_again_by_the_next_leadership_of_the_process(
 
     loop.run(run())
     assert hook.titles == [SILENT]
+
+
+@pytest.mark.parametrize("limit_s", [notify.LIMIT_S, 0.05])
+def test_a_message_that_is_being_sent_is_not_sent_again_by_the_next_leadership_of_the_process(
+    limit_s: float, fridge: Fridge, context: Context, hook: Webhook, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where the first leadership has already logged that the address does not answer."""
+    monkeypatch.setattr(notify, "LIMIT_S", limit_s)
+    patient = replace(context, options=replace(context.options, notify=(f"json://127.0.0.1:{hook.port}/?rto=300",)))
+
+    async def run() -> None:
+        begin(fridge, "silent")
+        hook.answering.clear()
+        async with notifying(patient):
+            await until(lambda: hook.attempts and (limit_s > 1 or "does not answer" in caplog.text))
+        async with notifying(patient):
+            assert await sends_nothing_more(hook)
+            hook.answering.set()
+            await until(lambda: not fridge.waiting())
+
+    loop.run(run())
+    assert (hook.attempts, hook.titles) == (1, [SILENT])
 
 
 def test_old_news_is_not_sent_and_an_alarm_that_lasts_is_news(fridge: Fridge, context: Context, hook: Webhook) -> None:

@@ -16,11 +16,21 @@ from .storage.writer import Writer
 
 
 @dataclass(frozen=True)
+class Sending:
+    """A message for these notifications that is being sent. Its `answer` is None where it was delivered, else the reason."""
+
+    notifications: Sequence[Notification]
+    title: str
+    answer: asyncio.Future[str | None]
+
+
+@dataclass(frozen=True)
 class Context:
     """Made once per process, when the database is open. `stopping` is set when the process is about to end: streams end then.
 
-    `outage` logs that the database is away, once. `sent` are the notifications that were delivered to an address, by its fingerprint,
-    as long as that cannot be stored: another leadership of this process does not send them again.
+    `outage` logs that the database is away, once. By the fingerprint of an address, `sending` is the message that is being sent to it,
+    and `sent` are the notifications that were delivered to it, as long as that cannot be stored: another leadership of this process
+    waits for the one, and sends neither again.
     """
 
     database: Database
@@ -30,6 +40,7 @@ class Context:
     counters: Counters
     outage: Outage
     stopping: asyncio.Event
+    sending: dict[str, Sending] = field(default_factory=dict)
     sent: dict[str, Sequence[Notification]] = field(default_factory=dict)
 
     @property

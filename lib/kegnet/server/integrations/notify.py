@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from kegnet.core.syslog_handler import HourlyLimit
 
-from ..context import Context
+from ..context import Context, Sending
 from ..model.days import find_zone
 from ..storage import Database, StorageError, UnavailableError
 from ..storage.notifications import OUTBOX_MS, Notification, set_delivered, waiting_notifications
@@ -77,12 +77,13 @@ class _Address:
         """Sends until nothing waits for this address."""
         while True:
             try:
+                await self._finish_sending()
                 await self._store_sent()
                 waiting = await asyncio.to_thread(_waiting, self._context.database, self._sender.fingerprint)
                 if not waiting:
                     self._limit.end()
                     return
-                await self._deliver(waiting)
+                await self._begin_sending(waiting)
             except (UnavailableError, StorageError) as error:
                 if self._limit.allows(str(error), time.monotonic()):
                     log.warning("notifications wait: %s; tried again every %g s", error, RETRY_S[0])
@@ -95,21 +96,32 @@ class _Address:
             await asyncio.to_thread(_store, self._context.database, sent, self._sender.fingerprint, self._everyone)
             del self._context.sent[self._sender.fingerprint]
 
-    async def _deliver(self, waiting: Sequence[Notification]) -> None:
-        """Sends one message for all of them. After a failure it pauses."""
+    async def _begin_sending(self, waiting: Sequence[Notification]) -> None:
+        """Begins to send one message for all of them."""
         zone = await asyncio.to_thread(_zone, self._context.database)
         title, body = message(waiting, zone, self._context.options.url)
-        sending = asyncio.ensure_future(self._sender.send(title, body))
-        done, _ = await asyncio.wait({sending}, timeout=LIMIT_S)
-        if not done and self._limit.allows("no answer", time.monotonic()):
-            log.warning("notify: %s does not answer within %g s", self._sender.shown, LIMIT_S)
-        reason = await sending
+        answer = asyncio.ensure_future(self._sender.send(title, body))
+        self._context.sending[self._sender.fingerprint] = Sending(waiting, title, answer)
+
+    async def _finish_sending(self) -> None:
+        """Waits for the message that is being sent, perhaps since an earlier leadership. After a failure it pauses."""
+        sending = self._context.sending.get(self._sender.fingerprint)
+        if sending is None:
+            return
+        # Awaited itself, it would be cancelled with this task.
+        done, _ = await asyncio.wait({sending.answer}, timeout=LIMIT_S)
+        if not done:
+            if self._limit.allows("no answer", time.monotonic()):
+                log.warning("notify: %s does not answer within %g s", self._sender.shown, LIMIT_S)
+            await asyncio.wait({sending.answer})
+        del self._context.sending[self._sender.fingerprint]
+        reason = sending.answer.result()
         if reason is None:
-            log.info("notified %s: %s", self._sender.shown, title)
-            self._context.sent[self._sender.fingerprint] = waiting
+            log.info("notified %s: %s", self._sender.shown, sending.title)
+            self._context.sent[self._sender.fingerprint] = sending.notifications
             self._failures = 0
             return
-        pause_s = retry_s(self._failures, only_old=all(each.made_ms < _old_ms() for each in waiting))
+        pause_s = retry_s(self._failures, only_old=all(each.made_ms < _old_ms() for each in sending.notifications))
         self._failures = min(self._failures + 1, 10)
         if self._limit.allows(reason, time.monotonic()):
             log.warning("notify: %s: %s; next try in %g s", self._sender.shown, reason, pause_s)
