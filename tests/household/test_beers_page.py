@@ -187,8 +187,13 @@ def test_a_large_photo_becomes_a_small_picture(server: KegnetServer, browsers: B
     browser = browsers.start()
     log_in(browser, server)
     browser.get(f"{server.page_url}beers/1")
+    browser.find_element(By.CSS_SELECTOR, "#edit summary").click()
+    fill_in(browser, notes="Dry and hopped.")
     browser.find_element(By.ID, "picture-file").send_keys(str(photo))
     wait_for(lambda: browser.find_elements(By.CLASS_NAME, "portrait"), limit_s=30)
+    assert browser.find_element(By.NAME, "notes").get_property("value") == "Dry and hopped.", "what was typed is kept"
+    wait_for(lambda: browser.find_element(By.ID, "picture-state").text == "The picture is saved.")
+    assert "Replace the picture" in browser.find_element(By.ID, "picture-form").text
     source = str(browser.find_element(By.CLASS_NAME, "portrait").get_attribute("src"))
     answer = request(source, password=PASSWORD)
     assert answer.headers["Content-Type"] in ("image/webp", "image/jpeg")
@@ -204,6 +209,9 @@ def test_a_large_photo_becomes_a_small_picture(server: KegnetServer, browsers: B
     notes.write_text("no picture")
     browser.find_element(By.ID, "picture-file").send_keys(str(notes))
     wait_for(lambda: "is not a picture" in browser.find_element(By.ID, "picture-wrong").text)
+    press(browser, "Save")
+    assert [beer.notes for beer in all_beers(server)] == ["Dry and hopped."]
+    assert browser.find_element(By.CLASS_NAME, "portrait").get_attribute("src") == source, "a loaded page has the same picture"
     press(browser, "Remove the picture")
     assert not browser.find_elements(By.CLASS_NAME, "portrait")
     assert request(source).status == 404

@@ -19,7 +19,6 @@ from .database import now_ms, read, write
 from .forms import Form
 from .path_keys import KEY
 from .render import root_path
-from .sessions import report
 from .submit import Done, Mistake, guard_of, submit
 
 POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
@@ -60,7 +59,6 @@ async def store(request: Request) -> Response:
         return beer.key
 
     key = await write(request, change)
-    report(request, f"/beers/{key}", "The picture is saved.")
     return JSONResponse({"picture": f"{root_path(request)}/beers/{key}/picture?v={picture.made_ms}"})
 
 

@@ -30,11 +30,23 @@ async function send(file) {
     state.textContent = "The picture is being sent…";
     const answer = await fetch(form.dataset.to, { method: "PUT", body: data, headers: { "X-CSRF-Token": token(), Accept: "application/json" } });
     if (!answer.ok) throw new Error(answer.status === 403 ? "The session has ended: log in again." : "The server did not accept the picture.");
-    location.reload();
+    show((await answer.json()).picture);
+    state.textContent = "The picture is saved.";
   } catch (error) {
     state.textContent = "";
     wrong.textContent = error instanceof TypeError ? "The server does not answer. Try again." : error.message;
   }
+}
+
+// As in templates/beer.html. The page is not loaded again: a form on it can have typed text.
+function show(address) {
+  const hero = document.querySelector(".hero");
+  const portrait = hero.querySelector(".portrait") ?? Object.assign(new Image(), { className: "portrait", alt: "" });
+  portrait.src = address;
+  hero.prepend(portrait);
+  hero.classList.add("pictured");
+  form.querySelector(".drop b").textContent = "Replace the picture";
+  document.getElementById("picture-remove").hidden = false;
 }
 
 form.hidden = false;
