@@ -267,6 +267,53 @@ def test_somebody_stands_at_the_tap_with_a_phone(bar: Bar, browsers: Browsers) -
     wait_for(lambda: bar.tap.pulses_per_litre == 5600)
 
 
+def test_pours_are_spilled_as_chosen_before_the_last_one(bar: Bar, browsers: Browsers) -> None:
+    browser = browsers.start(PHONE)
+    log_in(browser, bar.server)
+    bar.visitor.log_in()  # The password was set again, which logs everybody out.
+    path, _ = bar.follow(bar.visitor.get(bar.path))
+    path, _ = bar.follow(bar.measure(path, bar.pour(5000), "1"))
+    browser.get(f"{bar.server.page_url}{path}")
+
+    def is_chosen() -> bool:
+        return bool(browser.execute_script("return document.querySelector('[type=checkbox][name=spill]')?.checked"))
+
+    assert not is_chosen()
+    browser.execute_script("document.querySelector('[type=checkbox][name=spill]').click()")
+    ignored = bar.pour(50)
+    wait_for(lambda: browser.find_elements(By.NAME, "amount"))
+    assert is_chosen(), "when another pour comes"
+    browser.execute_script("document.querySelector('.ask .buttons a').click()")
+    wait_for(lambda: f"ignored={ignored}" in browser.current_url and browser.find_elements(By.CSS_SELECTOR, ".wait"))
+    wait_for(is_chosen)
+    bar.pour(5050)
+    wait_for(lambda: browser.find_elements(By.NAME, "amount"))[0].send_keys(Keys.ENTER)
+    wait_for(lambda: len(browser.find_elements(By.CSS_SELECTOR, "td .remove")) == 2)
+    wait_for(is_chosen)
+    browser.refresh()
+    assert is_chosen()
+    browser.execute_script("document.querySelector('button[value=set]').click()")
+    wait_for(lambda: browser.find_elements(By.ID, "flash"))
+    assert [(pour.pulses, pour.spilled) for pour in bar.pours] == [(5050, True), (50, False), (5000, True)]
+
+
+def test_a_choice_is_taken_back_before_the_meter_is_set(bar: Bar, browsers: Browsers) -> None:
+    browser = browsers.start(PHONE)
+    log_in(browser, bar.server)
+    bar.visitor.log_in()  # The password was set again, which logs everybody out.
+    path, _ = bar.follow(bar.visitor.get(bar.path))
+    path, _ = bar.follow(bar.measure(f"{path}&spill=1", bar.pour(5000), "1"))
+    browser.get(f"{bar.server.page_url}{path}")
+    box = browser.find_element(By.CSS_SELECTOR, "[type=checkbox][name=spill]")
+    assert box.is_selected()
+    browser.execute_script("arguments[0].click()", box)
+    browser.refresh()
+    assert not browser.find_element(By.CSS_SELECTOR, "[type=checkbox][name=spill]").is_selected()
+    browser.execute_script("document.querySelector('button[value=set]').click()")
+    wait_for(lambda: browser.find_elements(By.ID, "flash"))
+    assert not bar.pours[0].spilled
+
+
 def test_a_typed_amount_keeps_its_unit_when_another_pour_comes(bar: Bar, browsers: Browsers) -> None:
     browser = browsers.start(PHONE)
     log_in(browser, bar.server)

@@ -1,6 +1,6 @@
 """`/calibration`: a user pours known amounts and enters each; the page then sets the k-factor of the flow meter.
 
-The measurements are in the address, so they survive a reload, and no process stores them.
+The measurements are in the address, so they survive a reload, and no process stores them. A script adds the choice of spilled pours.
 """
 
 from __future__ import annotations
@@ -41,11 +41,15 @@ _LATEST_MS, _KEY_AT_MOST = 2**60, 2**31 - 1
 
 @dataclass(frozen=True)
 class State:
-    """The time since which pours count, the millilitres by the keys of measured pours, and the keys of ignored pours."""
+    """The time since which pours count, the millilitres by the keys of measured pours, and the keys of ignored pours.
+
+    `spill`: the measured pours are to count as spilled.
+    """
 
     since_ms: int
     measured: Mapping[int, float]
     ignored: frozenset[int]
+    spill: bool = False
 
     @classmethod
     def of(cls, fields: Mapping[str, str]) -> State | None:
@@ -60,12 +64,14 @@ class State:
             since_ms,
             {key: ml / 1000 for key, ml in measured.items() if key is not None and ml},
             frozenset(key for key in ignored if key is not None),
+            bool(fields.get("spill")),
         )
 
     def fields(self) -> dict[str, str]:
         """The fields of a form with this state; amounts are in microlitres, so that they are whole."""
         measured = ",".join(f"{key}:{round(1000 * ml)}" for key, ml in self.measured.items())
-        return {"since": str(self.since_ms), "measured": measured, "ignored": ",".join(map(str, sorted(self.ignored)))}
+        ignored = ",".join(map(str, sorted(self.ignored)))
+        return {"since": str(self.since_ms), "measured": measured, "ignored": ignored, "spill": "1" if self.spill else ""}
 
     def query(self) -> str:
         """The state as the query of an address."""

@@ -18,7 +18,7 @@ async function load() {
 }
 
 function replace(fresh) {
-  const typed = [...box.querySelectorAll("input[id]")].map((input) => [input.id, input.value]);
+  const typed = [...box.querySelectorAll("input[id]")].map((input) => [input.id, input.value]), spill = spillBox()?.checked;
   const focused = document.activeElement?.id, known = box.querySelectorAll(".ask").length;
   box.dataset.pours = fresh.dataset.pours;
   box.replaceChildren(...fresh.childNodes);
@@ -26,11 +26,33 @@ function replace(fresh) {
     const input = document.getElementById(id);
     if (input) input.value = value;
   }
+  if (spillBox() && spill !== undefined) {
+    spillBox().checked = spill;
+    carry(spill);
+  }
   showAges(box);
   const asks = box.querySelectorAll(".ask");
   if (focused && document.getElementById(focused)) document.getElementById(focused).focus();
   else if (asks.length > known) asks[0].querySelector("input:not([type=hidden])").select();
 }
+
+const spillBox = () => box.querySelector("[type=checkbox][name=spill]");
+
+// Whether the pours are spilled is a part of the state, which is in the address, the links and the other forms.
+function carry(spill) {
+  const changed = (address) => {
+    const url = new URL(address);
+    if (spill) url.searchParams.set("spill", "1"); else url.searchParams.delete("spill");
+    return url.href;
+  };
+  history.replaceState(history.state, "", changed(location.href));
+  for (const link of box.querySelectorAll("a")) link.href = changed(link.href);
+  for (const field of box.querySelectorAll("[type=hidden][name=spill]")) field.value = spill ? "1" : "";
+}
+
+box.addEventListener("change", ({ target }) => {
+  if (target === spillBox()) carry(target.checked);
+});
 
 const look = follower(load);
 
