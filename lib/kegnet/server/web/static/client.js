@@ -2,7 +2,7 @@
 import { chart } from "./chart.js";
 import { moment, shortMoment, stretch } from "./chart_time.js";
 import { fetchNow, fetchPage, follower } from "./follow.js";
-import { counted, degrees, hasOtherSettings, now, showAges, span, temperature } from "./format.js";
+import { counted, degrees, hasOtherSettings, now, showAges, span, takeSettings, temperature } from "./format.js";
 import { reportFailure } from "./live.js";
 
 const MINUTE = 60_000;
@@ -90,11 +90,10 @@ function draw() {
   const { from_ms, to_ms, over } = shown;
   const content = { ...columns(rows(shown)), lines: limits(), spans: marks(shown.alarms), from_ms, to_ms };
   if (drawn === null) {
-    const unit = temperature(0).slice(-2);
     const at = (step) => (step < 1 ? 1 : 0);
     drawn = chart(place, {
       ...content, least_range: 2, empty: "nothing was received", zoomed: goTo,
-      format: (number) => `${number.toFixed(1)} ${unit}`,
+      format: (number) => `${number.toFixed(1)} ${unit()}`,
       axis: (number, step) => `${number.toFixed(at(step)).replace(/^-0$/, "0")}°`,
       extent: (index) => [rowsNow[index].from_ms, rowsNow[index].to_ms],
       when: (index) => stretch(rowsNow[index].from_ms, rowsNow[index].to_ms),
@@ -109,6 +108,8 @@ function draw() {
   showFigures();
   showTable();
 }
+
+const unit = () => temperature(0).slice(-2);
 
 let rowsNow = [];
 
@@ -182,7 +183,7 @@ function showTable() {
     return line;
   });
   document.getElementById("bins").replaceChildren(...lines);
-  if (shown.points.length) table.querySelector("caption").textContent = `${span(shown.points[0].length_ms)} in each row, in ${temperature(0).slice(-2)}`;
+  if (shown.points.length) table.querySelector("caption").textContent = `${span(shown.points[0].length_ms)} in each row, in ${unit()}`;
 }
 
 // Changes while the page is open.
@@ -209,16 +210,14 @@ function showTimes() {
   }
 }
 
-// The parts that are HTML: alarms, taps, limits.
+// The parts that are HTML: alarms, taps, limits. Forms keep their texts, and the units in which they were made.
 let meanwhile = null; // The values of the last event since the last load began.
 
 async function loadParts() {
   meanwhile = null;
   const fresh = await fetchPage(location.href);
-  if (hasOtherSettings(fresh)) {
-    location.reload();
-    return;
-  }
+  const hasOther = hasOtherSettings(fresh);
+  if (hasOther) takeSettings(fresh);
   for (const part of document.querySelectorAll("[data-live]")) {
     const other = fresh.querySelector(`[data-live="${part.dataset.live}"]`);
     if (other !== null && other.innerHTML !== part.innerHTML) exchange(part, other);
@@ -227,7 +226,16 @@ async function loadParts() {
   Object.assign(place.dataset, { coldest, warmest });
   if (meanwhile !== null) showNow(meanwhile); // The answer can be older than this.
   showTimes();
+  if (hasOther) drawAgain(fresh);
   loadNow();
+}
+
+// Shows the same values by other settings. The labels of the axes are computed again, too.
+function drawAgain(fresh) {
+  table.querySelector("caption").textContent = fresh.querySelector(".values caption").textContent;
+  if (drawn === null) return;
+  draw();
+  drawn.plot.redraw(true, true);
 }
 
 // A link that has the keyboard focus keeps it.
