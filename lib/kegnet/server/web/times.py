@@ -61,9 +61,5 @@ class Clock:
         """For example `30 Nov 2026, 01:24`."""
         return f"{self.date(at_ms)}, {self.time(at_ms)}"
 
-    def field(self, at_ms: int) -> str:
-        """For a field of the type `datetime-local`."""
-        return self._local(at_ms).strftime("%Y-%m-%dT%H:%M")
-
     def _local(self, at_ms: int) -> datetime:
         return local(at_ms, self.zone)
