@@ -101,7 +101,9 @@ function draw() {
     place.drawn = drawn;
     caption.hidden = false;
   } else drawn.show(content);
-  for (const link of spans) link.toggleAttribute("aria-current", link.dataset.over === over);
+  for (const link of spans) {
+    if (link.dataset.over === over) link.setAttribute("aria-current", "true"); else link.removeAttribute("aria-current");
+  }
   value("window").textContent = stretch(from_ms, Math.min(to_ms, now()));
   document.querySelector('[data-move="1"]').disabled = to_ms >= now();
   back.hidden = !(history.state?.depth > 0);
