@@ -170,6 +170,28 @@ def test_a_correction_that_is_sent_twice_is_undone_at_once(house: House, fields:
     assert house.found(key) == before
 
 
+@pytest.mark.parametrize("volume", ["0.5", "0,50"])
+def test_the_volume_that_the_form_has_shown_is_no_correction(house: House, volume: str) -> None:
+    key = house.pour(400)
+    house.post(f"/pours/{key}", action="volume", volume="0.5")
+    form = shown(house.visitor.get(f"{TAP}/pours/{key}").text)
+    assert form["volume"] == "0.5"
+    assert house.post(f"/pours/{key}", **{**form, "action": "volume", "volume": volume}).status == 303
+    assert "The volume is as before." in house.after
+    flash = house.after[house.after.index('id="flash"') :]
+    assert "<button" not in flash[: flash.index("<main")]
+    assert house.found(key).millilitres == 500
+
+
+def test_a_form_with_another_volume_that_is_sent_twice_is_undone_at_once(house: House) -> None:
+    key = house.pour(500)
+    form = shown(house.visitor.get(f"{TAP}/pours/{key}").text)
+    for _ in range(2):
+        assert house.post(f"/pours/{key}", **{**form, "action": "volume", "volume": "0.3"}).status == 303
+    house.undo()
+    assert house.found(key).millilitres == 500
+
+
 def test_an_earlier_volume_can_be_set_again(house: House) -> None:
     key = house.pour(500)
     for volume in ("0.3", "0.4", "0.3"):

@@ -86,7 +86,11 @@ async def change_pour(request: Request) -> Response:
 def _correct(connection: Connection, form: Form, units: Units, details: PourDetails, kind: CorrectionKind, where: str) -> Done | None:
     value = None
     if kind is CorrectionKind.VOLUME:
-        number = required_number(form, "volume", 0, LARGEST_POUR_ML / units.pour_ml(1))
+        most = LARGEST_POUR_ML / units.pour_ml(1)
+        number = required_number(form, "volume", 0, most)
+        # An equal correction can be an older one, which an undo would remove.
+        if number is not None and number == Form({"volume": form.typed.get("volume_shown", "")}).number("volume", 0, most):
+            return Done(where, "The volume is as before.")
         value = None if number is None else round(units.pour_ml(number))
     elif kind is CorrectionKind.MOVE:
         value = form.whole("tap", 1, KEY_AT_MOST)
