@@ -316,3 +316,14 @@ def test_an_upgrade_shows_at_once(server: KegnetServer) -> None:
     plain = request(f"{server.page_url}static/base.css")
     assert (plain.status, plain.headers["cache-control"]) == (200, "no-cache")
     assert request(f"{server.page_url}static/none.css").status == 404
+
+
+@pytest.mark.parametrize("file", ["tv.js", "uplot/uPlot.iife.min.js"])
+def test_a_page_of_another_version_gets_the_present_files(server: KegnetServer, file: str) -> None:
+    plain = request(f"{server.page_url}static/{file}")
+    other = request(f"{server.page_url}static/0123456789ab/{file}")
+    assert (other.status, other.headers["cache-control"], other.text) == (200, "no-cache", plain.text)
+    for missing in ("none.css", "", "../../static_files.py", "%2e%2e/%2e%2e/static_files.py", f"0123456789ab/{file}"):
+        assert request(f"{server.page_url}static/0123456789ab/{missing}").status == 404, missing
+    for version in ("0123456789a", "0123456789abc", "0123456789AB"):
+        assert request(f"{server.page_url}static/{version}/{file}").status == 404, version

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.datastructures import MutableHeaders
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
@@ -30,6 +31,23 @@ PAGE_VERSION = f"{__version__}-{STATIC.rpartition('/')[2]}"
 """The version of the pages. A page that is open for weeks is reloaded when the server sends another version."""
 
 
+class VersionConvertor(Convertor[str]):
+    """12 hexadecimal digits, as `_version` makes them."""
+
+    regex = "[0-9a-f]{12}"
+
+    def convert(self, value: str) -> str:
+        """The digits."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """The digits in the path."""
+        return value
+
+
+register_url_convertor("version", VersionConvertor())
+
+
 class Cached:
     """Adds `Cache-Control` to the responses that are files."""
 
@@ -50,6 +68,11 @@ class Cached:
 
 FILES = (
     Mount(STATIC, Cached(StaticFiles(directory=_FOLDER), "public, max-age=31536000, immutable")),
+    Mount("/static/{version:version}", Cached(StaticFiles(directory=_FOLDER), "no-cache")),
     Mount("/static", Cached(StaticFiles(directory=_FOLDER), "no-cache")),
 )
-"""The files by their version, and without one for links that do not contain it; those are always revalidated."""
+"""The files by their version.
+
+By another version, as on a page of a server with that version behind the same proxy during an upgrade, and without one for links that
+do not contain it. Those two are always revalidated.
+"""
