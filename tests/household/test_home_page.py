@@ -148,6 +148,16 @@ def test_an_empty_server_leads_to_its_set_up_and_shows_the_first_tap_by_itself(s
     wait_for(lambda: "4.2 °C" in browser.execute_script("return document.querySelector('.badge')?.innerText ?? ''"))
 
 
+def test_an_open_page_without_taps_shows_the_next_step(server: KegnetServer, browsers: Browsers) -> None:
+    server.set_password(PASSWORD)
+    browser = browsers.start()
+    browser.get(server.page_url)
+    step = "return document.querySelector('.start .button')?.textContent ?? ''"
+    assert browser.execute_script(step) == "Add a client"
+    server.add_client("6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11", "x", "Garage")
+    wait_for(lambda: browser.execute_script(step) == "Show the clients")
+
+
 def test_a_picture_of_the_temperature_is_drawn_without_a_script(server: KegnetServer, browsers: Browsers) -> None:
     client = add_client(server, "Garage")
     browser = browsers.start()

@@ -164,14 +164,14 @@ function showTitle(title) {
   if (brand !== null && brand.textContent !== title) brand.textContent = title;
 }
 
-// Replaces the cards and badges that differ; all of them if their number or order changed.
+// Replaces the cards and badges that differ; all of them if their number or order changed. A part without any is replaced if it differs.
 function exchange(part, fresh) {
   const known = new Map(keyed(part).map((element) => [keyOf(element), alarmsOf(element)]));
   const focused = part.contains(document.activeElement) ? keyOf(document.activeElement.closest(KEYED)) : "";
-  if (keys(fresh) === keys(part)) {
+  if (keys(fresh) === keys(part) && keys(part) !== "") {
     const now = keyed(part);
     keyed(fresh).forEach((element, number) => { if (looks(element) !== looks(now[number])) now[number].replaceWith(element); });
-  } else {
+  } else if (fresh.innerHTML !== part.innerHTML) {
     part.textContent = "";
     part.append(...fresh.childNodes);
   }
