@@ -133,11 +133,12 @@ def test_a_beer_is_added_corrected_and_found(server: KegnetServer, browsers: Bro
     assert name.get_attribute("value") == "Bock"
 
 
-def test_a_form_that_was_sent_after_the_log_in_has_ended_is_not_lost(server: KegnetServer, browsers: Browsers) -> None:
+@pytest.mark.parametrize("way", ["button", "back"])
+def test_a_form_that_was_sent_after_the_log_in_has_ended_is_not_lost(server: KegnetServer, browsers: Browsers, way: str) -> None:
     browser = browsers.start()
     log_in(browser, server)
     browser.get(f"{server.page_url}beers/new")
-    fill_in(browser, name="Stout", brewery="Own brew", abv="4.3", notes="A long text")
+    fill_in(browser, name="Stout", brewery="Own brew", abv="4.3", notes='A <b>"long"\ntext')
     with server.writing() as connection:
         remove_logins(connection, "administrator")
     press(browser, "Add the beer")
@@ -150,12 +151,57 @@ def test_a_form_that_was_sent_after_the_log_in_has_ended_is_not_lost(server: Keg
     browser.find_element(By.NAME, "password").send_keys(PASSWORD + Keys.ENTER)
     wait_for(lambda: browser.current_url == server.page_url)
     browser.switch_to.window(tab)
-    browser.back()
-    wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, ".beer-form [name=notes]"))
-    wait_for(lambda: browser.find_element(By.NAME, "notes").get_property("value"))
-    press(browser, "Add the beer")
+    if way == "back":
+        browser.back()
+        wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, ".beer-form [name=notes]"))
+        wait_for(lambda: browser.find_element(By.NAME, "notes").get_property("value"))
+        press(browser, "Add the beer")
+    else:
+        send_again(browser)
+    wait_for(lambda: "Stout is in the library." in browser.find_element(By.ID, "flash").text)
     (beer,) = [each for each in all_beers(server) if each.name == "Stout"]
-    assert (beer.brewery, beer.abv_percent, beer.notes) == ("Own brew", 4.3, "A long text")
+    assert (beer.brewery, beer.abv_percent, beer.notes) == ("Own brew", 4.3, 'A <b>"long"\ntext')
+
+
+def send_again(browser: WebDriver) -> None:
+    """Sends a refused form from the page of the refusal, and waits for the next page."""
+    wait_for(lambda: browser.find_element(By.ID, "again").is_displayed())
+    assert layout_problems(browser) == []
+    assert "go back" not in browser.find_element(By.TAG_NAME, "main").text
+    press(browser, "Send the form again")
+    wait_for(lambda: browser.execute_script("return document.readyState === 'complete'"))
+
+
+def log_out_and_in(browser: WebDriver, server: KegnetServer) -> None:
+    """Begins a new session in another tab."""
+    with server.writing() as connection:
+        remove_logins(connection, "administrator")
+    tab = browser.current_window_handle
+    browser.switch_to.new_window("tab")
+    browser.get(f"{server.page_url}login")
+    browser.find_element(By.NAME, "password").send_keys(PASSWORD + Keys.ENTER)
+    wait_for(lambda: browser.current_url == server.page_url)
+    browser.close()
+    browser.switch_to.window(tab)
+
+
+def test_a_form_of_an_earlier_session_is_sent_again_by_the_present_one(server: KegnetServer, browsers: Browsers) -> None:
+    browser = browsers.start()
+    log_in(browser, server)
+    browser.get(f"{server.page_url}beers/new")
+    fill_in(browser, name="Stout", notes="A long text")
+    log_out_and_in(browser, server)
+    press(browser, "Add the beer")
+    assert "This form is of an earlier session" in browser.find_element(By.TAG_NAME, "main").text
+    with server.writing() as connection:
+        remove_logins(connection, "administrator")
+    send_again(browser)
+    assert "Nothing is saved yet." in browser.find_element(By.TAG_NAME, "main").text, "it is refused again, and still kept"
+    log_out_and_in(browser, server)
+    send_again(browser)
+    wait_for(lambda: "Stout is in the library." in browser.find_element(By.ID, "flash").text)
+    assert [(beer.name, beer.notes) for beer in all_beers(server)] == [("IPA", ""), ("Stout", "A long text")]
+    assert browser.execute_script("return sessionStorage.getItem('sent')") is None, "it is kept no longer than it is needed"
 
 
 def test_a_beer_is_removed_and_comes_back(server: KegnetServer, browsers: Browsers) -> None:

@@ -118,6 +118,29 @@ def test_a_double_click_sends_a_form_once(server: KegnetServer, browsers: Browse
     assert browser.execute_script("return sent") == [True, False, True]
 
 
+def test_a_refused_form_is_sent_again_with_the_button_that_was_clicked_but_without_passwords(
+    server: KegnetServer, browsers: Browsers
+) -> None:
+    browser = browsers.start()
+    log_in(browser, server)
+
+    def send_with_an_old_token(path: str) -> None:
+        browser.get(f"{server.page_url}settings")
+        browser.execute_script("for (const field of document.querySelectorAll('[type=password]')) field.value = 'a secret of mine'")
+        browser.execute_script("for (const field of document.querySelectorAll('[name=csrf_token]')) field.value = 'x'")
+        button = browser.find_element(By.CSS_SELECTOR, f"form[action='{path}'] button")
+        browser.execute_script("arguments[0].click()", button)
+        wait_for(lambda: browser.current_url == f"{server.page_url[:-1]}{path}")
+        wait_for(lambda: browser.execute_script("return document.readyState === 'complete'"))
+
+    send_with_an_old_token("/settings/wall")
+    browser.find_element(By.CSS_SELECTOR, "#again button").click()
+    wait_for(lambda: "The wall has a new link." in browser.execute_script("return document.body?.innerText ?? ''"))
+    send_with_an_old_token("/settings/password")
+    assert "secret" not in browser.execute_script("return document.documentElement.outerHTML + JSON.stringify(sessionStorage)")
+    assert not browser.find_element(By.ID, "again").is_displayed()
+
+
 def test_a_new_password_logs_all_other_browsers_out(server: KegnetServer, visitor: Visitor) -> None:
     other = Visitor(server.page_url).log_in()
     for old, new, again in (
