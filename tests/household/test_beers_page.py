@@ -263,6 +263,21 @@ def test_a_large_photo_becomes_a_small_picture(server: KegnetServer, browsers: B
     assert request(source).status == 404
 
 
+def test_a_picture_is_sent_by_the_log_in_in_another_tab(server: KegnetServer, browsers: Browsers, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(png(30, 20))
+    browser = browsers.start()
+    log_in(browser, server)
+    browser.get(f"{server.page_url}beers/1")
+    with server.writing() as connection:
+        remove_logins(connection, "administrator")
+    browser.find_element(By.ID, "picture-file").send_keys(str(photo))
+    wait_for(lambda: "The session has ended: log in again." in browser.find_element(By.ID, "picture-wrong").text)
+    log_out_and_in(browser, server)
+    browser.find_element(By.ID, "picture-file").send_keys(str(photo))
+    wait_for(lambda: browser.find_elements(By.CLASS_NAME, "portrait"), limit_s=30)
+
+
 def choose(browser: WebDriver, server: KegnetServer, path: Path) -> None:
     browser.get(f"{server.page_url}beers/import")
     browser.find_element(By.ID, "file").send_keys(str(path))

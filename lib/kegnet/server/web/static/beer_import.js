@@ -1,5 +1,6 @@
 // Sends the chosen file or the pasted text unchanged, and shows the page of the answer, the preview.
-import { onFile, token } from "./drop.js";
+import { onFile } from "./drop.js";
+import { token } from "./token.js";
 
 const form = document.getElementById("file-form");
 const wrong = document.getElementById("file-wrong"), state = document.getElementById("file-state");
@@ -12,7 +13,7 @@ async function send(file) {
   }
   state.textContent = `${file.name} is being read…`;
   try {
-    const headers = { "Content-Type": "application/octet-stream", "X-CSRF-Token": token() };
+    const headers = { "Content-Type": "application/octet-stream", "X-CSRF-Token": await token() };
     const answer = await fetch(location.pathname, { method: "POST", body: file, headers });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const refused = page.getElementById("file-wrong");

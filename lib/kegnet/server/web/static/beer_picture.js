@@ -1,5 +1,6 @@
 // Makes the picture of a beer small, and sends it.
-import { onFile, token } from "./drop.js";
+import { onFile } from "./drop.js";
+import { token } from "./token.js";
 
 const SIDE = 800, LIMIT_BYTES = 300_000;
 const form = document.getElementById("picture-form");
@@ -28,7 +29,7 @@ async function send(file) {
     const data = await small(file).catch(() => null);
     if (data === null) throw new Error(`${file.name} is not a picture that this browser can read.`);
     state.textContent = "The picture is being sent…";
-    const answer = await fetch(form.dataset.to, { method: "PUT", body: data, headers: { "X-CSRF-Token": token(), Accept: "application/json" } });
+    const answer = await fetch(form.dataset.to, { method: "PUT", body: data, headers: { "X-CSRF-Token": await token(), Accept: "application/json" } });
     if (!answer.ok) throw new Error(answer.status === 403 ? "The session has ended: log in again." : "The server did not accept the picture.");
     show((await answer.json()).picture);
     state.textContent = "The picture is saved.";

@@ -16,7 +16,3 @@ export function onFile(input, label, take) {
     if (event.dataTransfer.files.length) take(event.dataTransfer.files[0]);
   });
 }
-
-export function token() {
-  return document.querySelector("meta[name=csrf-token]")?.content ?? "";
-}
