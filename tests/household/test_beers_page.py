@@ -204,6 +204,22 @@ def test_a_form_of_an_earlier_session_is_sent_again_by_the_present_one(server: K
     assert browser.execute_script("return sessionStorage.getItem('sent')") is None, "it is kept no longer than it is needed"
 
 
+def test_notes_of_any_length_are_still_there_when_they_are_too_long(server: KegnetServer, browsers: Browsers) -> None:
+    browser = browsers.start()
+    log_in(browser, server)
+    browser.get(f"{server.page_url}beers/new")
+    fill_in(browser, name="Stout")
+    write = "const n = document.getElementById('notes'); n.value = arguments[0]; n.dispatchEvent(new Event('input', { bubbles: true }))"
+    browser.execute_script(write, "ж" * 40_000)
+    click(browser, "Add the beer")
+    assert browser.execute_script("return document.activeElement.validationMessage") == "enter at most 2000 characters; these are 40000"
+    assert browser.execute_script("return document.getElementById('notes').value.length") == 40_000
+    notes = "\n".join(["🍺" * 999, "ж" * 1000])
+    browser.execute_script(write, f"  {notes} \t\n\n".replace("\n", " \n"))
+    press(browser, "Add the beer")
+    assert notes in [beer.notes for beer in all_beers(server)]
+
+
 def test_a_beer_is_removed_and_comes_back(server: KegnetServer, browsers: Browsers) -> None:
     browser = browsers.start()
     log_in(browser, server)

@@ -31,7 +31,7 @@ KEGS_AT_MOST = 50
 """The page of a beer shows so many of its newest kegs."""
 _SHADES = " ".join(css_colour(srm) for srm in range(61))
 """The colours by SRM for the script of the form."""
-TOO_LONG = f"enter at most {NOTES_CHARACTERS} characters; what you typed is still there if you go back"
+TOO_LONG = f"enter at most {NOTES_CHARACTERS} characters"
 _NEW = Beer(0, "", "", "", None, None, None, "")
 
 
@@ -172,6 +172,7 @@ def _form_values(connection: Connection, beer: Beer, mistake: Mistake) -> dict[s
         "breweries": sorted({each.brewery for each in known if each.brewery}, key=str.casefold),
         "styles": sorted({each.style for each in known if each.style}, key=str.casefold),
         "shades": _SHADES,
+        "notes_at_most": NOTES_CHARACTERS,
     }
 
 

@@ -1,4 +1,5 @@
-// The colour in the form of a beer: the glass shows it during typing, and a slider sets it.
+// The form of a beer. The glass shows the colour during typing, and a slider sets it. Notes that are too long are not sent: the server does
+// not read a form that is much too large, so it could not show the text again.
 const EBC_PER_SRM = 1.97;
 
 for (const form of document.querySelectorAll(".beer-form")) {
@@ -29,6 +30,12 @@ for (const form of document.querySelectorAll(".beer-form")) {
   slider.addEventListener("input", () => {
     number.value = String(Math.round(slider.value * perSrm() * 10) / 10);
     paint();
+  });
+  const notes = form.elements.notes;
+  notes.addEventListener("input", () => {
+    const atMost = Number(notes.dataset.atMost);
+    const letters = [...notes.value.replace(/[^\S\n]+$/gm, "").trim()].length;
+    notes.setCustomValidity(letters > atMost ? `enter at most ${atMost} characters; these are ${letters}` : "");
   });
   slider.parentElement.hidden = false;
   paint();
