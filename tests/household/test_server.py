@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import resource
+import selectors
 import socket
 import string
 import time
@@ -250,6 +251,67 @@ def test_more_connections_than_descriptors_close_the_idle_ones(tmp_path: Path, k
         finally:
             for wire in idle:
                 wire.close()
+
+
+def flood(wires: list[Wire], data: bytes) -> None:
+    """Sends as much of `data` on each connection as is accepted, until none accepts more or all is sent."""
+    rests = {wire: memoryview(data) for wire in wires}
+    with selectors.DefaultSelector() as selector:
+        for wire in wires:
+            wire.sock.setblocking(False)
+            selector.register(wire.sock, selectors.EVENT_WRITE, wire)
+        while selector.get_map() and (ready := selector.select(2.0)):
+            for key, _ in ready:
+                try:
+                    rests[key.data] = rests[key.data][key.data.sock.send(rests[key.data]) :]
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    rests[key.data] = memoryview(b"")
+                if not rests[key.data]:
+                    selector.unregister(key.fileobj)
+
+
+EVENTS = b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def test_what_follows_a_request_that_is_answered_costs_no_memory(server: KegnetServer, signer: Signer) -> None:
+    assert post(server, POUR, signer.pour()).status == 200
+    before_mb = resident_mb(server)
+    readers = [Wire(server.page_url) for _ in range(400)]
+    try:
+        flood(readers, EVENTS + b"x" * 2**19)
+        assert post(server, POUR, signer.pour(pin=1)).text == "accepted\n"
+        assert resident_mb(server) < before_mb + 60
+    finally:
+        for wire in readers:
+            wire.close()
+
+
+def test_what_follows_many_requests_costs_no_memory(server: KegnetServer, signer: Signer) -> None:
+    assert post(server, POUR, signer.pour()).status == 200
+    before_mb = resident_mb(server)
+    with Wire(server.page_url) as wire:
+        flood([wire], b"GET /login HTTP/1.1\r\nHost: x\r\n\r\n" * 300 + EVENTS + b"x" * 80 * 2**20)
+        wire.sock.settimeout(30)
+        assert [wire.answer().status for _ in range(300)] == [200] * 300
+        assert post(server, POUR, signer.pour(pin=1)).text == "accepted\n"
+        assert resident_mb(server) < before_mb + 30
+
+
+def test_thousands_of_unfinished_heads_cost_little_memory(server: KegnetServer, signer: Signer) -> None:
+    assert post(server, POUR, signer.pour()).status == 200
+    before_mb = resident_mb(server)
+    wires = []
+    try:
+        for _ in range(4000):
+            wires.append(Wire(server.page_url))
+            wires[-1].send(b"GET / HTTP/1.1\r\nHost: x\r\nx: " + b"y" * 15_000)
+        assert post(server, POUR, signer.pour(pin=1)).text == "accepted\n"
+        assert resident_mb(server) < before_mb + 60
+    finally:
+        for wire in wires:
+            wire.close()
 
 
 def takes_chunks(wire: Wire, number: int) -> bool:

@@ -14,6 +14,7 @@ from kegnet.server.listening import bind
 from kegnet.server.wire import Connections
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+STREAM = b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"
 REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
 Test = Callable[[str, int, Connections], Awaitable[None]]
 
@@ -31,10 +32,22 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         if not message["more_body"]:
             break
     connection.received()
+    if scope["path"] == "/stream":
+        await stream(receive, send)
+        connection.answered()
+        return
     connection.hold()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
     connection.answered()
+
+
+async def stream(receive: Any, send: Any) -> None:
+    """Answers until the client leaves."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 @contextlib.asynccontextmanager
@@ -139,20 +152,94 @@ def test_a_new_connection_takes_the_place_of_an_idle_one_and_of_no_other(monkeyp
     asyncio.run(run())
 
 
-def test_a_connection_is_refused_where_all_are_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_connection_takes_the_place_of_the_oldest_unfinished_request_where_none_is_idle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "REQUEST_S", 60.0)
 
     async def run() -> None:
+        async with serving(at_most=2) as (port, connections):
+            unfinished = []
+            for _ in range(2):
+                unfinished.append(await asyncio.open_connection("127.0.0.1", port))
+                unfinished[-1][1].write(REQUEST)
+                await asyncio.sleep(0.1)
+            new = await asyncio.open_connection("127.0.0.1", port)
+            new[1].write(REQUEST + b"ab")
+            assert (await new[0].readuntil(b"ok")).startswith(b"HTTP/1.1 200 OK")
+            assert await closed(unfinished[0][0]) == b""
+            unfinished[1][1].write(b"ab")
+            assert (await unfinished[1][0].readuntil(b"ok")).startswith(b"HTTP/1.1 200 OK")
+            assert len(connections) == 2
+            for _, writer in (*unfinished, new):
+                writer.close()
+
+    asyncio.run(run())
+
+
+def test_a_connection_is_refused_where_all_are_answered() -> None:
+    async def run() -> None:
         async with serving(at_most=1) as (port, _):
             busy = await asyncio.open_connection("127.0.0.1", port)
-            busy[1].write(REQUEST)
-            await asyncio.sleep(0.1)
+            busy[1].write(STREAM)
+            await busy[0].readuntil(b"begun")
             refused = await asyncio.open_connection("127.0.0.1", port)
             assert await closed(refused[0]) == b""
-            busy[1].write(b"ab")
-            assert (await busy[0].readuntil(b"ok")).startswith(b"HTTP/1.1 200 OK")
+            assert not busy[0].at_eof()
             for _, writer in (busy, refused):
                 writer.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("part", [b"GET / HTTP/1.1\r\nHost: x\r\nx: " + b"y" * 15_000, STREAM + b"x" * 60_000])
+def test_the_oldest_that_hold_too_much_together_are_closed(part: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "REQUEST_S", 60.0)
+    monkeypatch.setattr(wire, "HELD_BYTES", 40_000)
+    monkeypatch.setattr(wire, "BEHIND_BYTES", 16_000)
+
+    async def run() -> None:
+        async with serving() as (port, connections):
+            opened = []
+            for _ in range(4):
+                opened.append(await asyncio.open_connection("127.0.0.1", port))
+                opened[-1][1].write(part)
+                await asyncio.sleep(0.1)
+            for reader, _ in opened[:2]:
+                await closed(reader)
+            assert len(connections) == 2
+            new = await asyncio.open_connection("127.0.0.1", port)
+            new[1].write(REQUEST + b"ab")
+            assert (await new[0].readuntil(b"ok")).startswith(b"HTTP/1.1 200 OK")
+            for _, writer in (*opened, new):
+                writer.close()
+
+    asyncio.run(run())
+
+
+def test_many_requests_at_once_are_all_answered() -> None:
+    async def run() -> None:
+        async with serving() as (port, connections):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write((REQUEST + b"ab") * 10_000)
+            for _ in range(10_000):
+                assert (await reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200 OK")
+            # After all of them, it is idle.
+            await asyncio.sleep(1.0)
+            assert len(connections) == 1
+            writer.close()
+
+    asyncio.run(run())
+
+
+def test_the_begin_of_a_request_that_came_with_another_is_dropped_too() -> None:
+    async def run() -> None:
+        async with serving() as (port, connections):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            for part in (REQUEST + b"abG", b"E"):
+                writer.write(part)
+                await asyncio.sleep(0.1)
+            assert (await closed(reader)).endswith(b"\r\n\r\nok")
+            assert len(connections) == 0
+            writer.close()
 
     asyncio.run(run())
 

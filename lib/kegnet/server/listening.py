@@ -16,6 +16,9 @@ BACKLOG = 2048
 DESCRIPTORS_AT_MOST = 65_536
 RESERVED_DESCRIPTORS = 128
 """For the database, files, and connections of our own."""
+RECEIVE_BYTES = 64 * 1024
+"""The receive buffer of a connection in the kernel, which doubles it for its own data, see socket(7). That is Linux's first size, but does
+not grow: it counts as memory of the service while the client sends more than is read."""
 _TCP = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.%]+)\]|(?P<host>[^\[\]:/]*)):(?P<port>[0-9]{1,5})")
 _IDLE_S, _INTERVAL_S, _PROBES, _UNSENT_MS = 60, 15, 4, 120_000
 
@@ -55,8 +58,8 @@ def base_url(sock: socket.socket, *, encrypted: bool) -> str:
     return f"{'https' if encrypted else 'http'}://{host}:{port}"
 
 
-def connections_at_most() -> int:
-    """How many connections this process can have; raises its limit of descriptors as far as it may, see getrlimit(2)."""
+def descriptors_at_most() -> int:
+    """How many connections this process has descriptors for; raises its limit of descriptors as far as it may, see getrlimit(2)."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = DESCRIPTORS_AT_MOST if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_AT_MOST)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -98,7 +101,9 @@ def _bound(family: int, address: Any, *, reuse_port: bool = False) -> socket.soc
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(reuse_port))
     if family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if address[0] == "::" else 1)
-    # Each accepted connection inherits these, see tcp(7): a reader who has vanished is noticed.
+    # Each accepted connection inherits these, see tcp(7).
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+    # A reader who has vanished is noticed.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _IDLE_S)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _INTERVAL_S)

@@ -25,8 +25,9 @@ from kegnet.core.systemd import ServiceManager
 from .app import Application
 from .background import Background, ReplacedError
 from .certificate import check_certificate, load_certificate
-from .listening import BACKLOG, BindError, base_url, bind, connections_at_most
+from .listening import BACKLOG, BindError, base_url, bind, descriptors_at_most
 from .log_limit import LimitedLog
+from .memory import connections_at_most, memory_limit
 from .options import ServeOptions
 from .storage import Database, UnavailableError, open_database
 from .tls import Tls, server_context
@@ -80,7 +81,7 @@ class _Server:
         self._service = ServiceManager()
         self._background = Background(options, _open_if_there(options), self._service)
         self._app = Application(options, self._background)
-        self._connections = Connections(H11Protocol, connections_at_most())
+        self._connections = Connections(H11Protocol, min(descriptors_at_most(), connections_at_most(options.workers, memory_limit())))
         self._tls = server_context(options.certificate, options.key) if options.certificate and options.key else None
         self._uvicorn = uvicorn.Server(_config(self._app, Tls(self._connections, self._tls) if self._tls else self._connections))
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from .certificate import load_certificate
+from .transport import ReadInParts
 
 PART_BYTES = 16 * 1024
 """As much as a record of TLS has at most, RFC 8446 §5.1. The memory of a BIO never shrinks, so it is given no more at once."""
@@ -46,7 +47,7 @@ class Tls:
         return TlsConnection(self._make_inside(**settings), self._context)
 
 
-class TlsConnection(asyncio.Protocol):
+class TlsConnection(ReadInParts):
     """One connection, at the side of the server."""
 
     def __init__(self, inside: asyncio.Protocol, context: ssl.SSLContext) -> None:

@@ -2,7 +2,7 @@
 
 uvicorn has no limit for a head or body that never ends, none for the number of connections that is not an answer, and it closes
 a connection whose client has finished sending before the answer is written. It also writes head and body of an answer by one
-system call each, which is a tenth of the time of a message.
+system call each, which is a tenth of the time of a message; see `transport.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, cast
+from typing import cast
+
+from .memory import HELD_BYTES
+from .transport import HttpTransport, ReadInParts
 
 REQUEST_S = 30.0
 """A head and body are complete after this long, counted from the connection or from the first byte after the last answer."""
@@ -20,6 +23,9 @@ database, is free again."""
 SWEEP_S = 2.0
 DISCARDED_BYTES = 1024 * 1024
 """A body that was refused is read and thrown away up to this size, so that its sender sees the answer."""
+BEHIND_BYTES = 160 * 1024
+"""As much as an unfinished request uses, or what follows a request that is answered: the parts that were read, and a receive buffer of the
+kernel, see `listening.py`."""
 
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _current: ContextVar[LimitedConnection] = ContextVar("connection")
@@ -33,6 +39,8 @@ class Connections:
         self._make_http = make_http
         self._at_most = at_most
         self._open: dict[LimitedConnection, None] = {}
+        self._holding: dict[LimitedConnection, int] = {}
+        self._held_bytes = 0
         self._sweeping = False
 
     def __call__(self, **settings: object) -> asyncio.Protocol:
@@ -43,8 +51,11 @@ class Connections:
         return len(self._open)
 
     def add(self, connection: LimitedConnection) -> bool:
-        """Adds a connection; if there are too many, an idle one is closed for it. Whether it may stay."""
-        if len(self._open) >= self._at_most and not self._close_idle():
+        """Adds a connection. If there are too many, an idle one is closed for it, or that of the oldest unfinished request.
+
+        Whether it may stay.
+        """
+        if len(self._open) >= self._at_most and not (self._close_idle() or self._close_holding()):
             return False
         self._open[connection] = None
         if not self._sweeping:
@@ -54,7 +65,20 @@ class Connections:
 
     def remove(self, connection: LimitedConnection) -> None:
         """Removes a connection that is closed."""
+        self.holds(connection, 0)
         self._open.pop(connection, None)
+
+    def holds(self, connection: LimitedConnection, held_bytes: int) -> None:
+        """A connection has so much that cannot be used yet. If all together have too much, those that have it longest are closed."""
+        if connection not in self._open:
+            return
+        self._held_bytes += held_bytes - self._holding.get(connection, 0)
+        if held_bytes:
+            self._holding[connection] = held_bytes
+        else:
+            self._holding.pop(connection, None)
+        while self._held_bytes > HELD_BYTES:
+            self._close_holding()
 
     def abort_all(self) -> None:
         """Closes all connections at once."""
@@ -64,10 +88,18 @@ class Connections:
     def _close_idle(self) -> bool:
         for connection in self._open:
             if connection.idle:
-                connection.abort()
-                self.remove(connection)
-                return True
+                return self._close(connection)
         return False
+
+    def _close_holding(self) -> bool:
+        for connection in self._holding:
+            return self._close(connection)
+        return False
+
+    def _close(self, connection: LimitedConnection) -> bool:
+        connection.abort()
+        self.remove(connection)
+        return True
 
     def _sweep(self) -> None:
         """One timer for all connections: a timer per request would cost each message."""
@@ -80,16 +112,16 @@ class Connections:
             loop.call_later(SWEEP_S, self._sweep)
 
 
-class LimitedConnection(asyncio.Protocol):
+class LimitedConnection(ReadInParts):
     """One connection. The application calls `received()` and `answered()` through `current()`."""
 
     def __init__(self, connections: Connections, http: asyncio.Protocol) -> None:
         self._connections = connections
         self._http = http
         self._loop = asyncio.get_running_loop()
-        self._transport: _Transport | None = None
+        self._transport: HttpTransport | None = None
         self._deadline: float | None = None
-        self._answering = False
+        self._answering = 0
         self._finished_sending = False
         self._read_bytes = 0
 
@@ -112,8 +144,11 @@ class LimitedConnection(asyncio.Protocol):
     def received(self) -> None:
         """The request is complete: the client has no more time limit."""
         self._deadline = None
-        self._answering = True
+        self._answering += 1
         self._read_bytes = 0
+        if self._transport is not None:
+            self._transport.request_complete()
+            self._count_held(self._transport)
 
     def hold(self) -> None:
         """Writes nothing until `answered()`: the answer is short."""
@@ -122,9 +157,15 @@ class LimitedConnection(asyncio.Protocol):
 
     def answered(self) -> None:
         """The answer is complete."""
-        self._answering = False
+        # The next request can be complete before the application has finished this one.
+        self._answering = max(0, self._answering - 1)
         if self._transport is not None:
             self._transport.release()
+            if not self._answering:
+                self._transport.answer_complete()
+                if self._read_bytes and self._deadline is None:
+                    self._deadline = self._loop.time() + REQUEST_S
+            self._count_held(self._transport)
             if self._finished_sending:
                 # After the task of the next request, if that came with this one.
                 self._loop.call_soon(self._close_unless_answering)
@@ -133,11 +174,17 @@ class LimitedConnection(asyncio.Protocol):
         if self._transport is not None and not self._answering:
             self._transport.close()
 
+    def _count_held(self, transport: HttpTransport) -> None:
+        if self._answering:
+            self._connections.holds(self, BEHIND_BYTES if transport.behind else 0)
+        else:
+            self._connections.holds(self, min(self._read_bytes, BEHIND_BYTES))
+
     # What asyncio reports.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The client has connected. The time that TLS needs to be negotiated counts as the first request's."""
-        self._transport = _Transport(cast(asyncio.Transport, transport))
+        self._transport = HttpTransport(cast(asyncio.Transport, transport))
         if not self._connections.add(self):
             self._transport.abort()
             self._transport = None
@@ -149,13 +196,14 @@ class LimitedConnection(asyncio.Protocol):
         """A part of a request has come."""
         if self._transport is None:
             return
+        self._read_bytes += len(data)
         if not self._answering:
-            self._read_bytes += len(data)
             if self._deadline is None:
                 self._deadline = self._loop.time() + REQUEST_S
             if self._read_bytes > DISCARDED_BYTES:
                 self.abort()
                 return
+        self._transport.part_received()
         # The task that uvicorn starts for the request inherits it.
         _current.set(self)
         try:
@@ -164,12 +212,13 @@ class LimitedConnection(asyncio.Protocol):
             # A length with more digits than int() accepts; h11 does not catch the error.
             self._transport.write(_BAD_REQUEST)
             self._transport.close()
+        self._count_held(self._transport)
 
     def eof_received(self) -> bool:
         """A client that shuts down its side still reads the answer to a complete request."""
         self._finished_sending = True
         self._http.eof_received()
-        return self._answering
+        return self._answering > 0
 
     def pause_writing(self) -> None:
         """The client reads slowly."""
@@ -186,51 +235,6 @@ class LimitedConnection(asyncio.Protocol):
         self._connections.remove(self)
         if self._transport is not None:
             self._http.connection_lost(error)
-
-
-class _Transport(asyncio.Transport):
-    """What uvicorn writes to: asyncio's transport, with a pause before the system call."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        super().__init__()
-        self._transport = transport
-        self._held: list[bytes] | None = None
-
-    def hold(self) -> None:
-        self._held = []
-
-    def release(self) -> None:
-        held, self._held = self._held, None
-        if held:
-            self._transport.write(b"".join(held))
-
-    def write(self, data: Any) -> None:
-        if self._held is None:
-            self._transport.write(data)
-        else:
-            self._held.append(bytes(data))
-
-    def close(self) -> None:
-        self.release()
-        self._transport.close()
-
-    def abort(self) -> None:
-        self._transport.abort()
-
-    def is_closing(self) -> bool:
-        return self._transport.is_closing()
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self._transport.get_extra_info(name, default)
-
-    def pause_reading(self) -> None:
-        self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        self._transport.resume_reading()
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self._transport.set_protocol(protocol)
 
 
 def current() -> LimitedConnection:
