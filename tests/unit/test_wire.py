@@ -16,6 +16,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 STREAM = b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"
 REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
+LARGE = 20 * 2**20
+"""So many bytes that the kernel's buffers do not contain them."""
 Test = Callable[[str, int, Connections], Awaitable[None]]
 
 
@@ -37,8 +39,9 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         connection.answered()
         return
     connection.hold()
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-    await send({"type": "http.response.body", "body": b"ok"})
+    answer = b"x" * LARGE if scope["path"] == "/large" else b"ok"
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(answer))]})
+    await send({"type": "http.response.body", "body": answer})
     connection.answered()
 
 
@@ -238,6 +241,25 @@ def test_the_begin_of_a_request_that_came_with_another_is_dropped_too() -> None:
                 writer.write(part)
                 await asyncio.sleep(0.1)
             assert (await closed(reader)).endswith(b"\r\n\r\nok")
+            assert len(connections) == 0
+            writer.close()
+
+    asyncio.run(run())
+
+
+def test_a_client_that_has_read_a_large_answer_has_a_time_limit_for_the_next_request() -> None:
+    async def run() -> None:
+        async with serving() as (port, connections):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1000)
+            writer.write(REQUEST.replace(b"/", b"/large", 1) + b"ab")
+            await reader.readuntil(b"\r\n\r\n")
+            # The server has written all that it can, and the answer is complete.
+            await asyncio.sleep(0.2)
+            writer.write(b"G")
+            await asyncio.sleep(0.1)
+            async with asyncio.timeout(60):
+                while await reader.read(2**20):
+                    pass
             assert len(connections) == 0
             writer.close()
 

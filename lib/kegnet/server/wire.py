@@ -120,7 +120,8 @@ class LimitedConnection(ReadInParts):
         self._http = http
         self._loop = asyncio.get_running_loop()
         self._transport: HttpTransport | None = None
-        self._deadline: float | None = None
+        self._request_deadline: float | None = None
+        self._reading_deadline: float | None = None
         self._answering = 0
         self._finished_sending = False
         self._read_bytes = 0
@@ -132,7 +133,7 @@ class LimitedConnection(ReadInParts):
 
     def overdue(self, now: float) -> bool:
         """Whether the request should be complete by now, or the client should have read more of the answer."""
-        return self._deadline is not None and now >= self._deadline
+        return any(deadline is not None and now >= deadline for deadline in (self._request_deadline, self._reading_deadline))
 
     def abort(self) -> None:
         """Closes the connection at once."""
@@ -142,8 +143,8 @@ class LimitedConnection(ReadInParts):
     # What the application reports.
 
     def received(self) -> None:
-        """The request is complete: the client has no more time limit."""
-        self._deadline = None
+        """The request is complete: the client has no more time limit for it."""
+        self._request_deadline = None
         self._answering += 1
         self._read_bytes = 0
         if self._transport is not None:
@@ -163,8 +164,8 @@ class LimitedConnection(ReadInParts):
             self._transport.release()
             if not self._answering:
                 self._transport.answer_complete()
-                if self._read_bytes and self._deadline is None:
-                    self._deadline = self._loop.time() + REQUEST_S
+                if self._read_bytes and self._request_deadline is None:
+                    self._request_deadline = self._loop.time() + REQUEST_S
             self._count_held(self._transport)
             if self._finished_sending:
                 # After the task of the next request, if that came with this one.
@@ -189,7 +190,7 @@ class LimitedConnection(ReadInParts):
             self._transport.abort()
             self._transport = None
             return
-        self._deadline = self._loop.time() + REQUEST_S
+        self._request_deadline = self._loop.time() + REQUEST_S
         self._http.connection_made(self._transport)
 
     def data_received(self, data: bytes) -> None:
@@ -198,8 +199,8 @@ class LimitedConnection(ReadInParts):
             return
         self._read_bytes += len(data)
         if not self._answering:
-            if self._deadline is None:
-                self._deadline = self._loop.time() + REQUEST_S
+            if self._request_deadline is None:
+                self._request_deadline = self._loop.time() + REQUEST_S
             if self._read_bytes > DISCARDED_BYTES:
                 self.abort()
                 return
@@ -222,12 +223,12 @@ class LimitedConnection(ReadInParts):
 
     def pause_writing(self) -> None:
         """The client reads slowly."""
-        self._deadline = self._loop.time() + READ_S
+        self._reading_deadline = self._loop.time() + READ_S
         self._http.pause_writing()
 
     def resume_writing(self) -> None:
         """The client has read."""
-        self._deadline = None
+        self._reading_deadline = None
         self._http.resume_writing()
 
     def connection_lost(self, error: Exception | None) -> None:
