@@ -359,6 +359,18 @@ def send_padded(wire: Wire, body: str, size: int, kind: str) -> None:
         wire.send(padded)
 
 
+def test_a_host_that_is_no_name_is_refused_without_a_word_in_the_log(server: KegnetServer) -> None:
+    wait_for(lambda: "this process is the leader" in server.log())
+    before = server.log()
+    for path in ("/", "/login", "/api/clients", "/rest", "/static/nothing", "/metrics", "/healthz", "/beers/new"):
+        for host in ("[", "x:y", "x/y"):
+            for method in ("GET", "POST"):
+                with Wire(server.page_url) as wire:
+                    wire.send(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n")
+                    assert 400 <= wire.answer().status < 500, (method, path, host)
+    assert [line for line in server.log()[len(before) :].splitlines() if "leader" not in line] == []
+
+
 def test_a_body_that_is_announced_as_too_large_is_not_asked_for(server: KegnetServer) -> None:
     with Wire(server.page_url) as wire:
         wire.head("POST", POUR, "Content-Length: 200000000", "Expect: 100-continue")

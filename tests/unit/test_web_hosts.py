@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from kegnet.server.options import ServeOptions
-from kegnet.server.web.hosts import Hosts, search_domains
+from kegnet.server.web.hosts import Hosts, is_host, search_domains
 
 HOSTS = Hosts(ServeOptions("", url="https://Kegs.example:8443/kegs", names=("beer.example.",)))
 
@@ -41,3 +41,13 @@ def test_the_domain_of_the_network_is_in_the_resolvers_file(tmp_path: Path) -> N
     file.write_text("# search no.example\nnameserver 192.168.1.1\nsearch Home.example.  speedport.ip .\ndomain other.example\nsearch\n")
     assert search_domains(file) == {"home.example", "speedport.ip", "other.example"}
     assert search_domains(tmp_path / "missing") == frozenset()
+
+
+@pytest.mark.parametrize("header", ["", "x", "x:", "x:80", "[::1]:8080", "192.168.1.7:8080", "my_kegs.local", "kegs.example."])
+def test_a_name_or_an_address_with_or_without_a_port_is_a_host(header: str) -> None:
+    assert is_host(header)
+
+
+@pytest.mark.parametrize("header", ["[", "[::1", "::1]", "x:y", "x:99999", "x/y", "x?y", "x#y"])
+def test_what_no_url_can_have_is_no_host(header: str) -> None:
+    assert not is_host(header)

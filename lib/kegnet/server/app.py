@@ -23,6 +23,7 @@ from .proxies import Proxies
 from .storage import StorageError, UnavailableError
 from .web import uploads
 from .web.app import create_web
+from .web.hosts import host_of, is_host
 from .web.programs import Programs
 
 METRICS = "/metrics"
@@ -117,7 +118,9 @@ class Application:
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        if self._web is None or self._health is None:
+        if not is_host(host_of(scope["headers"]) or ""):
+            await send_text(send, 400, "the Host of the request is no name")
+        elif self._web is None or self._health is None:
             await send_unavailable(send)
         elif path == "/healthz":
             health = await self._health.health()

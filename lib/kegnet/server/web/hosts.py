@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from ..options import ServeOptions
 
+HOST = b"host"
 LOCAL_DOMAINS = ("localhost", "local", "lan", "home", "home.arpa", "internal", "intranet", "private", "corp", "fritz.box")
 RESOLVER = Path("/etc/resolv.conf")
 
@@ -51,6 +52,21 @@ class Hosts:
         if _is_address(name) or "." not in name or name in self._names:
             return bool(name)
         return any(name.endswith(f".{domain}") for domain in LOCAL_DOMAINS) or name.partition(".")[2] in search_domains()
+
+
+def host_of(headers: list[tuple[bytes, bytes]]) -> str | None:
+    """The `Host` of a request, None if it has none."""
+    return next((value.decode("latin-1") for name, value in headers if name == HOST), None)
+
+
+def is_host(header: str) -> bool:
+    """Whether `header` is a name or an address, with or without a port. Any other `Host` is answered by 400, RFC 9112 §3.2."""
+    try:
+        parts = urlsplit(f"//{header}")
+        _number = parts.port
+    except ValueError:
+        return False
+    return parts.netloc == header
 
 
 def _is_address(name: str) -> bool:

@@ -10,9 +10,9 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from ..options import ServeOptions
-from .hosts import Hosts
+from .hosts import Hosts, host_of
 
-ORIGIN, SITE, HOST = b"origin", b"sec-fetch-site", b"host"
+ORIGIN, SITE = b"origin", b"sec-fetch-site"
 OWN_SITES = (b"none", b"same-origin")
 Refusal = tuple[int, str]
 
@@ -30,7 +30,7 @@ class Programs:
         if scope["path"] in self._posted and not _is_program(scope["headers"]):
             return 403, "this path is for clients and boards, not for pages"
         if scope["path"] in self._read:
-            host = next((value.decode("latin-1") for name, value in scope["headers"] if name == HOST), None)
+            host = host_of(scope["headers"])
             if not self._hosts.allow(scope["scheme"], host):
                 return 421, Hosts.unknown(host or "")
         return None
