@@ -10,6 +10,7 @@ import string
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from support.http import Answer, Signer, Wire, get, post
@@ -202,6 +203,20 @@ def test_a_burst_of_pours_is_a_few_lines_of_the_log(server: KegnetServer, signer
     # Ten lines in ten seconds.
     periods = int(time.monotonic() - begun) // 10 + 1
     assert len([line for line in server.log().splitlines() if line.startswith("pour accepted")]) <= 10 * periods
+
+
+def test_a_message_that_the_server_fails_on_is_in_the_log(server: KegnetServer, signer: Signer) -> None:
+    with server.writing() as connection:
+        connection.exec_driver_sql("CREATE TRIGGER refuse BEFORE INSERT ON pour BEGIN SELECT RAISE(ABORT, 'not this one'); END")
+    with Wire(server.page_url) as wire:
+        wire.post(POUR, urlencode(signer.pour()))
+        assert wire.sock.recv(4096).startswith(b"HTTP/1.1 500 ")
+    lines = wait_for(lambda: [line for line in server.log().splitlines() if "POST /rest/v2/pour failed: " in line])
+    assert len(lines) == 1
+    assert "not this one" in lines[0]
+    with server.writing() as connection:
+        connection.exec_driver_sql("DROP TRIGGER refuse")
+    assert post(server, POUR, signer.pour(pin=1)).text == "accepted\n"
 
 
 # What cannot stop it.

@@ -113,6 +113,10 @@ class Application:
         except (UnavailableError, StorageError) as error:
             self._outage.began(str(error))
             await send_unavailable(send)
+        except Exception as error:
+            # uvicorn answers it by 500.
+            self._log_failure(scope, error)
+            raise
         finally:
             connection.answered()
 
@@ -142,11 +146,14 @@ class Application:
         except Exception as error:
             if isinstance(error, UnavailableError | StorageError) and not answer.started:
                 raise
-            text = "%s %s failed: %s: %s"
-            self._errors.line(logging.ERROR, text, scope["method"], escape_name(scope["path"]), type(error).__name__, error, error=error)
+            self._log_failure(scope, error)
             await answer.end(500, "the server failed; its log has the reason")
         finally:
             self._running.discard(task)
+
+    def _log_failure(self, scope: Scope, error: Exception) -> None:
+        text = "%s %s failed: %s: %s"
+        self._errors.line(logging.ERROR, text, scope["method"], escape_name(scope["path"]), type(error).__name__, error, error=error)
 
 
 class _Answer:
