@@ -329,6 +329,21 @@ def test_thousands_of_unfinished_heads_cost_little_memory(server: KegnetServer, 
             wire.close()
 
 
+def test_heads_of_many_short_lines_cost_little_memory(server: KegnetServer, signer: Signer) -> None:
+    assert post(server, POUR, signer.pour()).status == 200
+    before_mb = resident_mb(server)
+    wires = [Wire(server.page_url) for _ in range(100)]
+    try:
+        for wire in wires:
+            wire.send(b"GET /events HTTP/1.1\r\nHost: x\r\n" + b"aa:b\r\n" * 2500 + b"\r\n")
+            assert wire.sock.recv(4096).startswith(b"HTTP/1.1 431 ")
+        assert post(server, POUR, signer.pour(pin=1)).text == "accepted\n"
+        assert resident_mb(server) < before_mb + 30
+    finally:
+        for wire in wires:
+            wire.close()
+
+
 def takes_chunks(wire: Wire, number: int) -> bool:
     """Whether so many chunks of 1 MiB can be sent."""
     chunk = b"%x\r\n%s\r\n" % (2**20, b"x" * 2**20)

@@ -29,6 +29,8 @@ from .web.programs import Programs
 METRICS = "/metrics"
 RETRY_AFTER_S = 10
 """For clients, while the database is away. They have a backoff of their own."""
+HEADER_LINES_AT_MOST = 100
+"""A line of 4 bytes takes 300 in memory until the next request of its connection."""
 STREAMS_END_AFTER_S = 1.0
 """Requests that still run this long after the stop are cancelled."""
 
@@ -89,6 +91,9 @@ class Application:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = wire.current()
         try:
+            if len(scope["headers"]) > HEADER_LINES_AT_MOST:
+                await send_text(send, 431, "the request has too many header lines", ((b"connection", b"close"),))
+                return
             if (limit_bytes := uploads.limit_of(scope["method"], scope["path"])) is not None:
                 self._proxies.apply(scope)
                 await self._other(scope, uploads.limited(receive, limit_bytes, connection.received), send)
