@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -13,6 +14,8 @@ from system.container import Machine
 
 CONF = "/usr/share/kegnet-client/conf/client.conf"
 SPOOL = "/usr/share/kegnet-client/spool"
+ANOTHER_SPOOL = "/srv/pours"
+MAKE_ANOTHER_SPOOL = f"install -d -g kegnet -m 2775 {ANOTHER_SPOOL}"
 
 
 class Site:
@@ -72,6 +75,15 @@ class Site:
         self.edit_two_lines()
         self.machine.sh("rm -rf /etc/systemd/system/kegnet-client.service.d && systemctl daemon-reload")
         self.machine.run("systemctl", "restart", "kegnet-client")
+
+
+def permit_spool(site: Site, program: str) -> None:
+    """Adds the lines to the unit that `program --check` prints for a spool in another place."""
+    findings = json.loads(site.machine.sh(f"{program} --check --json || true"))["findings"]
+    (fix,) = [finding["fix"] for finding in findings if finding["what"] == "spool"]
+    (line,) = re.findall("ReadWritePaths=[^;]+", fix)
+    folder = f"/etc/systemd/system/{program}.service.d"
+    site.machine.sh(f"mkdir -p {folder} && printf '[Service]\n{line}\n' > {folder}/spool.conf && systemctl daemon-reload")
 
 
 def with_another_python3_in_path(site: Site) -> None:

@@ -11,7 +11,7 @@ import pytest
 from support.pki import Certificate, issue
 from support.scripted_server import ScriptedServer
 from support.wait import wait_for
-from system.kegerator import CONF, SPOOL, Site
+from system.kegerator import ANOTHER_SPOOL, CONF, MAKE_ANOTHER_SPOOL, SPOOL, Site, permit_spool
 
 KEY = "/usr/share/kegnet-client/conf/privkey.pem"
 
@@ -104,7 +104,11 @@ def closed_spool(site: Site) -> None:
 
 
 def spool_elsewhere(site: Site) -> None:
-    site.machine.sh(f"mkdir -p /srv/pours && chgrp kegnet /srv/pours && chmod 2775 /srv/pours && sed -i '$ a spool = /srv/pours' {CONF}")
+    site.machine.sh(f"{MAKE_ANOTHER_SPOOL} && sed -i '$ a spool = {ANOTHER_SPOOL}' {CONF}")
+
+
+def spool_below_the_root(site: Site) -> None:
+    site.machine.sh(f"install -d -g kegnet -m 2775 /pours && sed -i '$ a spool = /pours' {CONF}")
 
 
 def set_parameter(site: Site, name: str, value: str) -> None:
@@ -127,7 +131,8 @@ def set_parameter(site: Site, name: str, value: str) -> None:
         (closed_configuration, rf"configuration: {CONF}: .*chmod a\+r {CONF}"),
         (no_uuid, r"configuration: .*uuid is missing.*sudo kegnet-client --setup"),
         (closed_spool, rf"spool: {SPOOL}: .*2755.*chgrp kegnet {SPOOL} && chmod g\+rwxs {SPOOL}"),
-        (spool_elsewhere, r"spool: /srv/pours: .*systemctl edit .*ReadWritePaths=/srv/pours"),
+        (spool_elsewhere, r"spool: /srv/pours: .*systemctl edit .*ReadWritePaths=-/srv;"),
+        (spool_below_the_root, r"spool: /pours: .*systemctl edit .*ReadWritePaths=-/pours;"),
     ],
     ids=lambda value: value.__name__.replace("_", " ") if callable(value) else "",
 )
@@ -146,6 +151,37 @@ def test_an_expired_certificate_gets_a_line_with_its_fix(whole: Site, ca: Certif
     server.close()
     print(*failures, sep="\n")
     assert [line for line in failures if line.startswith("failure  certificate: ") and "expired" in line and "clock" in line]
+
+
+def drop_and_wait_until_sent(site: Site, spool: str, pulses: int) -> None:
+    """Puts a pour into `spool`, and waits until the server has it and its file is deleted."""
+    site.machine.sh(f"cd {spool} && echo 0,{pulses},1,{pulses} > x.tmp && mv x.tmp x.pour")
+    wait_for(lambda: pulses in [pour["pulses"] for pour in site.kegnet.messages_of("pour", site.client_id)], limit_s=120)
+    wait_for(lambda: site.machine.sh(f"ls {spool}") == "")
+
+
+def test_with_the_printed_lines_it_starts_without_the_spool_and_uses_it_each_time_it_is_made(whole: Site) -> None:
+    machine = whole.machine
+    spool_elsewhere(whole)
+    permit_spool(whole, "kegnet-client")
+    machine.sh(f"rm -r {ANOTHER_SPOOL}; systemctl restart kegnet-client", check=False)
+    assert (machine.property("ActiveState"), machine.property("NRestarts")) == ("active", "0")
+    for pulses in (31, 32):
+        machine.sh(MAKE_ANOTHER_SPOOL)
+        drop_and_wait_until_sent(whole, ANOTHER_SPOOL, pulses)
+        machine.sh(f"rm -r {ANOTHER_SPOOL}")
+
+
+def test_with_the_printed_lines_it_starts_without_the_disk_of_the_spool_and_uses_it_when_it_is_connected(whole: Site) -> None:
+    machine = whole.machine
+    connect = "mount -t tmpfs none /mnt/usb && install -d -g kegnet -m 2775 /mnt/usb/pours"
+    machine.sh(f"mkdir -p /mnt/usb && {connect} && sed -i '$ a spool = /mnt/usb/pours' {CONF}")
+    permit_spool(whole, "kegnet-client")
+    machine.sh("umount /mnt/usb; systemctl restart kegnet-client", check=False)
+    assert (machine.property("ActiveState"), machine.property("NRestarts")) == ("active", "0")
+    machine.sh(connect)
+    drop_and_wait_until_sent(whole, "/mnt/usb/pours", 33)
+    machine.sh("umount --lazy /mnt/usb")
 
 
 def test_a_failed_service_and_one_that_does_not_start_at_boot(whole: Site) -> None:

@@ -12,7 +12,7 @@ from support.keg import REPOSITORY
 from support.wait import stays, wait_for
 from system.confinement import HOME, exposure, run_confined
 from system.conftest import newer_package
-from system.kegerator import SPOOL, Site
+from system.kegerator import ANOTHER_SPOOL, MAKE_ANOTHER_SPOOL, SPOOL, Site, permit_spool
 from system.meter_host import METER, METER_CONF, configure, connect_wheel, turn, wait_for_status
 
 EXPOSURE_AT_MOST = 1.0
@@ -187,6 +187,19 @@ def test_a_reload_without_a_pin_keeps_the_old_ones_and_a_restart_ends_it(tap: Si
     wait_for(lambda: machine.property("ActiveState", METER) == "active")
     machine.run("systemctl", "restart", METER)
     assert machine.property("ActiveState", METER) == "inactive"
+
+
+def test_with_the_lines_that_check_prints_it_starts_without_the_spool_and_writes_when_it_is_made(tap: Site) -> None:
+    machine = tap.machine
+    configure(tap, TAP.replace("[Meter]\n", f"[Meter]\nspool = {ANOTHER_SPOOL}\n"))
+    machine.sh(MAKE_ANOTHER_SPOOL)
+    permit_spool(tap, METER)
+    machine.sh(f"rm -r {ANOTHER_SPOOL}; systemctl restart {METER}", check=False)
+    assert (machine.property("ActiveState", METER), machine.property("NRestarts", METER)) == ("active", "0")
+    turn(tap, 17, 300)
+    machine.sh(MAKE_ANOTHER_SPOOL)
+    wait_for(lambda: machine.sh(f"cat {ANOTHER_SPOOL}/*.pour 2>/dev/null", check=False).startswith("0,300,"), limit_s=120)
+    machine.sh(f"rm -r {ANOTHER_SPOOL}")
 
 
 def test_the_rule_for_the_chips_is_where_udev_reads_it(site: Site) -> None:

@@ -49,9 +49,18 @@ def check_spool_permissions(path: Path, unit: str, service: Mapping[str, str], u
         fix = f"chgrp {group} {place} && chmod g+rwxs {place}, or mount it writable"
         return Finding("spool", Level.FAILURE, f"{text}; {user or 'this user'} cannot change it", fix)
     if service.get("ReadWritePaths") and not _within(path, service["ReadWritePaths"].split()):
-        fix = f"systemctl edit {unit}, add the lines [Service] and ReadWritePaths={path}; then restart it"
+        fix = f"systemctl edit {unit}, add the lines [Service] and ReadWritePaths=-{_place_to_write(path)}; then restart it"
         return Finding("spool", Level.FAILURE, f"{text}; the service can only write to other places", fix)
     return Finding("spool", Level.OK, text)
+
+
+def _place_to_write(path: Path) -> Path:
+    """The directory for ReadWritePaths= of a spool: the one above it, so that a spool that is made again can be written, too.
+
+    Below / it is the spool itself: otherwise, the service could write everywhere.
+    """
+    resolved = Path(os.path.realpath(path))
+    return resolved if resolved.parent == Path("/") else resolved.parent
 
 
 def _within(path: Path, places: list[str]) -> bool:
