@@ -42,11 +42,15 @@ def test_from_the_package_to_a_pour_that_arrives_by_the_readmes_commands(fresh: 
         return output
 
     paste(command("apt install ./"))
+    # The reboot that enables 1-Wire starts the service with the template.
+    machine.sh("systemctl start kegnet-client || true")
+    wait_for(lambda: machine.property("ActiveState") == "failed")
     set_up = command("kegnet-client --setup --server")
     fresh.register(paste(re.sub(r"http://\S+ --code \S+", fresh.kegnet.base_url, set_up)))
     output = paste(command("kegnet-client --check"))
     assert "\nfailure" not in output
     assert re.search(r"^ok       ping: .*4\.187 °C", output, re.MULTILINE)
+    assert re.search(r"^warning  service: it has not been started .*systemctl restart kegnet-client", output, re.MULTILINE)
     paste(command("systemctl start kegnet-client"))
     paste(command("systemctl status"))
     wait_for(lambda: "last ping accepted" in machine.property("StatusText"))

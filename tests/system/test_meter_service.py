@@ -177,6 +177,10 @@ def test_a_wrong_configuration_is_logged_and_not_tried_again(tap: Site) -> None:
     assert machine.property("ExecMainStatus", METER) == "78"
     assert stays(lambda: machine.property("NRestarts", METER) == "0", 4)
     machine.wait_for_log(f"{METER_CONF}: [Pin 99]")
+    service = "kegnet-meter --check | grep -a ' service: '"
+    assert machine.sh(service).startswith("failure  service: failed ")
+    configure(tap, TAP)
+    assert re.match(r"warning  service: it has not been started .*systemctl restart kegnet-meter", machine.sh(service))
 
 
 def test_a_reload_without_a_pin_keeps_the_old_ones_and_a_restart_ends_it(tap: Site) -> None:

@@ -12,8 +12,13 @@ from . import system
 from .finding import Finding, Level
 
 
-def check_service(unit: str, service: Mapping[str, str], log: str = "the end of /var/log/user.log") -> Iterator[Finding]:
-    """Whether systemd starts the unit, and its state. `service`: the properties of the unit; `log`: where its log is read."""
+def check_service(
+    unit: str, service: Mapping[str, str], log: str = "the end of /var/log/user.log", configured: bool = False
+) -> Iterator[Finding]:
+    """Whether systemd starts the unit, and its state.
+
+    `service`: the properties of the unit; `log`: where its log is read; `configured`: its configuration has been found to be usable.
+    """
     if not service:
         yield Finding("service", Level.WARNING, "systemd does not run here", "make sure that something else starts this program")
         return
@@ -21,10 +26,10 @@ def check_service(unit: str, service: Mapping[str, str], log: str = "the end of 
     if not state.startswith("enabled"):
         yield Finding("service", Level.WARNING, f"it does not start at boot ({state})", system.enable_command(unit, state))
     if service["LoadState"] == "loaded":
-        yield _judge_service(unit, service, log)
+        yield _judge_service(unit, service, log, configured)
 
 
-def _judge_service(unit: str, service: Mapping[str, str], log: str) -> Finding:
+def _judge_service(unit: str, service: Mapping[str, str], log: str, configured: bool) -> Finding:
     active = service["ActiveState"]
     if active in ("active", "reloading"):
         return Finding("service", Level.OK, f"running since {service['ActiveEnterTimestamp']}: {service['StatusText']}")
@@ -32,6 +37,10 @@ def _judge_service(unit: str, service: Mapping[str, str], log: str) -> Finding:
         return Finding("service", Level.WARNING, f"it is {active}", "run this again in a moment")
     if active == "inactive":
         return Finding("service", Level.WARNING, "it is not running", f"systemctl start {unit}")
+    if configured and active == "failed" and service["ExecMainStatus"] == str(os.EX_CONFIG):
+        # A boot between the installation and --setup starts it with the template.
+        text = "it has not been started since its configuration was fixed"
+        return Finding("service", Level.WARNING, text, f"systemctl restart {unit}")
     text = f"{active} ({service['Result']}, exit status {service['ExecMainStatus']})"
     fix = f"fix the failures above, or read {log}; then: systemctl restart {unit}"
     return Finding("service", Level.FAILURE, text, fix)

@@ -17,6 +17,9 @@ from .checks.sensor import check_sensor
 from .checks.server import check_server
 from .checks.spool import check_spool
 
+_NEEDED_TO_START = ("configuration", "key")
+"""The findings about what the service needs to start."""
+
 
 def check(path: Path, as_json: bool) -> int:
     """Examines the configuration at `path` and prints the findings. Returns the exit status: 1 if there is a failure."""
@@ -27,6 +30,14 @@ def check(path: Path, as_json: bool) -> int:
 def examine(path: Path) -> Iterator[Finding]:
     """All findings, each after those that it depends on."""
     service = system.service(config.UNIT)
+    configured = True
+    for finding in _examine_all_but_service(path, service):
+        configured = configured and not (finding.level is Level.FAILURE and finding.what in _NEEDED_TO_START)
+        yield finding
+    yield from check_service(config.UNIT, service, configured=configured)
+
+
+def _examine_all_but_service(path: Path, service: Mapping[str, str]) -> Iterator[Finding]:
     try:
         conf = config.load(path)
     except ConfigError as error:
@@ -35,7 +46,6 @@ def examine(path: Path) -> Iterator[Finding]:
     else:
         yield from check_configuration(conf, service)
         yield from _examine_all(conf, service)
-    yield from check_service(config.UNIT, service)
 
 
 def _examine_all(conf: Config, service: Mapping[str, str]) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ...core import system
-from ...core.finding import Finding, of_config_error, report
+from ...core.finding import Finding, Level, of_config_error, report
 from ...core.ini import ConfigError
 from ...core.service_check import check_service
 from .. import config
@@ -30,18 +30,19 @@ def examine(path: Path) -> Iterator[Finding]:
     try:
         conf = config.load(path)
     except ConfigError as error:
-        yield of_config_error(error)
+        findings = [of_config_error(error)]
         conf = MeterConfig(path, path.parent.parent / "spool", ())
     else:
-        yield from check_configuration(conf, service)
-    yield from _examine_all(conf, service)
+        findings = list(check_configuration(conf, service))
+    yield from findings
+    yield from _examine_all(conf, service, configured=all(finding.level is not Level.FAILURE for finding in findings))
 
 
-def _examine_all(conf: MeterConfig, service: Mapping[str, str]) -> Iterator[Finding]:
+def _examine_all(conf: MeterConfig, service: Mapping[str, str], configured: bool) -> Iterator[Finding]:
     yield from check_kernel()
     usable, findings = check_lines(conf, service)
     yield from findings
     yield from check_noise(conf, usable)
     yield from check_spool(conf, service)
-    yield from check_service(UNIT, service)
+    yield from check_service(UNIT, service, configured=configured)
     yield from check_pourd()
