@@ -111,6 +111,27 @@ def spool_below_the_root(site: Site) -> None:
     site.machine.sh(f"install -d -g kegnet -m 2775 /pours && sed -i '$ a spool = /pours' {CONF}")
 
 
+def spool_in_home(site: Site) -> None:
+    site.machine.sh(f"install -d -g kegnet -m 2775 /home/pi/pours && sed -i '$ a spool = /home/pi/pours' {CONF}")
+    # This line alone does not help.
+    folder = "/etc/systemd/system/kegnet-client.service.d"
+    site.machine.sh(f"mkdir -p {folder} && printf '[Service]\nReadWritePaths=-/home/pi\n' > {folder}/x.conf && systemctl daemon-reload")
+
+
+def spool_behind_a_link(site: Site) -> None:
+    site.machine.sh(
+        f"install -d -g kegnet -m 2775 /home/pi/pours && ln -sfn /home/pi/pours /srv/link && sed -i '$ a spool = /srv/link' {CONF}"
+    )
+
+
+def ca_in_home(site: Site) -> None:
+    site.machine.sh(f"install -D -m 644 /share/ca.crt /home/pi/ca.pem && sed -i '$ a caBundle = /home/pi/ca.pem' {CONF}")
+
+
+def closed_ca(site: Site) -> None:
+    site.machine.sh(f"install -m 600 /share/ca.crt /srv/ca.pem && sed -i '$ a caBundle = /srv/ca.pem' {CONF}")
+
+
 def set_parameter(site: Site, name: str, value: str) -> None:
     site.machine.run("sed", "-i", f"s|^{name} =.*|{name} = {value}|", CONF)
 
@@ -133,6 +154,10 @@ def set_parameter(site: Site, name: str, value: str) -> None:
         (closed_spool, rf"spool: {SPOOL}: .*2755.*chgrp kegnet {SPOOL} && chmod g\+rwxs {SPOOL}"),
         (spool_elsewhere, r"spool: /srv/pours: .*systemctl edit .*ReadWritePaths=-/srv;"),
         (spool_below_the_root, r"spool: /pours: .*systemctl edit .*ReadWritePaths=-/pours;"),
+        (spool_in_home, r"spool: /home/pi/pours: .*cannot see .*/home.*move it, e\.g\. to /var/lib/"),
+        (spool_behind_a_link, r"spool: /srv/link: .*cannot see .*/home.*move it, e\.g\. to /var/lib/"),
+        (ca_in_home, rf"configuration: {CONF}: caBundle = /home/pi/ca\.pem: .*cannot see .*/home.*move it, e\.g\. to {Path(CONF).parent}"),
+        (closed_ca, rf"configuration: {CONF}: caBundle = /srv/ca\.pem: kegnet cannot read it.*chmod a\+r /srv/ca\.pem"),
     ],
     ids=lambda value: value.__name__.replace("_", " ") if callable(value) else "",
 )
@@ -151,6 +176,21 @@ def test_an_expired_certificate_gets_a_line_with_its_fix(whole: Site, ca: Certif
     server.close()
     print(*failures, sep="\n")
     assert [line for line in failures if line.startswith("failure  certificate: ") and "expired" in line and "clock" in line]
+
+
+def test_the_service_logs_what_to_do_with_ca_certificates_that_it_cannot_read(whole: Site) -> None:
+    machine = whole.machine
+    ca_in_home(whole)
+    machine.run("systemctl", "restart", "kegnet-client", check=False)
+    wait_for(lambda: machine.property("ActiveState") == "failed")
+    machine.wait_for_log(
+        f"{CONF}: caBundle = /home/pi/ca.pem: it cannot be used (Permission denied); fix: let everybody read it (chmod a+r)"
+    )
+    assert [line for line in check(whole) if line.startswith("failure  service: failed") and "fix the failures above" in line]
+    machine.sh(f"mv /home/pi/ca.pem {Path(CONF).parent} && sed -i 's|^caBundle = .*|caBundle = ca.pem|' {CONF}")
+    machine.run("systemctl", "restart", "kegnet-client")
+    assert not [line for line in check(whole) if line.startswith("failure  ")]
+    machine.sh(f"rm {Path(CONF).parent}/ca.pem")
 
 
 def drop_and_wait_until_sent(site: Site, spool: str, pulses: int) -> None:

@@ -61,7 +61,7 @@ class RestApi:
             ssl.create_default_context(cafile=config.ca_bundle)
         except OSError as error:
             problem = f"it cannot be used ({error.strerror or error})"
-            raise config.error("caBundle", config.ca_bundle, problem, "use the path of CA certificates in PEM form") from error
+            raise config.error("caBundle", config.ca_bundle, problem, _fix_ca_bundle(config, error)) from error
         self._last_used = float("-inf")
         self._open()
 
@@ -169,6 +169,13 @@ def server_certificate(host: str, port: int) -> CertificateFacts | None:
 def must_restart() -> bool:
     """Whether so many requests were interrupted that the process must be restarted."""
     return len(_interrupted) >= INTERRUPTED_LIMIT
+
+
+def _fix_ca_bundle(config: Config, error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        # ProtectHome= refuses a file in /home, whatever its mode is.
+        return f"let everybody read it (chmod a+r), and move it out of /home and /root, e.g. to {config.path.parent}"
+    return "use the path of CA certificates in PEM form"
 
 
 def _new_session(adapter: HTTPAdapter) -> requests.Session:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from . import system
 from .finding import Finding, Level
+
+HOMES = ("/home", "/root", "/run/user")
+"""The directories that ProtectHome=yes hides from a service, see systemd.exec(5)."""
+HIDDEN = "the service cannot see what is in " + ", ".join(HOMES)
 
 
 def check_service(
@@ -46,12 +50,20 @@ def _judge_service(unit: str, service: Mapping[str, str], log: str, configured: 
     return Finding("service", Level.FAILURE, text, fix)
 
 
+def is_hidden(path: Path, service: Mapping[str, str]) -> bool:
+    """Whether the unit cannot see `path`, whatever its mode is."""
+    return service.get("ProtectHome") == "yes" and _within(path, HOMES)
+
+
 def check_spool_permissions(path: Path, unit: str, service: Mapping[str, str], user: str, group: str) -> Finding:
     """Whether the unit, which runs as `user`, can change the directory `path`. `group` is the one that shares it. Raises OSError."""
     place = shlex.quote(str(path))
     status = path.stat()
     writable = system.may(user, "rwx", path, service.get("SupplementaryGroups", "").split())
     text = f"{path}: belongs to {system.owners(status)}, mode {stat.S_IMODE(status.st_mode):04o}"
+    if is_hidden(path, service):
+        fix = "move it, e.g. to /var/lib/kegnet/pours, and change the parameter spool"
+        return Finding("spool", Level.FAILURE, f"{text}; {HIDDEN}", fix)
     if writable is None:
         return Finding("spool", Level.WARNING, f"{text}; only root can test whether the service can change it", "run this as root")
     if not writable:
@@ -72,6 +84,6 @@ def _place_to_write(path: Path) -> Path:
     return resolved if resolved.parent == Path("/") else resolved.parent
 
 
-def _within(path: Path, places: list[str]) -> bool:
+def _within(path: Path, places: Iterable[str]) -> bool:
     resolved = Path(os.path.realpath(path))
     return any(place in (resolved, *resolved.parents) for place in (Path(os.path.realpath(text.lstrip("-+"))) for text in places))

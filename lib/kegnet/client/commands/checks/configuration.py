@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import stat
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from ....core import system
-from ....core.finding import Finding, Level
+from ....core.finding import Finding, Level, of_config_error
+from ....core.service_check import HIDDEN, is_hidden
 from ....core.signing import KeyFileError, SigningKey
 from ... import config
 from ...config import Config
 
 
 def check_configuration(conf: Config, service: Mapping[str, str]) -> Iterator[Finding]:
-    """Whether the service can read the file, and the warnings about it."""
+    """Whether the service can read the file and `caBundle`, and the warnings about it."""
     user = service.get("User", "")
     if system.may(user, "r", conf.path) is False:
         yield Finding("configuration", Level.FAILURE, f"{conf.path}: {user} cannot read it", f"chmod a+r {shlex.quote(str(conf.path))}")
     else:
         yield Finding("configuration", Level.OK, f"{conf.path}: client {conf.uuid}, server {conf.base_url}")
+    if conf.ca_bundle is not None:
+        yield from _check_ca_bundle(conf, conf.ca_bundle, service)
     # check_key() reports those about the key.
     known = config.key_warnings(conf.private_key)
     for warning in conf.warnings:
         if warning not in known:
             text, fix = warning.rsplit("; fix: ", 1) if "; fix: " in warning else (warning, f"edit {conf.path}")
             yield Finding("configuration", Level.WARNING, text, fix)
+
+
+def _check_ca_bundle(conf: Config, path: Path, service: Mapping[str, str]) -> Iterator[Finding]:
+    """A failure if the service cannot read the CA certificates. That they are missing or damaged is found without the service, too."""
+    user = service.get("User", "")
+    move = f"move it, e.g. to {conf.path.parent}, and change caBundle"
+    if is_hidden(path, service):
+        yield of_config_error(conf.error("caBundle", path, HIDDEN, move))
+    elif os.path.exists(path) and system.may(user, "r", path) is False:
+        fix = f"chmod a+r {shlex.quote(str(path))}; if it is in a directory that {user} cannot enter, {move}"
+        yield of_config_error(conf.error("caBundle", path, f"{user} cannot read it", fix))
 
 
 def check_key(conf: Config, service: Mapping[str, str]) -> tuple[SigningKey | None, Finding]:
