@@ -178,6 +178,26 @@ def test_an_expired_certificate_gets_a_line_with_its_fix(whole: Site, ca: Certif
     assert [line for line in failures if line.startswith("failure  certificate: ") and "expired" in line and "clock" in line]
 
 
+def test_after_a_change_of_the_key_the_printed_commands_lead_to_an_accepted_ping(whole: Site) -> None:
+    machine = whole.machine
+    whole.start_over()
+    old = machine.sh("kegnet-client --setup 2>/dev/null")
+    pid = machine.property("MainPID")
+    machine.wait_for_log(f"kegnet-client[{pid}]: ping accepted: ")
+    unknown_key(whole)
+    output = machine.sh("kegnet-client --setup 2>/dev/null")
+    try:
+        whole.register(output)
+        assert [line for line in check(whole) if re.match("warning  key: .*still signs with.*systemctl restart kegnet-client", line)]
+        for command in re.findall("^    sudo (.*)$", output, re.MULTILINE):
+            machine.sh(command)
+        assert machine.property("MainPID") != pid
+        machine.wait_for_log(f"kegnet-client[{machine.property('MainPID')}]: ping accepted: ")
+        assert [line for line in check(whole) if line.startswith("ok       key: ")]
+    finally:
+        whole.register(old)
+
+
 def test_the_service_logs_what_to_do_with_ca_certificates_that_it_cannot_read(whole: Site) -> None:
     machine = whole.machine
     ca_in_home(whole)

@@ -63,6 +63,9 @@ def check_key(conf: Config, service: Mapping[str, str]) -> tuple[SigningKey | No
     if _service_has_another_key(conf, service):
         fix = f"systemctl edit {config.UNIT}, add the lines [Service] and LoadCredential=privkey.pem:{path}; then restart it"
         return key, Finding("key", Level.FAILURE, f"{found}, but systemd passes another key to the service", fix)
+    if conf.path == config.DEFAULT_PATH and _service_has_an_older_key(path):
+        text = f"{found}, but the service still signs with the key that it got at its start"
+        return key, Finding("key", Level.WARNING, text, f"systemctl restart {config.UNIT}")
     return key, Finding("key", Level.OK, f"{found}, readable by its owner only")
 
 
@@ -71,3 +74,11 @@ def _service_has_another_key(conf: Config, service: Mapping[str, str]) -> bool:
     if credentials is None or conf.private_key == config.default_key(conf.path):
         return False
     return f":{conf.private_key}" not in credentials
+
+
+def _service_has_an_older_key(path: Path) -> bool:
+    """Whether the service runs with a key that is not in the file any more. Only root can see that."""
+    try:
+        return Path("/run/credentials", config.UNIT, "privkey.pem").read_bytes() != path.read_bytes()
+    except OSError:
+        return False  # It does not run.
