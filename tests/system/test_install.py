@@ -8,6 +8,7 @@ import pytest
 from support.keg import REPOSITORY
 from support.wait import wait_for
 from system.kegerator import CONF, SPOOL, Site, with_another_python3_in_path
+from system.meter_host import METER, METER_CONF, connect_wheel, wait_for_status
 
 HOME = "/usr/share/kegnet-client"
 
@@ -20,6 +21,19 @@ def test_install_set_up_and_start_on_a_fresh_debian(fresh: Site) -> None:
     fresh.machine.run("systemctl", "start", "kegnet-client")
     assert fresh.wait_for_messages("ping")[0]["temp"] == 4187
     fresh.machine.wait_for_log("ping accepted: 4.187 °C")
+
+
+def test_a_clone_that_only_its_owner_can_read_makes_an_installation_that_the_services_can_read(ready: Site) -> None:
+    machine = ready.machine
+    machine.sh("chmod -R go= /share/source")
+    ready.install()
+    assert machine.sh(f"stat -c %a {CONF} {METER_CONF}").split() == ["644", "644"]
+    connect_wheel(ready, 17)
+    machine.sh(f"echo '[Pin 17]' >> {METER_CONF}")
+    ready.set_up()
+    machine.run("systemctl", "start", "kegnet-client", METER)
+    wait_for_status(ready, "pin 17: idle")
+    ready.wait_for_messages("ping")
 
 
 def test_the_unit_is_a_link_to_the_installed_file(site: Site) -> None:

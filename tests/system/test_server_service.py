@@ -31,6 +31,8 @@ INSTALL = "/share/source/service/install-server"
 @pytest.fixture(scope="module")
 def machine(suite: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     made = Machine(root_file_system(suite, *SERVER_PACKAGES, name="kegnet-server"), tmp_path_factory.mktemp(suite))
+    # As in a clone that was made with umask 077.
+    made.sh("chmod -R go= /share/source")
     yield made
     made.scrap()
 
@@ -79,6 +81,9 @@ def test_it_is_installed_and_configured_and_serves_by_the_readmes_commands(machi
     machine.sh(INSTALL)
     assert machine.sh(f"sha256sum {CONF}") == before
     assert is_up(page), "systemd has waited until it was ready"
+    files = ("man/man8/kegnet-server.8", "bash-completion/completions/kegnet-server")
+    places = [*(f"/usr/local/share/{file}" for file in files), "/etc/systemd/system/kegnet-server.service"]
+    assert machine.run("stat", "-c", "%a", *places).split() == ["644"] * 3
     assert machine.property("StatusText", "kegnet-server") or machine.property("Type", "kegnet-server") == "notify"
 
 
