@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from bench.server import signed
@@ -30,13 +31,13 @@ from kegnet.server.storage.pours import correct, last_pours
 from kegnet.server.storage.readings import latest_readings
 from kegnet.server.storage.receiving import set_receiving
 from kegnet.server.storage.records import Client
-from kegnet.server.storage.settings import set_household
+from kegnet.server.storage.settings import household, set_household
 from kegnet.server.storage.taps import find_tap, set_tap, taps_of
 from support.cut_proxy import CutProxy
 from support.keg import REPOSITORY
 from support.kegnet_server import KegnetServer, now_ms
 from support.mailbox import Mailbox
-from support.mqtt_listener import Listener
+from support.mqtt_listener import Listener, retain, retained_topics
 from support.ports import free_port
 from support.services import Broker
 from support.wait import stays, wait_for
@@ -284,6 +285,74 @@ def test_a_broker_that_refuses_the_password_is_logged_once_and_without_it(tmp_pa
                 assert server.log().count("refuses the connection") == 1
         finally:
             broker.terminate()
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> str:
+    """The id of the installation in `tmp_path / "server"`, which has a client."""
+    with KegnetServer(tmp_path / "server") as server:
+        server.add_client(GARAGE, "", "Garage")
+        with server.database.reading() as c:
+            return household(c).installation
+
+
+def retain_old(port: int, installation: str, text: str) -> None:
+    """Publishes what an installation of 1,500 clients has published."""
+    retain(port, {f"homeassistant/sensor/kegnet_{installation}/{uuid4()}_temperature/config" for _ in range(1500)}, text)
+
+
+def found_configs(port: int, installation: str) -> set[str]:
+    """The discovery topics of the installation: all, if they are not too many for the broker's queue."""
+    return retained_topics(port, f"homeassistant/+/kegnet_{installation}/+/config")
+
+
+def silent_config(installation: str) -> str:
+    """The discovery topic of a client without messages and taps."""
+    return f"homeassistant/binary_sensor/kegnet_{installation}/{GARAGE}_silent/config"
+
+
+def test_more_old_topics_than_the_broker_queues_delay_nothing_and_disappear(tmp_path: Path, broker: Broker, installation: str) -> None:
+    retain_old(broker.port, installation, "x" * 500)
+    with KegnetServer(tmp_path / "server", None, "--mqtt", f"mqtt://127.0.0.1:{broker.port}") as server:
+        wait_for(lambda: retained_topics(broker.port, f"kegnet/{GARAGE}/silent"), limit_s=90)
+        wait_for(lambda: found_configs(broker.port, installation) == {silent_config(installation)}, limit_s=240)
+        assert "can remain" not in server.log()
+
+
+def test_old_topics_that_the_broker_drops_disappear_after_the_others(tmp_path: Path, installation: str) -> None:
+    broker = Broker(tmp_path / "broker", "max_queued_messages 100\n")
+    retain_old(broker.port, installation, "x" * 20_000)
+    # 30 MB are more than the sockets buffer of a connection that is read slowly.
+    proxy = CutProxy(broker.port, pause_s=0.01)
+    try:
+        with proxy, KegnetServer(tmp_path / "server", None, "--mqtt", f"mqtt://127.0.0.1:{proxy.port}") as server:
+            wait_for(lambda: retained_topics(broker.port, f"kegnet/{GARAGE}/silent"), limit_s=90)
+            wait_for(lambda: found_configs(broker.port, installation) == {silent_config(installation)}, limit_s=240)
+            assert "can remain" not in server.log()
+    finally:
+        broker.stop()
+
+
+@pytest.mark.parametrize("forbidden", ["homeassistant/#", "kegnet/#"])
+def test_a_broker_that_does_not_send_topics_gets_the_states_and_is_logged_once(tmp_path: Path, installation: str, forbidden: str) -> None:
+    (tmp_path / "broker").mkdir()
+    acl, (allowed,) = tmp_path / "broker" / "acl", {"homeassistant/#", "kegnet/#"} - {forbidden}
+    acl.write_text(f"topic write {forbidden}\ntopic readwrite {allowed}\nuser reader\ntopic readwrite #\n")
+    broker = Broker(tmp_path / "broker", f"acl_file {acl}\nuser root\n")
+    try:
+        with CutProxy(broker.port) as proxy, KegnetServer(tmp_path / "server", None, "--mqtt", f"mqtt://127.0.0.1:{proxy.port}") as server:
+            wait_for(lambda: retained_topics(broker.port, f"kegnet/{GARAGE}/silent"), limit_s=90)
+            wait_for(lambda: "topics of what was removed can remain" in server.log(), limit_s=120)
+            proxy.cut()
+            wait_for(lambda: server.log().count("connected to the MQTT broker") == 2, limit_s=90)
+            Household(server).ping(4000)
+            wait_for(lambda: retained_topics(broker.port, f"kegnet/{GARAGE}/temperature"), limit_s=90)
+            with server.writing() as c:
+                remove_client(c, GARAGE, now_ms())
+            wait_for(lambda: not retained_topics(broker.port, f"kegnet/{GARAGE}/+"), limit_s=240)
+            assert server.log().count("can remain") == 1
+    finally:
+        broker.stop()
 
 
 # --- Prometheus

@@ -13,9 +13,13 @@ _Pair = tuple[asyncio.StreamWriter, asyncio.StreamWriter, "asyncio.Task[None]"]
 
 
 class CutProxy:
-    """Listens at `port` and forwards to `target`. After `cut()` the near side is closed; the far side is open until `close_far()`."""
+    """Listens at `port` and forwards to `target`. After `cut()` the near side is closed; the far side is open until `close_far()`.
 
-    def __init__(self, target: int) -> None:
+    It waits for `pause_s` before each 64 KiB, so a target that sends more meets a slow reader.
+    """
+
+    def __init__(self, target: int, pause_s: float = 0.0) -> None:
+        self._pause_s = pause_s
         self.port = free_port()
         self._target = target
         self._pairs: list[_Pair] = []
@@ -48,7 +52,7 @@ class CutProxy:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        pumps = asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+        pumps = asyncio.gather(_pump(reader, far_writer, self._pause_s), _pump(far_reader, writer, self._pause_s))
         task = asyncio.ensure_future(_ended(pumps))
         self._pairs.append((writer, far_writer, task))
 
@@ -73,8 +77,9 @@ class CutProxy:
         self._thread.join(10)
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pause_s: float) -> None:
     while data := await reader.read(65536):
+        await asyncio.sleep(pause_s)
         writer.write(data)
         await writer.drain()
     writer.close()

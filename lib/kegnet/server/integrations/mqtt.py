@@ -25,8 +25,9 @@ from ..storage import Change, Database, StorageError, UnavailableError
 from ..storage.readings import heard
 from ..storage.records import Client
 from ..storage.settings import Household, household
-from .home_assistant import Entity, Site, config_topic, entities, parse_config_topic, state_topic
+from .home_assistant import Entity, Site, entities
 from .mqtt_connection import BrokerError, Connection, check_url
+from .mqtt_left_behind import LeftBehind, removal
 
 PAUSE_S = 2.0
 REST = 10
@@ -35,8 +36,6 @@ LONGEST_PAUSE_S = 30.0
 TICK_S = 60.0
 """How often the day is looked at: at its beginning nothing has been poured."""
 RETRY_S = 10.0
-FORMER_CONFIGS = "homeassistant/+/+/config"
-"""Where version 1 of kegnet-server published its discovery messages: these are removed."""
 
 log = logging.getLogger(__name__)
 _Messages = list[tuple[str, str]]
@@ -130,6 +129,7 @@ class _Pass:
         self._sent: dict[str, _Hashes] = {}
         """By the client's UUID: (component, path) of an entity, and the hash of its discovery message and its state."""
         self._day_ms = 0
+        self._left_behind = LeftBehind(site, connection)
         self._tidy = False
 
     def forget(self) -> None:
@@ -147,7 +147,6 @@ class _Pass:
         return time.thread_time() - began
 
     def _publish(self, change: Change, now_ms: int) -> None:
-        left_behind = [] if self._tidy else self._connection.retained((self._site.configs, FORMER_CONFIGS))
         home = _household(self._database)
         day_ms = day_start(now_ms, find_zone(home.time_zone) or datetime.UTC, home.day_begins_hour)
         if (bool(change.kinds) and not change.clients) or day_ms != self._day_ms or not self._tidy:
@@ -158,8 +157,11 @@ class _Pass:
         for some in in_chunks(chosen):
             self._publish_some(some, now_ms, day_ms)
         self._remove_clients(gone)
-        self._remove_left_behind(left_behind)
-        self._day_ms, self._tidy = day_ms, True
+        self._day_ms = day_ms
+        if not self._tidy:
+            # After all else: a broker that does not send its topics gets the new states all the same.
+            self._left_behind.remove(self._sent)
+            self._tidy = True
 
     def _publish_some(self, clients: Sequence[Client], now_ms: int, day_ms: int) -> None:
         with self._database.reading() as c:
@@ -187,28 +189,14 @@ class _Pass:
             if before[_HASH_BYTES:] != hashes[key][_HASH_BYTES:]:
                 messages.append((entity.state_topic, entity.state))
         for component, path in sent.keys() - hashes.keys():
-            messages += self._removal(component, uuid, path)
+            messages += removal(self._site, component, uuid, path)
         return hashes
 
     def _remove_clients(self, uuids: Iterable[str]) -> None:
         for uuid in uuids:
-            self._connection.publish([message for component, path in self._sent[uuid] for message in self._removal(component, uuid, path)])
+            gone = self._sent[uuid]
+            self._connection.publish([message for component, path in gone for message in removal(self._site, component, uuid, path)])
             del self._sent[uuid]
-
-    def _removal(self, component: str, uuid: str, path: str) -> _Messages:
-        """The discovery message goes first: a state without its entity confuses nobody."""
-        return [(config_topic(self._site, component, uuid, path), ""), (state_topic(uuid, path), "")]
-
-    def _remove_left_behind(self, topics: Iterable[str]) -> None:
-        """Removes what an earlier process published and what is not published any more."""
-        messages: _Messages = []
-        for topic in topics:
-            parsed = parse_config_topic(self._site, topic)
-            if parsed is not None and (parsed[0], parsed[2]) not in self._sent.get(parsed[1], {}):
-                messages += self._removal(*parsed)
-            elif parsed is None and any(part[:7] == "kegnet_" and part[7:43] in self._sent for part in topic.split("/")[2:3]):
-                messages.append((topic, ""))
-        self._connection.publish(messages)
 
 
 _HASH_BYTES = 8

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -19,6 +19,8 @@ PORTS = {"mqtt": 1883, "mqtts": 8883}
 KEEPALIVE_S = 30
 ANSWER_S = 10.0
 """How long the broker may take to acknowledge messages."""
+ECHO_S = 30
+"""How long a marker may take to come back. It is published once a second."""
 RECONNECT_S = (1, 30)
 AT_ONCE = 200
 """Messages that are sent before an acknowledgement: what waits is bounded. With few, each waits for the delayed ACKs of TCP."""
@@ -29,6 +31,18 @@ log = logging.getLogger(__name__)
 
 class BrokerError(Exception):
     """The broker is away, or does not answer in time. The connection is made again by itself."""
+
+
+class SilentError(BrokerError):
+    """The broker accepts what is published, and does not send it back: reading may be forbidden."""
+
+
+@dataclass(frozen=True)
+class Retained:
+    """Topics with a retained message. `complete` is False if the broker has certainly dropped what did not fit in its queue."""
+
+    topics: frozenset[str]
+    complete: bool
 
 
 @dataclass(frozen=True)
@@ -74,9 +88,10 @@ class Connection:
         self._availability = availability
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
-        self._retained: dict[str, None] = {}
+        self._retained: set[str] = set()
         self._marker = f"{availability}/marker"
         self._awaited = b""
+        self._echo: bytes | None = None
         self._echoed = threading.Event()
         self._away = False
         self._stopping = False
@@ -123,24 +138,37 @@ class Connection:
             for info in infos:
                 self._wait(info)
 
-    def retained(self, filters: Iterable[str]) -> list[str]:
-        """The topics of these subscriptions that have a retained message now. For a thread. Raises BrokerError."""
+    def retained(self, topics: str) -> Retained:
+        """The topics of this subscription that have a retained message now. For a thread. Raises SilentError, BrokerError."""
         marker = secrets.token_hex(8)
-        subscriptions = [(each, 1) for each in (*filters, self._marker)]
         with self._lock:
             self._retained.clear()
-            self._awaited = marker.encode()
+            self._awaited, self._echo = marker.encode(), None
         self._echoed.clear()
-        self._client.subscribe(subscriptions)
-        # The broker sends in order: when this comes back, the retained messages have come.
-        self._wait(self._client.publish(self._marker, marker, qos=1))
-        if not self._echoed.wait(ANSWER_S):
-            raise BrokerError(f"{self._where} does not send back what was published")
-        self._client.unsubscribe([each for each, _ in subscriptions])
+        # QoS 0: Mosquitto queues 1,000 messages of QoS 1 and drops the others. Those of QoS 0 it queues only when the socket is full.
+        self._client.subscribe([(topics, 0), (self._marker, 0)])
+        try:
+            self._wait_for_echo(marker)
+        finally:
+            self._client.unsubscribe([topics, self._marker])
         with self._lock:
-            found = list(self._retained)
+            found = frozenset(self._retained)
             self._retained.clear()
-        return found
+            return Retained(found, complete=self._echo == b"0")
+
+    def _wait_for_echo(self, marker: str) -> None:
+        """The broker sends in order: when a marker comes back, the retained messages have come.
+
+        A full queue drops markers too, and acknowledgements: they have QoS 0, and more follow.
+        """
+        connection = self.number
+        for number in range(ECHO_S):
+            self._wait(self._client.publish(self._marker, f"{marker} {number}"))
+            if self._echoed.wait(1):
+                return
+            if self._stopping or self.number != connection:
+                raise BrokerError(f"the connection to {self._where} ended")
+        raise SilentError(f"{self._where} does not send back what was published")
 
     def _wait(self, info: paho.MQTTMessageInfo) -> None:
         try:
@@ -174,11 +202,14 @@ class Connection:
             if message.payload == b"offline" and not self._stopping:
                 client.publish(self._availability, "online", qos=1, retain=True)
         elif message.topic == self._marker:
-            if message.payload == self._awaited:
-                self._echoed.set()
+            marker, _, number = message.payload.partition(b" ")
+            with self._lock:
+                if marker == self._awaited and self._echo is None:
+                    self._echo = number
+                    self._echoed.set()
         elif message.retain and message.payload:
             with self._lock:
-                self._retained[message.topic] = None
+                self._retained.add(message.topic)
 
     def _log_once(self, text: str) -> None:
         """Logs it if the broker was there before."""
