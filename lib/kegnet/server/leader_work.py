@@ -13,7 +13,7 @@ from .watch import AlarmWatch
 
 
 async def leader_work(context: Context) -> None:
-    """Runs until it is cancelled."""
+    """Runs until it is cancelled; then all of it has ended, so that another process can do the same."""
     works: dict[str, Callable[[], Awaitable[None]]] = {
         "maintenance": lambda: maintain(context.database),
         "alarms": lambda: AlarmWatch(context, receivers(context.options.notify)).run(),
@@ -27,4 +27,6 @@ async def leader_work(context: Context) -> None:
         from .integrations.notify import Notifier
 
         works["notifications"] = lambda: Notifier(context).run()
-    await asyncio.gather(*(always(name, run, context.outage) for name, run in works.items()))
+    async with asyncio.TaskGroup() as group:
+        for name, run in works.items():
+            group.create_task(always(name, run, context.outage))

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 async def always(name: str, run: Callable[[], Awaitable[None]], outage: Outage) -> None:
     """Runs `run` again `PAUSE_S` after it has ended or failed, until it is cancelled. `name` is for the log."""
+    task = asyncio.current_task()
     while True:
         try:
             await run()
@@ -23,4 +24,7 @@ async def always(name: str, run: Callable[[], Awaitable[None]], outage: Outage) 
             outage.began(str(error))
         except Exception as error:
             log.error("%s failed and is started again: %s: %s", name, type(error).__name__, error, exc_info=error)
+        if task is not None and task.cancelling():
+            # An error at the end of `run` has replaced it.
+            raise asyncio.CancelledError
         await asyncio.sleep(PAUSE_S)

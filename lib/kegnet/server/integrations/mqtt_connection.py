@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import threading
@@ -121,10 +122,14 @@ class Connection:
     def stop(self) -> None:
         """Publishes `offline`, disconnects, and ends the thread. For a thread: it can take seconds."""
         self._stopping = True
-        if self.connected:
-            self._client.publish(self._availability, "offline", qos=1, retain=True).wait_for_publish(2)
-        self._client.disconnect()
-        self._client.loop_stop()
+        try:
+            # paho 1.6 counts a connection that was lost as connected until it connects again, and fails to publish then.
+            with contextlib.suppress(RuntimeError, ValueError):
+                if self.connected:
+                    self._client.publish(self._availability, "offline", qos=1, retain=True).wait_for_publish(2)
+        finally:
+            self._client.disconnect()
+            self._client.loop_stop()
 
     def publish(self, messages: Sequence[tuple[str, str]]) -> None:
         """Publishes retained messages (topic, text; an empty text removes the topic). For a thread. Raises BrokerError.
