@@ -38,6 +38,7 @@ from support.keg import REPOSITORY
 from support.kegnet_server import KegnetServer, now_ms
 from support.mailbox import Mailbox
 from support.mqtt_listener import Listener, retain, retained_topics
+from support.pki import Certificate
 from support.ports import free_port
 from support.services import Broker
 from support.wait import stays, wait_for
@@ -351,6 +352,34 @@ def test_a_broker_that_does_not_send_topics_gets_the_states_and_is_logged_once(t
                 remove_client(c, GARAGE, now_ms())
             wait_for(lambda: not retained_topics(broker.port, f"kegnet/{GARAGE}/+"), limit_s=240)
             assert server.log().count("can remain") == 1
+    finally:
+        broker.stop()
+
+
+def test_a_broker_that_cannot_be_reached_is_logged_once_until_it_was_there(tmp_path: Path) -> None:
+    port = free_port()
+    with configured(tmp_path / "server", mqtt=f"mqtt://kegnet:hunter2@127.0.0.1:{port}") as server:
+
+        def warnings() -> list[str]:
+            return [line for line in server.log().splitlines() if "MQTT" in line and f"127.0.0.1:{port} cannot be reached" in line]
+
+        wait_for(warnings, limit_s=90)
+        # It tries again after 1, 2 and 4 s.
+        assert stays(lambda: len(warnings()) == 1, for_s=8)
+        assert "Connection refused" in warnings()[0]
+        broker = Broker(tmp_path / "broker", port=port)
+        wait_for(lambda: "connected to the MQTT broker" in server.log(), limit_s=120)
+        broker.stop()
+        wait_for(lambda: len(warnings()) == 2, limit_s=90)
+        assert "hunter2" not in server.log()
+
+
+def test_a_broker_whose_certificate_is_not_trusted_is_logged_with_the_reason(tmp_path: Path, certificate: Certificate) -> None:
+    broker = Broker(tmp_path / "broker", f"certfile {certificate.certificate}\nkeyfile {certificate.key}\nuser root\n")
+    try:
+        with KegnetServer(tmp_path / "server", None, "--mqtt", f"mqtts://127.0.0.1:{broker.port}") as server:
+            wait_for(lambda: f"127.0.0.1:{broker.port} cannot be reached" in server.log(), limit_s=90)
+            assert "certificate verify failed" in server.log()
     finally:
         broker.stop()
 

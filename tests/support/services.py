@@ -78,9 +78,9 @@ class PostgreSQL:
 class Broker:
     """A Mosquitto that anybody may use. `more` is added to its configuration."""
 
-    def __init__(self, folder: Path, more: str = "") -> None:
+    def __init__(self, folder: Path, more: str = "", port: int | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
+        self.port = port or free_port()
         (folder / "conf").write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n{more}")
         with (folder / "log").open("w") as log:
             self.process = subprocess.Popen(["/usr/sbin/mosquitto", "-c", folder / "conf"], stdout=log, stderr=log)

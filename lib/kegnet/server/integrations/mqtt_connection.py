@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ class Connection:
         self._awaited = b""
         self._echo: bytes | None = None
         self._echoed = threading.Event()
-        self._away = False
+        self._logged: set[str] = set()
         self._stopping = False
         self._where = f"{broker.host}:{broker.port}"
         self._client = _client(client_id)
@@ -106,6 +107,7 @@ class Connection:
         self._client.max_inflight_messages_set(AT_ONCE)
         self._client.reconnect_delay_set(*RECONNECT_S)
         self._client.on_connect = self._on_connect
+        self._client.on_connect_fail = self._on_connect_fail
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
         self._client.connect_async(broker.host, broker.port, KEEPALIVE_S)
@@ -189,7 +191,7 @@ class Connection:
             self._log_once(f"the MQTT broker {self._where} refuses the connection: {_reason(code)}")
             return
         log.info("connected to the MQTT broker %s", self._where)
-        self._away = False
+        self._logged.clear()
         client.subscribe(self._availability, 1)
         client.publish(self._availability, "online", qos=1, retain=True)
         self._loop.call_soon_threadsafe(self._connected)
@@ -198,8 +200,16 @@ class Connection:
         self.number += 1
         self.changed.set()
 
+    def _on_connect_fail(self, *_: object) -> None:
+        # paho handles the error, gives it to nobody, and calls this meanwhile.
+        error = sys.exception()
+        reason = "" if error is None else f": {error}"
+        self._log_once(f"the MQTT broker {self._where} cannot be reached{reason}; connecting again")
+
     def _on_disconnect(self, *_: object) -> None:
-        self._log_once(f"the connection to the MQTT broker {self._where} ended; connecting again")
+        # Of a connection that was refused, the reason is logged already.
+        if not self._logged:
+            self._log_once(f"the connection to the MQTT broker {self._where} ended; connecting again")
 
     def _on_message(self, client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         if message.topic == self._availability:
@@ -217,10 +227,10 @@ class Connection:
                 self._retained.add(message.topic)
 
     def _log_once(self, text: str) -> None:
-        """Logs it if the broker was there before."""
-        if not self._away and not self._stopping:
+        """Logs it if it was not logged since the last connection."""
+        if text not in self._logged and not self._stopping:
             log.warning("%s", text)
-        self._away = True
+        self._logged.add(text)
 
 
 def _client(client_id: str) -> paho.Client:
