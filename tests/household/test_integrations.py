@@ -384,6 +384,21 @@ def test_a_broker_whose_certificate_is_not_trusted_is_logged_with_the_reason(tmp
         broker.stop()
 
 
+@pytest.mark.usefixtures("installation")
+def test_what_an_error_left_unpublished_is_published_without_another_change(tmp_path: Path, broker: Broker, listener: Listener) -> None:
+    with KegnetServer(tmp_path / "server", None, "--mqtt", f"mqtt://127.0.0.1:{broker.port}") as server:
+        wait_for(lambda: listener.state(GARAGE, "silent"), limit_s=90)
+        with server.writing() as c:
+            c.exec_driver_sql("ALTER TABLE setting RENAME TO elsewhere")
+            announce(c, Change(frozenset({GARAGE}), frozenset({"client"})))
+        wait_for(lambda: re.search("MQTT: .*; next try in 10 s", server.log()), limit_s=90)
+        with server.writing() as c:
+            c.exec_driver_sql("ALTER TABLE elsewhere RENAME TO setting")
+            # Not announced.
+            c.exec_driver_sql("UPDATE client SET name = 'Shed'")
+        wait_for(lambda: listener.config(GARAGE, "silent")["device"]["name"] == "Shed", limit_s=45)
+
+
 # --- Prometheus
 
 

@@ -76,7 +76,9 @@ class Publisher:
         number, change = 0, _NOTHING
         try:
             while True:
-                await asyncio.wait({coming, connected}, timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
+                # What an error left to publish does not wait for a change.
+                left = connection.connected and connection.number and change.kinds
+                await asyncio.wait({coming, connected}, timeout=0 if left else TICK_S, return_when=asyncio.FIRST_COMPLETED)
                 if coming.done():
                     change = _merged(change, _relevant(coming.result()))
                     coming = asyncio.ensure_future(subscription.next())
