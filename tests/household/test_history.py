@@ -224,6 +224,17 @@ def test_a_keg_that_was_taken_off_before_stays_off(history: History) -> None:
         assert kegs_on(connection, [tap.key]) == {}
 
 
+def test_a_keg_that_was_taken_off_at_the_time_of_the_next_one_stays_off(history: History) -> None:
+    tap = history.tap(history.client())
+    first = keg(history, tap, NOW - 9 * DAY_MS)
+    history.call(take_off, first.key, NOW - DAY_MS)
+    second = keg(history, tap, NOW - DAY_MS)
+    history.call(undo_keg, second.key, NOW)
+    with history.reading() as connection:
+        assert kegs_on(connection, [tap.key]) == {}
+        assert [(each.key, each.off_ms) for each in kegs_of(connection, tap.key, 9)] == [(first.key, NOW - DAY_MS)]
+
+
 def test_of_two_concurrent_changes_of_a_tap_the_second_sees_the_first(history: History) -> None:
     tap = history.tap(history.client())
     first = keg(history, tap, NOW - 9 * DAY_MS)
@@ -278,7 +289,7 @@ def test_kegs_do_not_overlap(history: History) -> None:
     assert refused.value.problem == "the tap had another keg until 2026-11-26 15:00 UTC"
     assert refused.value.fix == "enter 2026-11-26 15:00 or a later time, or undo that keg first"
     assert keg(history, tap, NOW + DAY_MS).off_ms is None
-    assert keg(history, tap, NOW + DAY_MS + 1).on_ms == NOW + DAY_MS + 1
+    assert keg(history, tap, NOW + DAY_MS + 2).on_ms == NOW + DAY_MS + 2
 
 
 def test_what_was_entered_of_a_keg_can_be_changed(history: History) -> None:
@@ -357,7 +368,22 @@ def test_the_first_keg_of_a_tap_counts_from_the_first_pour_or_the_removal_of_the
         history.call(remember_first_keg, f"Ale {pin}", 19_000)
         assert history.call(put_first_keg_on, client, tap, NOW)
         with history.reading() as connection:
-            assert kegs_on(connection, [tap.key])[tap.key].on_ms == max(NOW - DAY_MS, off_ms or 0)
+            # A keg that replaces none is on after the removal of the one before, not at that time.
+            assert kegs_on(connection, [tap.key])[tap.key].on_ms == max(NOW - DAY_MS, off_ms + 1 if off_ms else 0)
+
+
+def test_the_undo_of_the_first_keg_does_not_put_the_keg_before_it_on(history: History) -> None:
+    client = history.client()
+    tap = history.tap(client)
+    history.pour(client, 0, NOW - DAY_MS)
+    history.call(take_off, keg(history, tap, NOW - 10 * DAY_MS).key, NOW - HOUR_MS)
+    history.call(remember_first_keg, "Ale", 19_000)
+    assert history.call(put_first_keg_on, client, tap, NOW)
+    with history.reading() as connection:
+        first = kegs_on(connection, [tap.key])[tap.key]
+    history.call(undo_keg, first.key, NOW)
+    with history.reading() as connection:
+        assert kegs_on(connection, [tap.key]) == {}
 
 
 def test_of_two_that_put_the_first_keg_on_one_succeeds(new_history: Callable[[str], History]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from kegnet.server.model.days import day_start
 from kegnet.server.storage.alarms import begin_alarm
 from kegnet.server.storage.beers import beers
-from kegnet.server.storage.kegs import change_keg, find_keg, kegs_of, put_on
+from kegnet.server.storage.kegs import change_keg, find_keg, kegs_of, put_on, take_off
 from kegnet.server.storage.pours import find_pour, pours_of
 from kegnet.server.storage.records import Keg, Pour, Tap
 from kegnet.server.storage.settings import set_household
@@ -393,6 +393,21 @@ def test_a_new_keg_that_is_sent_twice_is_put_on_once(house: House) -> None:
         assert len(kegs_of(connection, house.tap.key, 9)) == 2
     house.undo()
     assert house.keg == before
+
+
+def test_a_new_keg_since_the_removal_of_the_one_before_is_put_on_once_and_undone(house: House) -> None:
+    assert house.keg is not None
+    off_ms = now_ms() // 60_000 * 60_000 - 7_200_000
+    with house.server.database.writing() as connection:
+        take_off(connection, house.keg.key, off_ms)
+    since = datetime.fromtimestamp(off_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M")
+    form = {"action": "new", "keg": house.shown_keg("new"), "on": since, "new_beer": "Stout", "size": "30000"}
+    for _ in range(2):
+        assert house.post("/keg", **form).status == 303
+    with house.server.database.reading() as connection:
+        assert len(kegs_of(connection, house.tap.key, 9)) == 2
+    house.undo()
+    assert house.keg is None
 
 
 @pytest.mark.parametrize("action", ["new", "off"])

@@ -147,6 +147,16 @@ def test_kegs_go_on_and_off_and_the_last_change_is_undone(server: Server) -> Non
     assert "no beer has this number" in server("beers", "remove", "1")
 
 
+def test_an_undo_of_a_keg_does_not_undo_the_removal_of_the_one_before_at_the_same_time(server: Server) -> None:
+    server.add_client()
+    server("taps", "set", CLIENT, "17")
+    server("kegs", "on", CLIENT, "17", "--since", "2026-01-01T12:00")
+    server("kegs", "off", CLIENT, "17", "--since", "2026-01-02T18:00")
+    assert server("kegs", "on", CLIENT, "17", "--since", "2026-01-02T18:00") == "tap 17: 2026-01-02 18:00+00:00 to now  -\n"
+    assert server("kegs", "undo", CLIENT, "17") == "Undone: 2026-01-02 18:00+00:00 to now  -\n"
+    assert server("kegs", "list", CLIENT, "17") == "2026-01-01 12:00+00:00 to 2026-01-02 18:00+00:00  -\n"
+
+
 def test_recipes_are_imported_and_what_is_known_can_be_skipped(server: Server, tmp_path: Path) -> None:
     file = tmp_path / "recipes.xml"
     file.write_bytes(BEERSMITH.replace("13.5 IBUs", "bitter").encode("latin-1"))

@@ -60,6 +60,7 @@ def put_on(
 ) -> Keg:
     """Puts a keg on a tap, and takes the one before off at that time. `beer` is a key.
 
+    A keg that was taken off at that time already was not replaced: the new one is on a millisecond later, see `undo_keg()`.
     Raises TooEarlyError, and changes nothing, where a keg was put on or taken off later than that.
     """
     lock_tap(connection, tap_key)
@@ -71,6 +72,8 @@ def put_on(
             raise _too_early(connection, what, before.off_ms or before.on_ms, last_ms)
         if before.off_ms is None:
             _set(connection, before.key, off_ms=on_ms)
+        elif before.off_ms == on_ms:
+            on_ms += 1
     fields = {"tap": tap_key, "beer": beer, "on_ms": on_ms, "volume_ml": volume_ml, "start_ml": start_ml}
     added = connection.execute(sa.insert(schema.keg).values(fields)).inserted_primary_key[0]
     keg = find_keg(connection, added)
@@ -99,7 +102,10 @@ def put_back(connection: sa.engine.Connection, keg_key: int) -> None:
 
 
 def undo_keg(connection: sa.engine.Connection, keg_key: int, now_ms: int) -> None:
-    """Undoes that a keg was put on: the one that it replaced is on as long as this one was."""
+    """Undoes that a keg was put on: the one that it replaced is on as long as this one was.
+
+    The replaced keg is the one that was taken off at the very millisecond at which this one was put on.
+    """
     keg = _locked_keg(connection, keg_key)
     if keg is None:
         return

@@ -141,7 +141,8 @@ def _is_put_on_by(form: Form, present: Keg | None, values: tuple[int | None, int
     """Whether the form was sent before and has put this keg on (a double click). `values`: the beer's key, size, contents."""
     if present is None or present.beer is None:
         return False
-    same_time = not form.typed.get("on", "").strip() or on_ms == present.on_ms
+    # `put_on()` can make it a millisecond later.
+    same_time = not form.typed.get("on", "").strip() or on_ms in (present.on_ms, present.on_ms - 1)
     return same_time and values == (present.beer.key, present.volume_ml, present.start_ml)
 
 
