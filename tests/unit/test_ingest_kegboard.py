@@ -150,6 +150,27 @@ def test_a_pour_is_stored_with_the_time_at_which_it_began(database: Database) ->
     with_board(database, test)
 
 
+def test_the_first_pour_of_a_tap_announces_the_tap(database: Database) -> None:
+    async def test(server: Server, token: str) -> None:
+        feed = Feed(database)
+        listening = asyncio.create_task(feed.run())
+        async with feed.subscribe() as subscription:
+            # The first change is that the feed listens. It is of everything.
+            while (await asyncio.wait_for(subscription.next(), 60)).clients:
+                pass
+            for number, announced in ((1, True), (2, False)):
+                assert (await server.post(pour(number), token=token))[0] == 200
+                kinds = set[str]()
+                while "pour" not in kinds:
+                    change = await asyncio.wait_for(subscription.next(), 60)
+                    assert change.clients == {board_uuid(DEVICE)}
+                    kinds |= change.kinds
+                assert ("tap" in kinds) == announced
+        listening.cancel()
+
+    with_board(database, test)
+
+
 def test_a_pour_of_a_tap_that_was_set_before_has_the_boards_millilitres(database: Database) -> None:
     async def test(server: Server, token: str) -> None:
         with database.writing() as c:

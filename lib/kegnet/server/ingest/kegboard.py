@@ -151,7 +151,7 @@ class _Boards:
                 return None
             return VerifiedPing(client.key, ts_ms, event.digest, False, event.millicelsius, at_ms, now_ms, SAME_EVENT_MS)
         if (client.key, event.meter) not in self._taps:
-            await asyncio.to_thread(_tap, self._database, client.key, event.meter)
+            await asyncio.to_thread(_tap, self._database, client, event.meter)
             self._taps.add((client.key, event.meter))
         ts_ms = now_ms - event.age_ms - event.et_ms
         at_ms, _ = counted_ms(ts_ms, now_ms, client.added_ms)
@@ -203,9 +203,9 @@ def _client(database: Database, device: str) -> Client | None:
     return client if client is not None and client.kind == "kegboard" else None
 
 
-def _tap(database: Database, client_key: int, meter: int) -> None:
+def _tap(database: Database, client: Client, meter: int) -> None:
     with database.writing() as c:
-        provide_tap(c, client_key, meter)
+        provide_tap(c, client, meter)
 
 
 def _heard(database: Database, client: Client, now_ms: int) -> None:

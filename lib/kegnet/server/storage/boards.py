@@ -21,7 +21,7 @@ from .feed import Change, announce
 from .records import Client
 from .schema import setting
 from .settings import get_setting, locked_setting, made_once, put_setting
-from .taps import meters_of, set_meter, set_tap
+from .taps import find_tap, meters_of, set_meter, set_tap
 
 PULSES_PER_LITRE = 10_000
 """A board reports millilitres. They are stored as pulses of a tenth of one, with this k-factor."""
@@ -164,9 +164,11 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def provide_tap(c: Connection, client_key: int, meter: int) -> None:
+def provide_tap(c: Connection, client: Client, meter: int) -> None:
     """Adds the tap of a board's flow meter where it is not there, and the k-factor for its millilitres where none counts since ever."""
-    tap = set_tap(c, client_key, meter)
+    if find_tap(c, client.key, meter) is None:
+        announce(c, Change(frozenset({client.uuid}), frozenset({"tap"})))
+    tap = set_tap(c, client.key, meter)
     if all(from_ms for from_ms, _ in meters_of(c, [tap.key]).get(tap.key, [])):
         set_meter(c, tap.key, 0, PULSES_PER_LITRE)
 
