@@ -312,6 +312,7 @@ def test_values_are_those_of_their_columns() -> None:
         (schema.ping, "ts_seconds", "false"),
         (schema.hour, "mean", float("nan")),
         (schema.hour, "mean", float("inf")),
+        pytest.param(schema.hour, "mean", 10**400, id="an integer above all floats"),
         (schema.hour, "mean", "3"),
         (schema.hour, "mean", True),
         (schema.setting, "name", "x" * 41),

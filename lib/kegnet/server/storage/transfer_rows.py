@@ -83,7 +83,11 @@ def _integer(value: Any, bits: int) -> int | None:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if type(value) in (int, float) and math.isfinite(value) else None
+    """An integer can be larger than each float."""
+    try:
+        return float(value) if type(value) in (int, float) and math.isfinite(value) else None
+    except OverflowError:
+        return None
 
 
 def _text(value: Any, length: int | None) -> str | None:
