@@ -130,6 +130,8 @@ def test_unknown_parameters_are_named(tmp_path: Path) -> None:
         ("database = mysql://u:secret@h/x", "database = mysql://u:***@h/x: this value is not valid; fix: use sqlite:"),
         ("database = kegnet.sqlite", "this value is not valid"),
         ("notify = ntfy://secret,46elks://secret", "notify = ntfy://…: this value is not valid"),
+        ("database = sqlite:///kegnet.sqlite", "the path of the file is not absolute; fix: use sqlite:////absolute/path/of/file or"),
+        ("database = sqlite+pysqlite:///kegnet.sqlite", "the path of the file is not absolute; fix: use sqlite:////absolute"),
         ("notify = ntfy", "this value is not valid; fix: use URLs of Apprise"),
         ("url = kegs.example", "this value is not valid"),
         ("names = http://kegs.example", "a name has no port and no http://; fix: use names by which browsers"),
@@ -184,6 +186,12 @@ def test_the_error_of_a_bad_value_shows_no_secret(tmp_path: Path, line: str, sho
 )
 def test_a_file_that_cannot_be_read_as_configuration_gets_one_line(tmp_path: Path, text: str, problem: str) -> None:
     assert problem in error(tmp_path, text)
+
+
+def test_a_relative_path_of_the_database_is_of_the_command_line_only(tmp_path: Path) -> None:
+    assert config.load(None, {"database": "sqlite:///kegnet.sqlite"}).options.database == "sqlite:///kegnet.sqlite"
+    said = error(tmp_path, "KEGNET_DATABASE=sqlite:///kegnet.sqlite\n")
+    assert said.startswith(f"{tmp_path}/server.conf: KEGNET_DATABASE = sqlite:///kegnet.sqlite: the path of the file is not absolute; ")
 
 
 def test_a_wrong_option_of_the_command_line_is_named(tmp_path: Path) -> None:

@@ -98,8 +98,12 @@ def _converted(given: Mapping[str, Given], name: str, convert: Callable[[Given],
 
 def _database(given: Given) -> str:
     scheme, separator, rest = given.text.partition("://")
-    if not separator or not rest or scheme.partition("+")[0] not in _DATABASES:
+    kind = scheme.partition("+")[0]
+    if not separator or not rest or kind not in _DATABASES:
         raise ValueError
+    # The server and a command have different working directories, but read the same file.
+    if kind == "sqlite" and given.file and not rest.startswith("//"):
+        raise HintError("the path of the file is not absolute")
     return given.text
 
 
