@@ -465,6 +465,22 @@ def test_at_a_terminal_a_password_is_typed_twice_and_not_shown(server: Server, a
     terminal.close()
 
 
+@pytest.mark.parametrize("words", [("password",), ("settings", "--reading", "password")])
+@pytest.mark.parametrize("first", ["", "open sesame\n"])
+def test_ctrl_d_at_the_prompt_for_a_password_is_one_line(server: Server, words: tuple[str, ...], first: str) -> None:
+    terminal = Terminal([PYTHON, "-B", REPOSITORY / "lib/server.py", "--database", server.url, *words], {})
+    terminal.wait_for("New password")
+    if first:
+        terminal.type(first)
+        terminal.wait_for("The same again: ")
+    terminal.type("\x04")
+    status = terminal.end()
+    assert "Traceback" not in terminal.raw
+    assert terminal.screen.text.rstrip().splitlines()[-1] == "kegnet-server: no password was typed; fix: type one, and Enter"
+    assert status == 1
+    terminal.close()
+
+
 @pytest.fixture
 def of_the_service() -> Iterator[Path]:
     """A folder that belongs to another user than root, which runs the test."""
