@@ -147,6 +147,14 @@ def test_kegs_go_on_and_off_and_the_last_change_is_undone(server: Server) -> Non
     assert "no beer has this number" in server("beers", "remove", "1")
 
 
+def test_notes_that_are_too_long_are_refused_and_not_cut(server: Server) -> None:
+    assert server("beers", "add", "Ale", "--notes", "x" * 2001) == (
+        "1 kegnet-server: --notes: these are 2001 characters; fix: give at most 2000\n"
+    )
+    assert server("beers", "list") == ""
+    assert server("beers", "add", "Ale", "--notes", "x" * 2000) == "1  Ale\n"
+
+
 def test_an_undo_of_a_keg_does_not_undo_the_removal_of_the_one_before_at_the_same_time(server: Server) -> None:
     server.add_client()
     server("taps", "set", CLIENT, "17")

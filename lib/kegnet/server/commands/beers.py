@@ -44,8 +44,10 @@ def add_to(verbs: Any) -> None:
 
 
 def add_beer(parsed: argparse.Namespace, database: Database) -> None:
-    """Adds a beer."""
-    notes = (parsed.notes or "")[:NOTES_CHARACTERS].replace("\0", "")
+    """Adds a beer. Raises CommandError: its notes are too long."""
+    notes = (parsed.notes or "").replace("\0", "")
+    if len(notes) > NOTES_CHARACTERS:
+        raise CommandError(f"--notes: these are {len(notes)} characters", f"give at most {NOTES_CHARACTERS}")
     fields = {name: getattr(parsed, name) for name in _NUMBERS} | {name: getattr(parsed, name) or "" for name in _TEXTS}
     with database.writing() as connection:
         beer = storage.set_beer(connection, None, name=parsed.name, notes=notes, **fields)
