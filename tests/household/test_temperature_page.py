@@ -19,7 +19,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
 from support.alarms import add_quiet_client, begin_silence
 from support.axe import axe_problems
-from support.browsers import LAPTOP, PHONE, Browsers, log_in
+from support.browsers import LAPTOP, PHONE, Browsers, log_in, note_loads, settled
 from support.history import client_key, ping, pour, store
 from support.kegnet_server import KegnetServer
 from support.layout import SIZES, layout_problems, resize
@@ -231,10 +231,11 @@ def test_one_chooses_a_length_zooms_by_mouse_goes_back_and_moves(filled: KegnetS
 
 def test_a_finger_shows_values_and_two_zoom(filled: KegnetServer, browsers: Browsers) -> None:
     browser = browsers.start(PHONE)
+    note_loads(browser)
     browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 2})
     show(browser, filled)
-    # The second load is that of the first event. It would undo the zoom.
-    wait_for(lambda: browser.execute_script(LOADS) >= 2 and browser.execute_script(LOADS.replace("temperatures", "alarms")) >= 2)
+    # A load would undo the zoom.
+    settled(browser)
     box = browser.execute_script(
         "const {left, top, width} = document.querySelector('.u-over').getBoundingClientRect(); return [left, top, width]"
     )
@@ -294,8 +295,9 @@ def test_an_answer_that_is_older_than_the_last_event_changes_no_value_back(serve
     key, now = client_key(server.database, ID), now_ms()
     store(server.database, *(ping(key, now - minutes * MINUTE_MS, 4000) for minutes in range(5, 60, 5)))
     browser = browsers.start(LAPTOP)
+    note_loads(browser)
     show(browser, server, "?over=1h")
-    wait_for(lambda: browser.execute_script(LOADS) >= 2)
+    settled(browser)
     browser.execute_script(
         """
         const [id] = arguments, load = window.fetch, now = Date.now();

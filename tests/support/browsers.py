@@ -17,6 +17,39 @@ from .web_requests import PASSWORD
 
 PHONE = (390, 844)
 LAPTOP = (1440, 900)
+_NOTED = """
+{
+  window.noted = { hellos: 0, begun: 0, awaited: 0 };
+  document.addEventListener("kegnet:hello", () => { noted.hellos += 1; });
+  const load = window.fetch;
+  window.fetch = async (...words) => {
+    noted.begun += 1;
+    noted.awaited += 1;
+    let end = Promise.resolve();
+    try {
+      const answer = await load(...words);
+      end = answer.clone().arrayBuffer();
+      return answer;
+    } finally {
+      end.catch(() => {}).then(() => { noted.awaited -= 1; });
+    }
+  };
+}
+"""
+_SETTLED = """
+const done = arguments[arguments.length - 1];
+let begun = 0, ticks = 0;
+function tick() {
+  const fails = document.getElementById("stale")?.checkVisibility();
+  ticks = noted.hellos > 0 && noted.awaited === 0 && noted.begun === begun && !fails ? ticks + 1 : 0;
+  begun = noted.begun;
+  if (ticks < 12) setTimeout(tick, 200); else done();
+}
+tick();
+"""
+"""Waits for many short pauses: however long a busy machine holds up the page, only one of them ends. Together they are longer than those
+of follow.js.
+"""
 _FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars")
 
 
@@ -56,6 +89,19 @@ def log_in(browser: webdriver.Chrome, server: KegnetServer, password: str = PASS
     browser.get(f"{server.page_url}login")
     browser.find_element(By.NAME, "password").send_keys(password + Keys.ENTER)
     wait_for(lambda: browser.current_url == server.page_url)
+
+
+def note_loads(browser: webdriver.Chrome) -> None:
+    """Lets the pages that are opened from now on note what `settled()` needs."""
+    browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": _NOTED})
+
+
+def settled(browser: webdriver.Chrome) -> None:
+    """Waits until the page reads the stream, has loaded what it could have missed, and is not about to load more.
+
+    A page whose stream opens late loads once before it, and once after it.
+    """
+    browser.execute_async_script(_SETTLED)
 
 
 def save_picture(browser: webdriver.Chrome, path: Path, height: int) -> None:
