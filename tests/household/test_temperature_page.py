@@ -489,7 +489,7 @@ def test_the_name_and_the_limits_are_set_and_taken_back(server: KegnetServer, br
     wait_for(lambda: "above 6.6 °C" in text(browser, ".now"))
     with server.writing() as connection:
         set_limits(connection, client_key(server.database, ID), None, 6500)
-    assert not browser.find_elements(By.ID, "stale")
+    wait_for(lambda: not browser.execute_script("return document.getElementById('stale')?.checkVisibility()"))
     show(browser, server)
     save("warmest", "8")
     assert limits()[1] == 8000
