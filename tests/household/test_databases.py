@@ -41,7 +41,7 @@ from kegnet.server.storage.partitions import prepare_partitions
 from kegnet.server.storage.writer import Writer
 from support import loop
 from support.old_database import add, make_old_tables, spellings
-from support.wait import wait_for
+from support.wait import is_quick, wait_for
 
 LIB = Path(__file__).resolve().parents[2] / "lib"
 CLIENT = "6c0e6c2e-6a1b-4d8e-9a35-5b0d2f5f2c11"
@@ -829,7 +829,7 @@ def test_a_leader_whose_question_is_not_answered_holds_up_nothing_else(on_postgr
         return latest_s
 
     # The check ends after 5 s.
-    assert loop.run(run()) < 4.5
+    assert is_quick(lambda: loop.run(run()), 4.5, tries=3)
 
 
 def test_pings_move_from_the_default_partition_into_that_of_their_month(on_postgresql: OnPostgresql) -> None:
