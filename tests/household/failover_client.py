@@ -1,7 +1,9 @@
 """Who uses the server while a host is lost: clients that send their pours until each is accepted, or readers of the event stream.
 
-usage: failover_client.py send URL AUTHORITY FORMS LOG      writes a line per answer: number of the form, status (0: none)
-       failover_client.py read URL AUTHORITY READERS LOG    writes a line per event: number of the reader, of its connection, what came
+usage: failover_client.py send URL AUTHORITY FORMS LOG [GO-ON]  writes a line per answer: number of the form, status (0: none)
+       failover_client.py read URL AUTHORITY READERS LOG        writes a line per event: number of the reader, of its connection, what came
+
+The second half of the forms is sent once there is a file GO-ON.
 """
 
 from __future__ import annotations
@@ -40,10 +42,12 @@ class User:
         with self._lock:
             print(*values, file=self._log)
 
-    def send(self, forms: list[tuple[int, str]]) -> None:
-        """Sends each until it is accepted."""
+    def send(self, forms: list[tuple[int, str]], go_on: Path | None) -> None:
+        """Sends each until it is accepted. The second half is sent once there is the file `go_on`."""
         connection = self.connection(30)
-        for number, form in forms:
+        for sent, (number, form) in enumerate(forms):
+            while go_on and sent >= len(forms) // 2 and not go_on.exists():
+                time.sleep(AGAIN_S)
             while (status := self._post(connection, form)) not in range(200, 300):
                 self.write(number, status)
                 time.sleep(AGAIN_S)
@@ -77,12 +81,13 @@ class User:
             time.sleep(AGAIN_S)
 
 
-def main(what: str, url: str, authority: str, given: str, log: str) -> None:
+def main(what: str, url: str, authority: str, given: str, log: str, go_on: str = "") -> None:
     """Starts the threads, and waits for their end."""
     user = User(url, authority, Path(log))
     if what == "send":
         forms = list(enumerate(Path(given).read_text().splitlines()))
-        threads = [threading.Thread(target=user.send, args=(forms[first::SENDERS],)) for first in range(SENDERS)]
+        file = Path(go_on) if go_on else None
+        threads = [threading.Thread(target=user.send, args=(forms[first::SENDERS], file)) for first in range(SENDERS)]
     else:
         threads = [threading.Thread(target=user.read, args=(number,)) for number in range(int(given))]
     for thread in threads:
