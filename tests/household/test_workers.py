@@ -71,26 +71,25 @@ def test_both_processes_answer_and_count_together(server: KegnetServer, key: Pat
 
 
 def test_a_new_k_factor_leaves_the_litres_the_same_in_both_processes(server: KegnetServer, key: Path) -> None:
-    def litres() -> set[str]:
+    def litres() -> set[tuple[str, float]]:
+        """The name of the tap and its litres in twenty answers, so many that each process has made some."""
         found = set()
         for _ in range(20):
             with requests.Session() as session:
                 text = session.get(f"{server.page_url}metrics", timeout=20).text
-                found.update(re.findall(r"kegnet_poured_litres_total{[^}]*} (\S+)", text))
+            ((tap, number),) = re.findall(r'kegnet_poured_litres_total{[^}]*tap="([^"]*)"[^}]*} (\S+)', text)
+            found.add((tap, round(float(number), 6)))
         return found
 
     assert pour(server, key, 1) == 200
-    server.set_tap(CLIENT, 4, pulses_per_litre=5600)
-    with requests.Session() as session:
-        assert "kegnet_poured_litres_total" in session.get(f"{server.page_url}metrics", timeout=20).text
-    # The first answer of a process costs it most, and can be kept for seconds.
-    litres()
-    time.sleep(5)
-    litres()
-    server.set_tap(CLIENT, 4, pulses_per_litre=2800)
+    # The first answer of a process costs it most, and can be kept for seconds. Once it has the new name, it has the new k-factor.
+    server.set_tap(CLIENT, 4, "Left", pulses_per_litre=5600)
+    wait_for(lambda: {tap for tap, _ in litres()} == {"Left"}, limit_s=90)
+    server.set_tap(CLIENT, 4, "Right", pulses_per_litre=2800)
+    wait_for(lambda: {tap for tap, _ in litres()} == {"Right"}, limit_s=90)
     assert pour(server, key, 2) == 200
     # 560 pulses by each k-factor.
-    assert {round(float(text), 6) for text in litres()} == {0.3}
+    assert litres() == {("Right", 0.3)}
 
 
 def test_refusals_are_counted_together(server: KegnetServer, key: Path) -> None:
