@@ -38,6 +38,7 @@ from support.keg import REPOSITORY
 from support.kegnet_server import KegnetServer, now_ms
 from support.mailbox import Mailbox
 from support.mqtt_listener import Listener, retain, retained_topics
+from support.noon import noon_zone
 from support.pki import Certificate
 from support.ports import free_port
 from support.services import Broker
@@ -99,6 +100,7 @@ def server(tmp_path: Path, broker: Broker) -> Iterator[KegnetServer]:
         made.add_client(GARAGE, "", "Garage")
         made.put_on(GARAGE, 0, "Pils")
         with made.writing() as c:
+            set_household(c, time_zone=noon_zone())
             announce(c, Change(frozenset({GARAGE}), frozenset({"tap"})))
         yield made
 

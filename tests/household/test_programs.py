@@ -20,6 +20,7 @@ from kegnet.server.storage.settings import set_household, set_setting
 from kegnet.server.storage.taps import set_tap
 from support.history import client_key, ping, pour, store
 from support.kegnet_server import KegnetServer
+from support.noon import noon_zone
 from support.services import PostgreSQL
 from support.wait import is_quick, wait_for
 from support.web_requests import request
@@ -79,6 +80,7 @@ def test_a_client_is_described_as_it_is_now(server: KegnetServer) -> None:
     key, now = client_key(server.database, ID), now_ms()
     server.put_on(ID, 3, "IPA", on_ms=now - DAY_MS)
     with server.writing() as connection:
+        set_household(connection, time_zone=noon_zone())
         set_limits(connection, key, None, 6500)
     store(server.database, ping(key, now - 1000, 4187), pour(key, now - 500, 2800, pin=3))
     (client,) = request(f"{server.page_url}api/clients").json()

@@ -27,6 +27,7 @@ from support.browsers import PHONE, Browsers, log_in
 from support.history import client_key, pour, store
 from support.kegnet_server import KegnetServer, now_ms
 from support.layout import SIZES, layout_problems, resize
+from support.noon import noon_zone
 from support.wait import wait_for
 from support.web_requests import PASSWORD, Answer, Visitor, request, shown
 
@@ -147,7 +148,7 @@ def test_a_pour_is_corrected_and_the_correction_is_undone(
     house: House, fields: dict[str, str], shown: str, left: float, today: float
 ) -> None:
     with house.server.writing() as connection:
-        set_household(connection, day_begins_hour=0)
+        set_household(connection, time_zone=noon_zone(), day_begins_hour=0)
     key = house.pour(500, ago_ms=0)
     before = house.found(key)
     answer = house.post(f"/pours/{key}", **fields)
