@@ -496,7 +496,7 @@ def test_people_are_notified_when_an_alarm_begins_and_when_it_ends(tmp_path: Pat
 def test_a_notification_that_fails_is_sent_again_until_it_is_delivered(tmp_path: Path) -> None:
     with Webhook(status=500) as hook, notified(tmp_path / "server", hook) as server:
         add_silent(server)
-        wait_for(lambda: "next try in" in server.log())
+        wait_for(lambda: "next try in" in server.log(), limit_s=90)
         hook.status = 200
         wait_for(lambda: hook.titles == ["KegNet: Garage: silent"], limit_s=90)
         assert "hunter2" not in server.log()
@@ -534,7 +534,7 @@ def test_a_notification_survives_a_restart(tmp_path: Path) -> None:
     with Webhook(status=500) as hook:
         with notified(tmp_path / "server", hook) as server:
             add_silent(server)
-            wait_for(lambda: hook.attempts)
+            wait_for(lambda: hook.attempts, limit_s=90)
         hook.status = 200
         with notified(tmp_path / "server", hook):
             wait_for(lambda: hook.titles == ["KegNet: Garage: silent"], limit_s=90)
