@@ -26,7 +26,7 @@ from support.wait import stays, wait_for
 POUR, PING = "/rest/v2/pour", "/rest/v2/ping"
 CONNECTIONS = 1000
 MEMORY_MB = 200
-"""The unit's MemoryMax= is 256 MB."""
+"""The unit's MemoryMax= is 288 MB."""
 SLOW_READERS = AT_MOST - 1
 """The download before them can be running still, although its reader has it all."""
 

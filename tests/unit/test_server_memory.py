@@ -12,7 +12,7 @@ GROUP = "0::/system.slice/kegnet-server.service\n"
 
 
 @pytest.mark.parametrize(
-    ("processes", "megabytes", "at_least"), [(1, 256, 1700), (2, 256, 350), (1, 1024, 10_000), (1, 64, CONNECTIONS_AT_LEAST)]
+    ("processes", "megabytes", "at_least"), [(1, 288, 2100), (2, 288, 530), (1, 1024, 10_000), (1, 64, CONNECTIONS_AT_LEAST)]
 )
 def test_connections_use_what_the_process_leaves(processes: int, megabytes: int, at_least: int) -> None:
     number = connections_at_most(processes, megabytes * MB)
