@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import json
 import os
 import random
 import shutil
@@ -188,11 +189,30 @@ def test_what_cannot_be_read_is_kept_and_sent_once_it_can_be(case: LocalFaultCas
     keg.syslog.wait("is kept: it cannot be read .Permission denied.")
     wait_for(lambda: len(keg.waiting()) == len(locked))
     assert len(keg.syslog.lines("cannot be read")) <= A_FEW_LINES
+    for line in keg.syslog.lines("cannot be read"):
+        name = line.partition(" is kept")[0].split()[-1]
+        assert line.endswith(f"; fix: chgrp -h root {keg.spool / name} && chmod g+r {keg.spool / name}")
     for path in locked:
         path.chmod(0o600)
         path.open("r+").close()
     case.wait_until_all_accepted()
     case.check_survived()
+
+
+@pytest.mark.parametrize(("count", "others"), [(1, ""), (30, " and 29 more")])
+def test_check_warns_of_pours_that_cannot_be_read_and_its_command_permits_it(case: LocalFaultCase, count: int, others: str) -> None:
+    keg = case.keg
+    runs_under(keg, *WITHOUT_PRIVILEGES)
+    case.pour("readable.pour")
+    for number in range(count):
+        case.pour(f"locked {number:02}.pour").chmod(0)
+    keg.write_config()
+    found = [one for one in json.loads(keg.run_mode("--check", "--json").stdout)["findings"] if one["what"] == "spool"]
+    assert [one["level"] for one in found] == ["ok", "warning"]
+    assert found[0]["text"].endswith(f"; {count + 1} pours wait")
+    assert found[1]["text"] == f"this user cannot read locked 00.pour (root:root, mode 0000){others}: kept, and not sent"
+    subprocess.run(["sh", "-ec", found[1]["fix"].replace("chgrp kegnet", "chgrp root")], check=True)
+    assert {stat.S_IMODE((keg.spool / name).stat().st_mode) for name in keg.waiting() if "locked" in name} == {0o040}
 
 
 # What is not complete.

@@ -92,6 +92,19 @@ def test_pours_by_root_and_by_another_user_of_the_group_are_sent_and_removed(sit
     wait_for(lambda: not site.waiting())
 
 
+def test_a_pour_that_the_service_cannot_read_is_named_and_the_command_in_the_log_lets_it_be_sent(site: Site) -> None:
+    site.start_over()
+    sent = len(site.kegnet.messages_of("pour", site.client_id))
+    site.machine.sh(f"echo 0,13,1,1 > /tmp/x && install -m 600 -o root /tmp/x {SPOOL}/x.tmp && mv {SPOOL}/x.tmp {SPOOL}/locked.pour")
+    site.machine.wait_for_log("locked.pour is kept: it cannot be read (Permission denied); retrying; fix: ")
+    checked = site.machine.sh("kegnet-client --check || true")
+    assert "warning  spool: kegnet cannot read locked.pour (root:kegnet, mode 0600): kept, and not sent; fix: find " in checked
+    (command,) = {line.partition("; fix: ")[2] for line in site.machine.log().splitlines() if "locked.pour is kept" in line}
+    site.machine.sh(command)
+    assert [pour["pulses"] for pour in site.wait_for_messages("pour", sent + 1)[sent:]] == [13]
+    wait_for(lambda: not site.waiting())
+
+
 def test_a_reload_uses_a_good_configuration_and_keeps_the_old_one_for_a_bad_one(site: Site) -> None:
     machine = site.machine
     site.start_over()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import grp
 import logging
+import os
+import shlex
 import time
 from dataclasses import replace
+from pathlib import Path
 
 from ..core.messages import LINE_LIMIT_BYTES, Pour, PourError
 from ..core.syslog_handler import HourlyLimit, escape_name
@@ -74,7 +78,8 @@ class Uploader:
             self._spool.drop(entry.name)
         except OSError as error:
             if self._unreadable_limit.allows(entry.name, now):
-                log.warning("%s is kept: it cannot be read (%s); retrying", escape_name(entry.name), error.strerror)
+                fix = f"; fix: {_permit_command(self._spool.path / entry.name)}" if isinstance(error, PermissionError) else ""
+                log.warning("%s is kept: it cannot be read (%s); retrying%s", escape_name(entry.name), error.strerror, fix)
             self._spool.drop(entry.name, now + UNREADABLE_S)
         else:
             return self._process(entry, content, now)
@@ -114,3 +119,14 @@ def _parse(head: bytes) -> tuple[Pour | None, str]:
         return Pour.parse(head), ""
     except PourError as error:
         return None, str(error)
+
+
+def _permit_command(path: Path) -> str:
+    """The command that lets this process read the pour at `path`."""
+    try:
+        group = grp.getgrgid(os.getegid()).gr_name
+    except KeyError:
+        group = str(os.getegid())
+    place = shlex.quote(str(path))
+    # -h: a link that has taken the name since then is not followed.
+    return f"chgrp -h {group} {place} && chmod g+r {place}"

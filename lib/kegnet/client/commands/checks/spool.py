@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ....core import system
 from ....core.finding import Finding, Level
 from ....core.service_check import check_spool_permissions
 from ... import config
@@ -39,7 +41,10 @@ def check_spool(conf: Config, service: Mapping[str, str]) -> Iterator[Finding]:
     except OSError as error:
         yield Finding("spool", Level.FAILURE, f"{conf.spool}: cannot be read ({error.strerror})", "run this as root")
     else:
-        yield _judge(conf, service, look)
+        found = _judge(conf, service, look)
+        yield found
+        if found.level is Level.OK:
+            yield from _check_readable(conf, service)
         yield from _list_set_aside(conf, look.set_aside)
 
 
@@ -67,6 +72,46 @@ def _judge(conf: Config, service: Mapping[str, str], look: _Look) -> Finding:
         return found
     waiting = "1 pour waits" if look.waiting == 1 else f"{look.waiting or 'no'} pours wait"
     return replace(found, text=f"{found.text}; {waiting}")
+
+
+def _check_readable(conf: Config, service: Mapping[str, str]) -> Iterator[Finding]:
+    """A warning about the waiting pours that the service cannot read."""
+    unreadable = _find_unreadable(conf.spool, service)
+    if not unreadable:
+        return
+    first = min(unreadable)
+    with contextlib.suppress(FileNotFoundError):
+        status = first.stat(follow_symlinks=False)
+        others = f" and {len(unreadable) - 1} more" if len(unreadable) > 1 else ""
+        user = service.get("User") or "this user"
+        mode = f"{system.owners(status)}, mode {stat.S_IMODE(status.st_mode):04o}"
+        text = f"{user} cannot read {first.name} ({mode}){others}: kept, and not sent"
+        group = service.get("User") or "kegnet"
+        pours = f"find {shlex.quote(str(conf.spool))} -maxdepth 1 -name '*{files.SUFFIX}' -type f"
+        yield Finding("spool", Level.WARNING, text, f"{pours} -exec chgrp {group} {{}} + -exec chmod g+r {{}} +")
+
+
+def _find_unreadable(spool: Path, service: Mapping[str, str]) -> list[Path]:
+    """The waiting pours that the service cannot read. Of those with the same owner, group and mode it tests one: there can be 100,000."""
+    alike: dict[tuple[int, int, int], list[Path]] = {}
+    with os.scandir(spool) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                if entry.name.endswith(files.SUFFIX) and entry.is_file(follow_symlinks=False):
+                    status = entry.stat(follow_symlinks=False)
+                    alike.setdefault((status.st_uid, status.st_gid, status.st_mode), []).append(Path(entry.path))
+    return [path for paths in alike.values() if _are_unreadable(paths, service) for path in paths]
+
+
+def _are_unreadable(alike: list[Path], service: Mapping[str, str]) -> bool:
+    groups = service.get("SupplementaryGroups", "").split()
+    for path in alike:
+        if system.may(service.get("User", ""), "r", path, groups) is not False:
+            return False
+        # A running client may have sent and deleted it in the meantime: then the next one is tested.
+        if path.exists():
+            return True
+    return False
 
 
 def _make_command(conf: Config, service: Mapping[str, str]) -> str:
