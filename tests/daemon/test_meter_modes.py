@@ -25,6 +25,8 @@ from support.wait import wait_for, wait_until_same
 
 ACTIVATE = REPOSITORY / "lib/kegnet/server/activate.py"
 EX_CONFIG = 78
+COARSE = "pin 17: pours below 0.36 l are not sent (minimumPulses = 160)"
+"""The warning about a flow meter with 450 pulses per litre."""
 
 
 class Bench:
@@ -373,6 +375,15 @@ def test_calibrate_warns_of_a_spread_over_three_percent(bench: Bench) -> None:
     terminal.wait_for("The spread is over 3 %.")
 
 
+def test_calibrate_of_a_coarse_flow_meter_warns_that_glasses_are_not_sent(bench: Bench) -> None:
+    wheel = bench.wheel(17)
+    terminal = bench.terminal("--calibrate", "17", columns=300)
+    pour(terminal, wheel, 450, "1 l")
+    terminal.wait_for("Pour 2: open the tap now")
+    terminal.type("\n")
+    terminal.wait_for(f"{COARSE}; fix: minimumPulses = 22 in [Pin 17] of {bench.config}")
+
+
 def test_calibrate_uses_what_the_service_counts(bench: Bench) -> None:
     bench.counted(100)
     terminal = bench.terminal("--calibrate", "17")
@@ -547,6 +558,25 @@ def test_pourd_of_2013_is_a_warning(bench: Bench, tmp_path: Path) -> None:
     assert found["fix"] == "sudo /usr/share/kegnet-client/service/take-over-pourd 0"
 
 
+@pytest.mark.parametrize(
+    ("lines", "warnings"),
+    [
+        ("pulsesPerLitre = 450", [COARSE]),
+        ("pulsesPerLitre = 450\nminimumPulses = 46", ["pin 17: pours below 0.10 l are not sent (minimumPulses = 46)"]),
+        ("pulsesPerLitre = 450\nminimumPulses = 45", []),
+        ("pulsesPerLitre = 450\nminimumPulses = 22", []),
+        ("pulsesPerLitre = 5600", []),
+        ("pulsesPerLitre = 5\nminimumPulses = 1", []),
+    ],
+)
+def test_check_warns_if_glasses_are_not_sent(bench: Bench, lines: str, warnings: list[str]) -> None:
+    bench.configure(f"17]\n{lines}")
+    bench.wheel(17)
+    found = [one for one in findings(bench) if one["what"] == "configuration" and one["level"] == "warning"]
+    assert [one["text"] for one in found] == warnings
+    assert [one["fix"] for one in found] == [f"minimumPulses = 22 in [Pin 17] of {bench.config}"] * len(warnings)
+
+
 # --setup.
 
 
@@ -573,6 +603,13 @@ def test_setup_adds_pins_and_keeps_the_rest_of_the_template(bench: Bench) -> Non
         assert f"    sudo kegnet-meter --config {bench.config} {mode}\n" in done.stdout
     again = bench.run(*words)
     assert (again.returncode, again.stdout, again.stderr) == (0, done.stdout, "")
+
+
+def test_setup_of_a_coarse_flow_meter_warns_that_glasses_are_not_sent(bench: Bench) -> None:
+    bench.config.unlink()
+    done = bench.run("--setup", "--pin", "17", "--pin", "18", "--pulses-per-litre", "17=450", "--pulses-per-litre", "18=5600")
+    warnings = [line for line in done.stdout.splitlines() if "; fix: " in line]
+    assert warnings == [f"{COARSE}; fix: minimumPulses = 22 in [Pin 17] of {bench.config}"]
 
 
 def test_setup_makes_a_file_where_there_is_none(bench: Bench) -> None:

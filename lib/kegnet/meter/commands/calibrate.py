@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from ...core import new_files
@@ -13,7 +14,7 @@ from ...core.ini_edit import with_parameter
 from ..config import UNIT, MeterConfig, PinConfig, command, load, pin_sections
 from .answers import Answers
 from .source import REFRESH_S, Source, open_source
-from .volume import EXPECTED, Calibration, MeasuredPour, VolumeError, parse_ml
+from .volume import EXPECTED, Calibration, MeasuredPour, VolumeError, high_minimum, parse_ml
 
 
 def calibrate(conf: MeterConfig, pin: int) -> int:
@@ -69,6 +70,8 @@ def _offer(path: Path, pin: PinConfig, result: Calibration, answers: Answers) ->
     """Gives advice, and writes the result into the configuration if the user agrees."""
     if advice := result.advice():
         print(advice)
+    if problem_and_fix := high_minimum(replace(pin, pulses_per_litre=result.pulses_per_litre), path):
+        print("; fix: ".join(problem_and_fix))
     value = str(result.pulses_per_litre)
     if pin.pulses_per_litre == result.pulses_per_litre:
         print(f"{path} has this value already.")

@@ -14,6 +14,7 @@ from ...core.ini_edit import with_parameter, with_section
 from .. import config
 from ..config import DEFAULT_PATH, HIGHEST_PIN, SECTION, MeterConfig, PinConfig, command
 from .arguments import Wanted
+from .volume import high_minimum
 
 _TEMPLATE = f"""\
 # The configuration of kegnet-meter; see meter.conf(5). After a change: systemctl reload kegnet-meter
@@ -24,7 +25,7 @@ _ONE_WIRE_PIN = 4
 _RESULT = """\
 The flow meters:
 
-{meters}
+{meters}{minima}
 Connect the signal wire of each to its pin, black to ground and red to the voltage in its data sheet, mostly 5 V. A signal
 of more than 3.3 V needs a level shifter. Then turn the wheel, and see the pulses:
 
@@ -116,6 +117,7 @@ def _result(conf: MeterConfig) -> str:
         start += f"    {command(conf.path, '').rstrip()}"
     return _RESULT.format(
         meters="".join(f"    {_describe(pin)}\n" for pin in conf.pins),
+        minima="".join(f"\n{'; fix: '.join(found)}\n" for pin in conf.pins if (found := high_minimum(pin, conf.path))),
         watch=command(conf.path, "--watch"),
         calibrate=command(conf.path, f"--calibrate {conf.pins[0].pin}"),
         check=command(conf.path, "--check"),

@@ -1,10 +1,13 @@
-"""Volumes that people type, and the pulses of a litre from several pours. Pure values."""
+"""Volumes that people type, the pulses of a litre from several pours, and the smallest pour that is sent. Pure values."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from ..config import PinConfig
 
 ML_PER_UNIT = {"ml": 1.0, "cl": 10.0, "dl": 100.0, "l": 1000.0, "oz": 29.5735}
 """Millilitres of each unit. An ounce is a US fluid ounce."""
@@ -13,6 +16,10 @@ MOST_ML = 100_000.0
 EXPECTED = "millilitres, e.g. 500, or 0.5 l, or 12 oz"
 SPREAD_LIMIT_PERCENT = 3.0
 ADVISED_POURS = 3
+SMALLEST_GLASS_ML = 100
+"""A pour of this volume is a glass, and has to be sent."""
+ADVISED_MINIMUM_ML = 50
+"""The volume of the advised minimumPulses: more than a drip, less than the smallest glass."""
 
 _VOLUME = re.compile(r"([0-9]{1,7}(?:[.,][0-9]{1,4})?)\s*([a-z]*)\.?", re.IGNORECASE)
 
@@ -76,3 +83,15 @@ class Calibration:
         if self.pours < ADVISED_POURS:
             return f"{ADVISED_POURS} pours show the spread."
         return ""
+
+
+def high_minimum(pin: PinConfig, path: Path) -> tuple[str, str] | None:
+    """The problem and the fix if `minimumPulses` discards pours of the size of a glass. `path`: the configuration."""
+    if pin.pulses_per_litre is None or pin.minimum_pulses * 1000 <= SMALLEST_GLASS_ML * pin.pulses_per_litre:
+        return None
+    advised = max(1, pin.pulses_per_litre * ADVISED_MINIMUM_ML // 1000)
+    if advised >= pin.minimum_pulses:
+        return None
+    litres = pin.minimum_pulses / pin.pulses_per_litre
+    problem = f"pin {pin.pin}: pours below {litres:.2f} l are not sent (minimumPulses = {pin.minimum_pulses})"
+    return problem, f"minimumPulses = {advised} in [Pin {pin.pin}] of {path}"

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping
 from ....core import system
 from ....core.finding import Finding, Level
 from ...config import USER, MeterConfig, command
+from ..volume import high_minimum
 
 WHAT = "configuration"
 
 
 def check_configuration(conf: MeterConfig, service: Mapping[str, str]) -> Iterator[Finding]:
-    """Whether the service can read the file, the warnings about it, and what is not known of a pin."""
+    """Whether the service can read the file, the warnings about it, and what a pin lacks."""
     user = service.get("User") or USER
     if system.may(user, "r", conf.path) is False:
         yield Finding(WHAT, Level.FAILURE, f"{conf.path}: {user} cannot read it", f"chmod a+r {shlex.quote(str(conf.path))}")
@@ -26,3 +27,5 @@ def check_configuration(conf: MeterConfig, service: Mapping[str, str]) -> Iterat
         if pin.pulses_per_litre is None:
             text = f"pin {pin.pin}: pulsesPerLitre is not known, so neither leaks nor the gas of an empty keg are detected"
             yield Finding(WHAT, Level.WARNING, text, command(conf.path, f"--calibrate {pin.pin}"))
+        if problem_and_fix := high_minimum(pin, conf.path):
+            yield Finding(WHAT, Level.WARNING, *problem_and_fix)
