@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,3 +38,19 @@ def test_the_symptoms_are_messages_of_the_program() -> None:
     program = "".join(path.read_text() for path in sorted((ROOT / "lib").rglob("*.py")))
     assert len(checked) > 10
     assert [fragment for fragment in checked if fragment not in program] == []
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_the_program_that_hands_over_a_pour_syncs_the_file_before_the_rename_and_the_directory_after_it(tmp_path: Path) -> None:
+    programs = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    (program,) = [text.replace("/usr/share/kegnet-client/spool", str(tmp_path / "spool")) for text in programs if ".pour" in text]
+    trace, spool = tmp_path / "trace", tmp_path / "spool"
+    spool.mkdir()
+    strace = ["strace", "-qq", "-y", "-e", "trace=fsync,fdatasync,rename,renameat,renameat2", "-o", str(trace)]
+    subprocess.run([*strace, sys.executable, "-B", "-c", program], check=True)
+    (pour,) = spool.iterdir()
+    assert re.fullmatch(r"17,586,8213,[0-9]+\n", pour.read_text())
+    file_synced, renamed, directory_synced = trace.read_text().splitlines()
+    assert re.match(rf"fsync\(\d+<{spool}/\d+\.tmp>\) *= 0", file_synced)
+    assert renamed.startswith("rename")
+    assert re.match(rf"fsync\(\d+<{spool}>\) *= 0", directory_synced)
