@@ -322,7 +322,7 @@ def test_calibrate_measures_and_writes_the_pulses_of_a_litre(bench: Bench) -> No
     terminal.wait_for(f"Write pulsesPerLitre = 5550 into {bench.config} instead of 5000? [Y/n]")
     terminal.type("\n")
     assert terminal.end() == 0
-    assert "sudo systemctl reload kegnet-meter" in terminal.screen.text
+    assert "sudo systemctl reload-or-restart kegnet-meter\n" in terminal.screen.text
     assert bench.config.read_text() == text.replace("5000", "5550")
     assert stat.S_IMODE(bench.config.stat().st_mode) == 0o640
     assert os.listdir(bench.config.parent) == ["meter.conf"]

@@ -206,6 +206,18 @@ def test_with_the_lines_that_check_prints_it_starts_without_the_spool_and_writes
     machine.sh(f"rm -r {ANOTHER_SPOOL}")
 
 
+def test_the_command_that_calibrate_prints_reloads_a_running_service_and_starts_a_stopped_one(tap: Site) -> None:
+    machine = tap.machine
+    process = machine.property("MainPID", METER)
+    configure(tap, f"{TAP}pulsesPerLitre = 450\n")
+    machine.run("systemctl", "reload-or-restart", METER)
+    machine.wait_for_log("reloaded: ")
+    assert machine.property("MainPID", METER) == process
+    machine.run("systemctl", "stop", METER)
+    machine.run("systemctl", "reload-or-restart", METER)
+    wait_for_status(tap, "pin 17: idle")
+
+
 def test_the_rule_for_the_chips_is_where_udev_reads_it(site: Site) -> None:
     rule = Path(REPOSITORY / "service/60-kegnet-meter.rules").read_text()
     assert site.machine.run("cat", "/usr/local/lib/udev/rules.d/60-kegnet-meter.rules") == rule

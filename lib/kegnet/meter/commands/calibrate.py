@@ -89,7 +89,7 @@ def _offer(path: Path, pin: PinConfig, result: Calibration, answers: Answers) ->
     except OSError as error:
         fix = f"write pulsesPerLitre = {value} into its section [{section}] with an editor"
         raise ConfigError(f"{path}: cannot be changed ({error.strerror})", fix) from error
-    print(f"Let the service use it: sudo systemctl reload {UNIT.removesuffix('.service')}")
+    print(f"Let the service use it: sudo systemctl reload-or-restart {UNIT.removesuffix('.service')}")
 
 
 class _Dialogue:
