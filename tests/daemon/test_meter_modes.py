@@ -619,6 +619,18 @@ def test_setup_makes_a_file_where_there_is_none(bench: Bench) -> None:
     assert os.listdir(bench.config.parent) == ["meter.conf"]
 
 
+def test_setup_takes_a_relative_spool_from_the_current_directory(bench: Bench) -> None:
+    bench.config.unlink()
+    (bench.folder / "pours").mkdir()
+    for _ in ("the first time", "and again"):
+        done = subprocess.run(
+            bench.command("--setup", "--pin", "17", "--spool", "pours"), capture_output=True, text=True, cwd=bench.folder,
+            env=bench.environment(),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert config.load(bench.config).spool == bench.folder / "pours"
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

@@ -72,7 +72,9 @@ def set_up(path: Path, wanted: Wanted) -> str:
 
 def _values(path: Path, sections: Mapping[int, str], wanted: Wanted) -> dict[str, dict[str, str]]:
     """The wanted parameters by the name of their section, of those that are there and of new ones. Raises ConfigError."""
-    values: dict[str, dict[str, str]] = {SECTION: {} if wanted.spool is None else {"spool": wanted.spool}}
+    # Relative to the current directory, where the shell completes it. In the file it would be relative to the file.
+    spool = {} if wanted.spool is None else {"spool": wanted.spool and str(Path(wanted.spool).absolute())}
+    values: dict[str, dict[str, str]] = {SECTION: spool}
     names = {**{pin: f"Pin {pin}" for pin in wanted.pins}, **sections}
     values.update((name, {}) for pin, name in names.items() if pin in wanted.pins)
     for option, parameter, numbers in (
