@@ -862,6 +862,19 @@ def test_the_overview_has_everything_of_a_client(history: History) -> None:
     assert hidden not in [state.tap for state in second.taps]
 
 
+def test_a_client_is_heard_by_what_it_sent_whatever_was_corrected(history: History) -> None:
+    sender, other = history.client("Garage"), history.client("Cellar")
+    keys = [history.pour(sender, 0, NOW + each, received_ms=NOW + 10 + each) for each in range(7)]
+    history.pour(other, 0, NOW, received_ms=NOW + 1)
+    history.call(correct, keys[6], DELETE, None, NOW)
+    history.call(correct, keys[5], MOVE, history.tap(other, 0).key, NOW)
+    silent = history.client("Attic")
+    history.call(correct, keys[4], MOVE, history.tap(silent, 0).key, NOW)
+    with history.reading() as connection:
+        states = overview(connection, [sender, other, silent], NOW)
+    assert [state.heard_ms for state in states] == [NOW + 16, NOW + 1, None]
+
+
 def test_the_rate_is_of_the_last_week_though_the_keg_is_older(history: History) -> None:
     client = history.client()
     for at_ms in (NOW - 8 * DAY_MS, NOW - 7 * DAY_MS - 1, NOW - 7 * DAY_MS, NOW - DAY_MS):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .model.days import day_start, find_zone, week_start
@@ -15,7 +15,7 @@ from .storage.alarms import open_alarms
 from .storage.kegs import kegs_on
 from .storage.pours import last_pours, poured_ml
 from .storage.ranges import MOST_MS
-from .storage.readings import latest_readings
+from .storage.readings import latest_readings, pours_heard
 from .storage.records import Alarm, Client, Keg, Pour, Reading, Tap
 from .storage.settings import household
 from .storage.taps import taps_of
@@ -60,21 +60,21 @@ class ClientState:
 def overview(connection: Connection, clients: Sequence[Client], now_ms: int) -> list[ClientState]:
     """The state of each of `clients`, in their order. The number of queries does not depend on how many there are."""
     keys = [client.key for client in clients]
-    readings = latest_readings(connection, keys)
+    readings, pours = latest_readings(connection, keys), pours_heard(connection, keys, MOST_MS)
     alarms: dict[int, list[Alarm]] = {key: [] for key in keys}
     for alarm in open_alarms(connection, keys):
         alarms[alarm.client].append(alarm)
     taps: dict[int, list[Tap]] = {key: [] for key in keys}
     for tap in taps_of(connection, keys):
         taps[tap.client].append(tap)
-    every = [tap for key in keys for tap in taps[key]]
-    last = last_pours(connection, [tap.key for tap in every], LAST_POURS)
-    states = _tap_states(connection, [tap for tap in every if not tap.hidden], last, now_ms)
+    shown = [tap for key in keys for tap in taps[key] if not tap.hidden]
+    last = last_pours(connection, [tap.key for tap in shown], LAST_POURS)
+    states = _tap_states(connection, shown, last, now_ms)
     return [
         ClientState(
             client=client,
             reading=readings.get(client.key),
-            heard_ms=_heard(readings.get(client.key), (pour for tap in taps[client.key] for pour in last[tap.key])),
+            heard_ms=_heard(readings.get(client.key), pours[client.key]),
             alarms=tuple(alarms[client.key]),
             taps=tuple(states[tap.key] for tap in taps[client.key] if not tap.hidden),
         )
@@ -87,11 +87,8 @@ def state_of_tap(connection: Connection, tap: Tap, now_ms: int) -> TapState:
     return _tap_states(connection, [tap], last_pours(connection, [tap.key], LAST_POURS), now_ms)[tap.key]
 
 
-def _heard(reading: Reading | None, pours: Iterable[Pour]) -> int | None:
-    times = [pour.received_ms for pour in pours]
-    if reading is not None:
-        times.append(reading.received_ms)
-    return max(times, default=None)
+def _heard(reading: Reading | None, pours: Sequence[int]) -> int | None:
+    return max(pours if reading is None else [*pours, reading.received_ms], default=None)
 
 
 def _tap_states(connection: Connection, taps: Sequence[Tap], last: dict[int, list[Pour]], now_ms: int) -> dict[int, TapState]:

@@ -73,11 +73,17 @@ def heard(connection: sa.engine.Connection, client_keys: Sequence[int], until_ms
     wanted = keys_of(connection, client_keys)
     nth = sa.select(_ping.at_ms).where(_ping.client == wanted.c.key, _ping.received_ms <= until_ms)
     pings = _since(connection, schema.ping, ["client"], _nth(connection, nth, sa.select(wanted.c.key), wanted), until_ms)
+    last_pings, last_pours = _last(client_keys, pings), pours_heard(connection, client_keys, until_ms)
+    return {key: Heard(last_pings[key], last_pours[key]) for key in client_keys}
+
+
+def pours_heard(connection: sa.engine.Connection, client_keys: Sequence[int], until_ms: int) -> dict[int, list[int]]:
+    """When the last pours that each client sent were received, as in `heard`: also deleted ones and those that were moved elsewhere."""
+    wanted = keys_of(connection, client_keys)
     of_tap = sa.select(_pour.at_ms).where(_pour.client == _tap.client, _pour.pin == _tap.pin, _pour.received_ms <= until_ms)
     taps = sa.select(_tap.client, _tap.pin).join_from(wanted, schema.tap, _tap.client == wanted.c.key)
     pours = _since(connection, schema.pour, ["client", "pin"], _nth(connection, of_tap, taps, schema.tap), until_ms)
-    last_pings, last_pours = _last(client_keys, pings), _last(client_keys, pours)
-    return {key: Heard(last_pings[key], last_pours[key]) for key in client_keys}
+    return _last(client_keys, pours)
 
 
 def stream_readings(connection: sa.engine.Connection, client_key: int) -> Iterator[Reading]:
