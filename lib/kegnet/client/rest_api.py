@@ -61,7 +61,9 @@ class RestApi:
             ssl.create_default_context(cafile=config.ca_bundle)
         except OSError as error:
             problem = f"it cannot be used ({error.strerror or error})"
-            raise config.error("caBundle", config.ca_bundle, problem, _fix_ca_bundle(config, error)) from error
+            open_it = f"let everybody read it (chmod a+r), and move it out of /home and /root, e.g. to {config.path.parent}"
+            fix = open_it if isinstance(error, PermissionError) else "use the path of CA certificates in PEM form"
+            raise config.error("caBundle", config.ca_bundle, problem, fix) from error
         self._last_used = float("-inf")
         self._open()
 
@@ -169,13 +171,6 @@ def server_certificate(host: str, port: int) -> CertificateFacts | None:
 def must_restart() -> bool:
     """Whether so many requests were interrupted that the process must be restarted."""
     return len(_interrupted) >= INTERRUPTED_LIMIT
-
-
-def _fix_ca_bundle(config: Config, error: OSError) -> str:
-    if isinstance(error, PermissionError):
-        # ProtectHome= refuses a file in /home, whatever its mode is.
-        return f"let everybody read it (chmod a+r), and move it out of /home and /root, e.g. to {config.path.parent}"
-    return "use the path of CA certificates in PEM form"
 
 
 def _new_session(adapter: HTTPAdapter) -> requests.Session:
