@@ -169,6 +169,18 @@ def test_a_broken_set_up_gets_a_line_with_its_fix(whole: Site, broken: object, l
     assert [failure for failure in failures if re.match(f"failure  {line}", failure)], failures
 
 
+def test_with_the_lines_that_check_prints_the_service_signs_with_a_key_elsewhere(whole: Site) -> None:
+    machine = whole.machine
+    key_elsewhere(whole)
+    (line,) = [finding for finding in check(whole) if finding.startswith("failure  key: ")]
+    (credential,) = re.findall("LoadCredential=[^;]+", line)
+    folder = "/etc/systemd/system/kegnet-client.service.d"
+    machine.sh(f"mkdir -p {folder} && printf '[Service]\n{credential}\n' > {folder}/key.conf && systemctl daemon-reload")
+    machine.run("systemctl", "restart", "kegnet-client")
+    machine.wait_for_log(f"kegnet-client[{machine.property('MainPID')}]: ping accepted: ")
+    assert not [finding for finding in check(whole) if finding.startswith("failure  ")]
+
+
 def test_an_expired_certificate_gets_a_line_with_its_fix(whole: Site, ca: Certificate, tmp_path: Path) -> None:
     server = ScriptedServer(issue(ca, tmp_path, "expired", days=0))
     set_parameter(whole, "serviceBaseURL", server.base_url)

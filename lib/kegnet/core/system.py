@@ -17,7 +17,7 @@ _TIMEX_BYTES = 512
 """More than the size of struct timex on any architecture."""
 _PROPERTIES = (
     "LoadState", "UnitFileState", "ActiveState", "SubState", "Result", "ExecMainStatus", "StatusText", "ActiveEnterTimestamp",
-    "User", "SupplementaryGroups", "ReadWritePaths", "ProtectHome", "LoadCredential",
+    "User", "SupplementaryGroups", "ReadWritePaths", "ProtectHome",
 )  # fmt: skip
 _TIMEOUT_S = 10
 
@@ -35,6 +35,11 @@ def service(unit: str) -> Mapping[str, str]:
     """The properties of the unit, as systemctl(1) shows them; empty if systemd does not run."""
     answer = _systemctl("show", *(f"--property={name}" for name in _PROPERTIES), unit)
     return dict(line.partition("=")[::2] for line in answer.splitlines())
+
+
+def unit_lines(unit: str) -> list[str]:
+    """The lines of the unit's file and of its drop-ins, for settings that `systemctl show` does not print; none if systemd does not run."""
+    return _systemctl("cat", unit).splitlines()
 
 
 def active_units(pattern: str) -> list[str]:

@@ -60,7 +60,7 @@ def check_key(conf: Config, service: Mapping[str, str]) -> tuple[SigningKey | No
         others = "everybody" if mode & stat.S_IRWXO else "its group"
         text = f"{found}, but {others} can read or change it (mode {mode:04o}), and could sign messages as this client"
         return key, Finding("key", Level.FAILURE, text, f"chmod 600 {shlex.quote(str(path))}")
-    if _service_has_another_key(conf, service):
+    if service and _service_has_another_key(conf):
         fix = f"systemctl edit {config.UNIT}, add the lines [Service] and LoadCredential=privkey.pem:{path}; then restart it"
         return key, Finding("key", Level.FAILURE, f"{found}, but systemd passes another key to the service", fix)
     if conf.path == config.DEFAULT_PATH and _service_has_an_older_key(path):
@@ -69,11 +69,12 @@ def check_key(conf: Config, service: Mapping[str, str]) -> tuple[SigningKey | No
     return key, Finding("key", Level.OK, f"{found}, readable by its owner only")
 
 
-def _service_has_another_key(conf: Config, service: Mapping[str, str]) -> bool:
-    credentials = service.get("LoadCredential")
-    if credentials is None or conf.private_key == config.default_key(conf.path):
+def _service_has_another_key(conf: Config) -> bool:
+    if conf.private_key == config.default_key(conf.path):
         return False
-    return f":{conf.private_key}" not in credentials
+    settings = (line.partition("=") for line in system.unit_lines(config.UNIT))
+    needed = f"privkey.pem:{conf.private_key}"
+    return not any(name.strip() == "LoadCredential" and value.strip() == needed for name, _, value in settings)
 
 
 def _service_has_an_older_key(path: Path) -> bool:
