@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -40,7 +39,6 @@ def test_the_symptoms_are_messages_of_the_program() -> None:
     assert [fragment for fragment in checked if fragment not in program] == []
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 def test_the_program_that_hands_over_a_pour_syncs_the_file_before_the_rename_and_the_directory_after_it(tmp_path: Path) -> None:
     programs = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
     (program,) = [text.replace("/usr/share/kegnet-client/spool", str(tmp_path / "spool")) for text in programs if ".pour" in text]
