@@ -29,8 +29,8 @@ class Context:
     """Made once per process, when the database is open. `stopping` is set when the process is about to end: streams end then.
 
     `outage` logs that the database is away, once. By the fingerprint of an address, `sending` is the message that is being sent to it,
-    and `sent` are the notifications that were delivered to it, as long as that cannot be stored: another leadership of this process
-    waits for the one, and sends neither again.
+    and `sent` are the notifications whose delivery to it is not stored yet. A later leadership of this process waits for the message,
+    and repeats none of them.
     """
 
     database: Database

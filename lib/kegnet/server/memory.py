@@ -15,7 +15,7 @@ OWN_BYTES = 80 * 1024 * 1024
 HELD_BYTES = 16 * 1024 * 1024
 """Upper bound on what clients have sent and the server cannot use yet, over all connections of a process."""
 CONNECTION_BYTES = 92 * 1024
-"""What a connection uses beside that at most: a reader of the event stream over TLS whose request has a head of 16 KB."""
+"""Upper bound on what else one connection uses: that of a reader of the event stream over TLS whose request has a head of 16 KB."""
 CONNECTIONS_AT_LEAST = 256
 CGROUP, CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 _VERSION_2 = "0::/"

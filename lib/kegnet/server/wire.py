@@ -24,8 +24,8 @@ SWEEP_S = 2.0
 DISCARDED_BYTES = 1024 * 1024
 """A body that was refused is read and thrown away up to this size, so that its sender sees the answer."""
 BEHIND_BYTES = 160 * 1024
-"""As much as an unfinished request uses, or what follows a request that is answered: the parts that were read, and a receive buffer of the
-kernel, see `listening.py`."""
+"""Upper bound on the memory of an unfinished request, or of data behind a request that is answered: the parts that were read, and a receive
+buffer of the kernel, see `listening.py`."""
 
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _current: ContextVar[LimitedConnection] = ContextVar("connection")
@@ -69,7 +69,7 @@ class Connections:
         self._open.pop(connection, None)
 
     def holds(self, connection: LimitedConnection, held_bytes: int) -> None:
-        """A connection has so much that cannot be used yet. If all together have too much, those that have it longest are closed."""
+        """Records how many bytes of a connection cannot be used yet. While all together are too many, the oldest of them is closed."""
         if connection not in self._open:
             return
         self._held_bytes += held_bytes - self._holding.get(connection, 0)

@@ -93,7 +93,7 @@ def load_key(conf: Config) -> SigningKey:
 def start_command(conf: Config) -> str:
     """The shell command that starts the client. The service reads the default configuration.
 
-    It is a restart: a service that runs signs with the key that systemd gave it at its start.
+    It restarts the service, because a running service keeps the key that it got at its start.
     """
     is_default = conf.path == config.DEFAULT_PATH
     return "sudo systemctl restart kegnet-client" if is_default else config.command(conf.path, "").rstrip()

@@ -201,13 +201,13 @@ class Connection:
         self.changed.set()
 
     def _on_connect_fail(self, *_: object) -> None:
-        # paho handles the error, gives it to nobody, and calls this meanwhile.
+        # paho calls this while it handles the error, and does not pass it on.
         error = sys.exception()
         reason = "" if error is None else f": {error}"
         self._log_once(f"the MQTT broker {self._where} cannot be reached{reason}; connecting again")
 
     def _on_disconnect(self, *_: object) -> None:
-        # Of a connection that was refused, the reason is logged already.
+        # The reason for a connection that was refused is logged already.
         if not self._logged:
             self._log_once(f"the connection to the MQTT broker {self._where} ended; connecting again")
 

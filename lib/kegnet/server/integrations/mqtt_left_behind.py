@@ -40,7 +40,7 @@ class LeftBehind:
             self._warn(str(error))
 
     def _remove(self, topics: str, published: _Published, expected: set[str]) -> None:
-        """The same, of a subscription, of which the broker has at least `expected`."""
+        """Does this for one subscription, of which the broker has at least the topics `expected`."""
         seen: set[str] = set()
         while True:
             retained = self._connection.retained(topics)

@@ -59,7 +59,10 @@ def set_delivered(c: Connection, sent: Notification, fingerprint: str, everyone:
 
 
 def drop_notifications(c: Connection, before_ms: int) -> list[frozenset[str]]:
-    """Deletes what was put in before `before_ms`, except beginnings of alarms that last. For each row, the fingerprints of who has it."""
+    """Deletes notifications that were made before `before_ms`, except beginnings of alarms that last.
+
+    Returns the fingerprints of the addresses that got it, for each of them.
+    """
     old = (
         sa.select(notification.c.alarm, notification.c.ending, notification.c.delivered)
         .join_from(notification, alarm, notification.c.alarm == alarm.c.key)
