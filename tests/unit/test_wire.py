@@ -38,6 +38,13 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await stream(receive, send)
         connection.answered()
         return
+    if scope["path"] == "/late":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+        # As after a file that is closed in a thread.
+        await asyncio.sleep(1)
+        connection.answered()
+        return
     connection.hold()
     answer = b"x" * LARGE if scope["path"] == "/large" else b"ok"
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(answer))]})
@@ -214,6 +221,28 @@ def test_the_oldest_that_hold_too_much_together_are_closed(part: bytes, monkeypa
             assert (await new[0].readuntil(b"ok")).startswith(b"HTTP/1.1 200 OK")
             for _, writer in (*opened, new):
                 writer.close()
+
+    asyncio.run(run())
+
+
+def test_a_request_that_comes_before_the_last_one_has_ended_is_not_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "REQUEST_S", 60.0)
+    monkeypatch.setattr(wire, "HELD_BYTES", wire.BEHIND_BYTES - 1)
+
+    async def run() -> None:
+        async with serving() as (port, connections):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(STREAM.replace(b"/stream", b"/late"))
+            await reader.readuntil(b"\r\n\r\nok")
+            writer.write(STREAM)
+            await reader.readuntil(b"begun")
+            await asyncio.sleep(1.5)
+            assert len(connections) == 1
+            # What it reads is limited again: this is behind the stream.
+            writer.write(b"x" * 60_000)
+            await closed(reader)
+            assert len(connections) == 0
+            writer.close()
 
     asyncio.run(run())
 

@@ -56,6 +56,12 @@ class HttpTransport(asyncio.Transport):
         if self._answering:
             self._transport.pause_reading()
 
+    def part_used(self) -> None:
+        """uvicorn has it. Where it goes on reading, the part is of the request that it answers now: the one before is only not ended."""
+        if not self._paused:
+            self.behind = False
+            self._transport.resume_reading()
+
     def request_complete(self) -> None:
         """The answer begins: what is read from now on is behind the request."""
         self._answering = True

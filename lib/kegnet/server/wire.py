@@ -213,6 +213,7 @@ class LimitedConnection(ReadInParts):
             # A length with more digits than int() accepts; h11 does not catch the error.
             self._transport.write(_BAD_REQUEST)
             self._transport.close()
+        self._transport.part_used()
         self._count_held(self._transport)
 
     def eof_received(self) -> bool:
