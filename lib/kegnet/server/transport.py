@@ -57,7 +57,7 @@ class HttpTransport(asyncio.Transport):
             self._transport.pause_reading()
 
     def part_used(self) -> None:
-        """uvicorn has it. Where it goes on reading, the part is of the request that it answers now: the one before is only not ended."""
+        """Uvicorn has it. Where it goes on reading, the part is of the request that it answers now: the one before is only not ended."""
         if not self._paused:
             self.behind = False
             self._transport.resume_reading()

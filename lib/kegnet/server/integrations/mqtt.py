@@ -15,6 +15,8 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from kegnet.core.syslog_handler import HourlyLimit
+
 from ..client_directory import ClientDirectory, in_chunks
 from ..context import Context
 from ..model.alarms import AHEAD_MS, silence_allowed_ms
@@ -48,6 +50,7 @@ class Publisher:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._broker = check_url(context.options.mqtt or "")
+        self._failures = HourlyLimit()
 
     async def run(self) -> None:
         """Publishes until it is cancelled; then the topic of availability says `offline`."""
@@ -95,18 +98,23 @@ class Publisher:
             coming.cancel()
             connected.cancel()
 
+    def _log(self, failure: str) -> None:
+        if self._failures.allows(failure, time.monotonic()):
+            log.warning("%s", failure)
+
     async def _passed(self, pass_: _Pass, change: Change) -> Change:
         """Publishes what `change` touches. What is left to publish: nothing, or everything after an error."""
         try:
             cpu_s = await asyncio.to_thread(pass_.publish, change, time.time_ns() // 10**6)
         except (UnavailableError, StorageError) as error:
-            log.warning("MQTT: %s; next try in %g s", error, RETRY_S)
+            self._log(f"MQTT: {error}; next try in {RETRY_S:g} s")
             await asyncio.sleep(RETRY_S)
             return _EVERYTHING
         except BrokerError as error:
-            log.warning("MQTT: %s", error)
+            self._log(f"MQTT: {error}")
             await asyncio.sleep(PAUSE_S)
             return _EVERYTHING
+        self._failures.end()
         await asyncio.sleep(min(LONGEST_PAUSE_S, max(PAUSE_S, REST * cpu_s)))
         return _NOTHING
 
