@@ -17,8 +17,8 @@ DESCRIPTORS_AT_MOST = 65_536
 RESERVED_DESCRIPTORS = 128
 """For the database, files, and connections of our own."""
 RECEIVE_BYTES = 64 * 1024
-"""The receive buffer of a connection. The kernel doubles it, see socket(7), which gives the size that Linux begins with. A fixed size bounds
-the memory of the service while a client sends more than is read."""
+"""The receive buffer of a connection. The kernel doubles it, see socket(7), which gives the size that Linux begins with. A fixed size
+bounds the memory of the service while a client sends more than is read."""
 _TCP = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.%]+)\]|(?P<host>[^\[\]:/]*)):(?P<port>[0-9]{1,5})")
 _IDLE_S, _INTERVAL_S, _PROBES, _UNSENT_MS = 60, 15, 4, 120_000
 

@@ -95,7 +95,7 @@ class Guard:
         if request.method not in SAFE and session_id(request) is not None:
             token = request.headers.get(HEADER) or (await typed(request)).get(FIELD, "")
             if not is_token(request, token):
-                raise RefusedError(403, "this form is of an earlier session, so nothing was saved; send it again")
+                raise RefusedError(403, "this form is of an earlier session, so nothing was saved")
 
     async def reader_with(self, request: Request, given: str) -> Reader:
         """Whose password `given` is. Raises RefusedError if it is nobody's."""

@@ -6,19 +6,27 @@ const sent = new Map();
 
 // The last form of this tab, if the server has refused it: the address `to` that it was sent to, and its `fields` without the token.
 export function kept() {
-  return JSON.parse(sessionStorage.getItem(KEY));
+  try {
+    return JSON.parse(sessionStorage.getItem(KEY));
+  } catch {
+    return null; // The browser permits no storage.
+  }
+}
+
+function store(form) {
+  try {
+    if (form === null) sessionStorage.removeItem(KEY); else sessionStorage.setItem(KEY, JSON.stringify(form));
+  } catch { /* It is too large, or the browser permits no storage. */ }
 }
 
 function keep(form, button) {
-  sessionStorage.removeItem(KEY);
+  store(null);
   if (form.querySelector("[type=password]")) return;
   const fields = [...new FormData(form)].filter(([name]) => name !== "csrf_token");
   if (button?.name) fields.push([button.name, button.value]);
   // A field named `action` hides the form's property of that name.
   const to = new URL(form.getAttribute("action") ?? "", location.href).href;
-  try {
-    sessionStorage.setItem(KEY, JSON.stringify({ to, fields }));
-  } catch { /* It is too large. */ }
+  store({ to, fields });
 }
 
 document.addEventListener("submit", (event) => {
@@ -28,4 +36,4 @@ document.addEventListener("submit", (event) => {
   else { sent.set(target, performance.now()); keep(target, submitter); }
 });
 addEventListener("pageshow", () => sent.clear());
-if (!document.getElementById("again")) sessionStorage.removeItem(KEY);
+if (!document.getElementById("again")) store(null);
