@@ -57,7 +57,7 @@ class HttpTransport(asyncio.Transport):
             self._transport.pause_reading()
 
     def part_used(self) -> None:
-        """Uvicorn has it. Where it goes on reading, the part is of the request that it answers now: the one before is only not ended."""
+        """It is used. If uvicorn goes on reading, it belongs to the request that is answered now, although the one before has not ended."""
         if not self._paused:
             self.behind = False
             self._transport.resume_reading()
