@@ -211,8 +211,43 @@ def test_check_warns_of_pours_that_cannot_be_read_and_its_command_permits_it(cas
     assert [one["level"] for one in found] == ["ok", "warning"]
     assert found[0]["text"].endswith(f"; {count + 1} pours wait")
     assert found[1]["text"] == f"this user cannot read locked 00.pour (root:root, mode 0000){others}: kept, and not sent"
-    subprocess.run(["sh", "-ec", found[1]["fix"].replace("chgrp kegnet", "chgrp root")], check=True)
+    subprocess.run(["sh", "-ec", found[1]["fix"].replace("chgrp -h kegnet", "chgrp -h root")], check=True)
     assert {stat.S_IMODE((keg.spool / name).stat().st_mode) for name in keg.waiting() if "locked" in name} == {0o040}
+
+
+def permit_command(keg: Keg) -> str:
+    """The command that --check prints for pours that cannot be read, for a group of this machine."""
+    found = json.loads(keg.run_mode("--check", "--json").stdout)["findings"]
+    (fix,) = [one["fix"] for one in found if one["what"] == "spool" and one["level"] == "warning"]
+    return str(fix).replace(" kegnet ", " games ")
+
+
+def test_the_command_for_pours_that_cannot_be_read_works_for_a_spool_that_is_a_link(case: LocalFaultCase) -> None:
+    keg = case.keg
+    runs_under(keg, *WITHOUT_PRIVILEGES)
+    locked = case.pour()
+    locked.chmod(0)
+    (keg.folder / "link").symlink_to(keg.spool)
+    keg.write_config(spool="../link")
+    subprocess.run(["sh", "-ec", permit_command(keg)], check=True)
+    assert (stat.S_IMODE(locked.stat().st_mode), locked.group()) == (0o040, "games")
+
+
+def test_a_link_that_takes_the_name_of_a_pour_while_the_command_runs_keeps_the_group_of_its_target(
+    case: LocalFaultCase, tmp_path: Path
+) -> None:
+    keg = case.keg
+    runs_under(keg, *WITHOUT_PRIVILEGES)
+    case.pour().chmod(0)
+    keg.write_config()
+    secret = tmp_path / "secret"
+    secret.touch(mode=0o600)
+    chgrp = tmp_path / "bin/chgrp"
+    chgrp.parent.mkdir()
+    chgrp.write_text(f"""#!/bin/sh\nfor path; do :; done\nln -sfn {secret} "$path"\nexec {shutil.which("chgrp")} "$@"\n""")
+    chgrp.chmod(0o755)
+    subprocess.run(["sh", "-ec", permit_command(keg)], check=True, env={"PATH": f"{chgrp.parent}:{os.environ['PATH']}"})
+    assert secret.group() == "root"
 
 
 # What is not complete.

@@ -128,5 +128,5 @@ def _permit_command(path: Path) -> str:
     except KeyError:
         group = str(os.getegid())
     place = shlex.quote(str(path))
-    # -h: a link that has taken the name since then is not followed.
+    # -h: a link that has taken the name since then leaves its target's group unchanged. chmod has no -h in Debian 12, and follows it.
     return f"chgrp -h {group} {place} && chmod g+r {place}"

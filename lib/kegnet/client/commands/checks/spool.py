@@ -87,8 +87,9 @@ def _check_readable(conf: Config, service: Mapping[str, str]) -> Iterator[Findin
         mode = f"{system.owners(status)}, mode {stat.S_IMODE(status.st_mode):04o}"
         text = f"{user} cannot read {first.name} ({mode}){others}: kept, and not sent"
         group = service.get("User") or "kegnet"
-        pours = f"find {shlex.quote(str(conf.spool))} -maxdepth 1 -name '*{files.SUFFIX}' -type f"
-        yield Finding("spool", Level.WARNING, text, f"{pours} -exec chgrp {group} {{}} + -exec chmod g+r {{}} +")
+        # -H: the spool can be a link. -h and one file at a time: a link that takes the name of a pour keeps the group of its target.
+        pours = f"find -H {shlex.quote(str(conf.spool))} -maxdepth 1 -name '*{files.SUFFIX}' -type f"
+        yield Finding("spool", Level.WARNING, text, f"{pours} -exec chgrp -h {group} {{}} ';' -exec chmod g+r {{}} ';'")
 
 
 def _find_unreadable(spool: Path, service: Mapping[str, str]) -> list[Path]:
