@@ -95,6 +95,10 @@ def closed_configuration(site: Site) -> None:
     site.machine.sh(f"chmod 600 {CONF}")
 
 
+def configuration_in_home(site: Site) -> None:
+    site.machine.sh(f"mkdir -p /home/pi && mv {CONF} /home/pi/client.conf && ln -s /home/pi/client.conf {CONF}")
+
+
 def no_uuid(site: Site) -> None:
     site.machine.run("sed", "-i", "/^uuid/d", CONF)
 
@@ -150,6 +154,7 @@ def set_parameter(site: Site, name: str, value: str) -> None:
         (unknown_key, r"ping: .*403 .*--setup"),
         (key_elsewhere, r"key: /root/k\.pem: .*LoadCredential=privkey\.pem:/root/k\.pem"),
         (closed_configuration, rf"configuration: {CONF}: .*chmod a\+r {CONF}"),
+        (configuration_in_home, rf"configuration: {CONF}: .*cannot see .*/home.*move /home/pi/client\.conf to {CONF}"),
         (no_uuid, r"configuration: .*uuid is missing.*sudo kegnet-client --setup"),
         (closed_spool, rf"spool: {SPOOL}: .*2755.*chgrp kegnet {SPOOL} && chmod g\+rwxs {SPOOL}"),
         (spool_elsewhere, r"spool: /srv/pours: .*systemctl edit .*ReadWritePaths=-/srv;"),
@@ -254,6 +259,41 @@ def test_with_the_printed_lines_it_starts_without_the_disk_of_the_spool_and_uses
     machine.sh(connect)
     drop_and_wait_until_sent(whole, "/mnt/usb/pours", 33)
     machine.sh("umount --lazy /mnt/usb")
+
+
+def fail_to_start(site: Site) -> None:
+    """Restarts the service, and waits until it has found that it cannot use its configuration."""
+    site.machine.run("systemctl", "restart", "kegnet-client", check=False)
+    wait_for(lambda: site.machine.property("ActiveState") == "failed")
+    assert site.machine.property("ExecMainStatus") == "78"
+
+
+def service_finding(site: Site, options: str = "") -> str:
+    """The line of --check about the service."""
+    (line,) = site.machine.sh(f"kegnet-client {options} --check | grep -a ' service: '").splitlines()
+    return line
+
+
+def test_another_configuration_that_is_good_does_not_excuse_a_failed_service(whole: Site) -> None:
+    set_parameter(whole, "uuid", "mine")
+    fail_to_start(whole)
+    whole.machine.sh(f"sed 's|^uuid =.*|uuid = {whole.client_id}|' {CONF} > /srv/other.conf && cp -p {KEY} /srv/")
+    assert service_finding(whole, "--config /srv/other.conf").startswith("failure  service: failed")
+    set_parameter(whole, "uuid", whole.client_id)
+    assert re.match(
+        r"warning  service: it has not been started .*; fix: systemctl restart kegnet-client\.service; .* read .*/var/log/user\.log",
+        service_finding(whole),
+    )
+
+
+def test_a_configuration_that_the_service_cannot_see_does_not_excuse_its_failure(whole: Site) -> None:
+    configuration_in_home(whole)
+    fail_to_start(whole)
+    assert service_finding(whole).startswith("failure  service: failed")
+    (fix,) = [found["fix"] for found in as_json(whole) if found["what"] == "configuration" and found["level"] == "failure"]
+    whole.machine.sh(fix.replace("move ", "mv ").replace(" to ", " "))
+    whole.machine.run("systemctl", "restart", "kegnet-client")
+    assert not [line for line in check(whole) if line.startswith("failure  ")]
 
 
 def test_a_failed_service_and_one_that_does_not_start_at_boot(whole: Site) -> None:

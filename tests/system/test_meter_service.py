@@ -179,7 +179,13 @@ def test_a_wrong_configuration_is_logged_and_not_tried_again(tap: Site) -> None:
     machine.wait_for_log(f"{METER_CONF}: [Pin 99]")
     service = "kegnet-meter --check | grep -a ' service: '"
     assert machine.sh(service).startswith("failure  service: failed ")
+    (machine.share / "other.conf").write_text(TAP)
+    assert machine.sh(service.replace("--check", "--config /share/other.conf --check")).startswith("failure  service: failed ")
     configure(tap, TAP)
+    machine.sh(f"mkdir -p /home/pi && mv {METER_CONF} /home/pi/meter.conf && ln -s /home/pi/meter.conf {METER_CONF}")
+    assert machine.sh(service).startswith("failure  service: failed ")
+    assert f"failure  configuration: {METER_CONF}: the file is /home/pi/meter.conf; " in machine.sh("kegnet-meter --check || true")
+    machine.sh(f"mv /home/pi/meter.conf {METER_CONF}")
     assert re.match(r"warning  service: it has not been started .*systemctl restart kegnet-meter", machine.sh(service))
 
 

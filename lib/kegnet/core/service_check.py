@@ -21,7 +21,8 @@ def check_service(
 ) -> Iterator[Finding]:
     """Whether systemd starts the unit, and its state.
 
-    `service`: the properties of the unit; `log`: where its log is read; `configured`: its configuration has been found to be usable.
+    `service`: the properties of the unit; `log`: where its log is read; `configured`: the configuration that it reads has been found to
+    be usable.
     """
     if not service:
         yield Finding("service", Level.WARNING, "systemd does not run here", "make sure that something else starts this program")
@@ -44,7 +45,7 @@ def _judge_service(unit: str, service: Mapping[str, str], log: str, configured: 
     if configured and active == "failed" and service["ExecMainStatus"] == str(os.EX_CONFIG):
         # A boot between the installation and --setup starts it with the template.
         text = "it has not been started since its configuration was fixed"
-        return Finding("service", Level.WARNING, text, f"systemctl restart {unit}")
+        return Finding("service", Level.WARNING, text, f"systemctl restart {unit}; if it fails again, read {log}")
     text = f"{active} ({service['Result']}, exit status {service['ExecMainStatus']})"
     fix = f"fix the failures above, or read {log}; then: systemctl restart {unit}"
     return Finding("service", Level.FAILURE, text, fix)
@@ -53,6 +54,12 @@ def _judge_service(unit: str, service: Mapping[str, str], log: str, configured: 
 def is_hidden(path: Path, service: Mapping[str, str]) -> bool:
     """Whether the unit cannot see `path`, whatever its mode is."""
     return service.get("ProtectHome") == "yes" and _within(path, HOMES)
+
+
+def hidden_configuration(path: Path) -> Finding:
+    """The failure that the unit cannot see `path`, the configuration that it reads."""
+    file = os.path.realpath(path)
+    return Finding("configuration", Level.FAILURE, f"{path}: the file is {file}; {HIDDEN}", f"move {file} to {path}")
 
 
 def check_spool_permissions(path: Path, unit: str, service: Mapping[str, str], user: str, group: str) -> Finding:

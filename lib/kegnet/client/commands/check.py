@@ -30,7 +30,8 @@ def check(path: Path, as_json: bool) -> int:
 def examine(path: Path) -> Iterator[Finding]:
     """All findings, each after those that it depends on."""
     service = system.service(config.UNIT)
-    configured = True
+    # The service reads the default file, and no other.
+    configured = path == config.DEFAULT_PATH
     for finding in _examine_all_but_service(path, service):
         configured = configured and not (finding.level is Level.FAILURE and finding.what in _NEEDED_TO_START)
         yield finding

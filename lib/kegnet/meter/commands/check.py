@@ -10,7 +10,7 @@ from ...core.finding import Finding, Level, of_config_error, report
 from ...core.ini import ConfigError
 from ...core.service_check import check_service
 from .. import config
-from ..config import UNIT, MeterConfig
+from ..config import DEFAULT_PATH, UNIT, MeterConfig
 from .checks.configuration import check_configuration
 from .checks.kernel import check_kernel
 from .checks.lines import check_lines
@@ -35,7 +35,9 @@ def examine(path: Path) -> Iterator[Finding]:
     else:
         findings = list(check_configuration(conf, service))
     yield from findings
-    yield from _examine_all(conf, service, configured=all(finding.level is not Level.FAILURE for finding in findings))
+    # The service reads the default file, and no other.
+    configured = path == DEFAULT_PATH and all(finding.level is not Level.FAILURE for finding in findings)
+    yield from _examine_all(conf, service, configured)
 
 
 def _examine_all(conf: MeterConfig, service: Mapping[str, str], configured: bool) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ....core import system
 from ....core.finding import Finding, Level, of_config_error
-from ....core.service_check import HIDDEN, is_hidden
+from ....core.service_check import HIDDEN, hidden_configuration, is_hidden
 from ....core.signing import KeyFileError, SigningKey
 from ... import config
 from ...config import Config
@@ -19,7 +19,9 @@ from ...config import Config
 def check_configuration(conf: Config, service: Mapping[str, str]) -> Iterator[Finding]:
     """Whether the service can read the file and `caBundle`, and the warnings about it."""
     user = service.get("User", "")
-    if system.may(user, "r", conf.path) is False:
+    if conf.path == config.DEFAULT_PATH and is_hidden(conf.path, service):
+        yield hidden_configuration(conf.path)
+    elif system.may(user, "r", conf.path) is False:
         yield Finding("configuration", Level.FAILURE, f"{conf.path}: {user} cannot read it", f"chmod a+r {shlex.quote(str(conf.path))}")
     else:
         yield Finding("configuration", Level.OK, f"{conf.path}: client {conf.uuid}, server {conf.base_url}")

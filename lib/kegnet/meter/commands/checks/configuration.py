@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from ....core import system
 from ....core.finding import Finding, Level
-from ...config import USER, MeterConfig, command
+from ....core.service_check import hidden_configuration, is_hidden
+from ...config import DEFAULT_PATH, USER, MeterConfig, command
 from ..volume import high_minimum
 
 WHAT = "configuration"
@@ -16,7 +17,9 @@ WHAT = "configuration"
 def check_configuration(conf: MeterConfig, service: Mapping[str, str]) -> Iterator[Finding]:
     """Whether the service can read the file, the warnings about it, and what a pin lacks."""
     user = service.get("User") or USER
-    if system.may(user, "r", conf.path) is False:
+    if conf.path == DEFAULT_PATH and is_hidden(conf.path, service):
+        yield hidden_configuration(conf.path)
+    elif system.may(user, "r", conf.path) is False:
         yield Finding(WHAT, Level.FAILURE, f"{conf.path}: {user} cannot read it", f"chmod a+r {shlex.quote(str(conf.path))}")
     else:
         pins = ", ".join(f"{pin.pin}" + ("" if pin.report_as == pin.pin else f" (number {pin.report_as})") for pin in conf.pins)
