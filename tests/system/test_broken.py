@@ -128,6 +128,14 @@ def spool_behind_a_link(site: Site) -> None:
     )
 
 
+def spool_in_tmp(site: Site) -> None:
+    site.machine.sh(f"install -d -g kegnet -m 2775 /tmp/pours && sed -i '$ a spool = /tmp/pours' {CONF}")
+
+
+def ca_in_tmp(site: Site) -> None:
+    site.machine.sh(f"install -m 644 /share/ca.crt /var/tmp/ca.pem && sed -i '$ a caBundle = /var/tmp/ca.pem' {CONF}")
+
+
 def ca_in_home(site: Site) -> None:
     site.machine.sh(f"install -D -m 644 /share/ca.crt /home/pi/ca.pem && sed -i '$ a caBundle = /home/pi/ca.pem' {CONF}")
 
@@ -161,6 +169,11 @@ def set_parameter(site: Site, name: str, value: str) -> None:
         (spool_below_the_root, r"spool: /pours: .*systemctl edit .*ReadWritePaths=-/pours;"),
         (spool_in_home, r"spool: /home/pi/pours: .*cannot see .*/home.*move it, e\.g\. to /var/lib/"),
         (spool_behind_a_link, r"spool: /srv/link: .*cannot see .*/home.*move it, e\.g\. to /var/lib/"),
+        (spool_in_tmp, r"spool: /tmp/pours: .*cannot see .*/tmp.*move it, e\.g\. to /var/lib/"),
+        (
+            ca_in_tmp,
+            rf"configuration: {CONF}: caBundle = /var/tmp/ca\.pem: .*cannot see .*/var/tmp.*move it, e\.g\. to {Path(CONF).parent}",
+        ),
         (ca_in_home, rf"configuration: {CONF}: caBundle = /home/pi/ca\.pem: .*cannot see .*/home.*move it, e\.g\. to {Path(CONF).parent}"),
         (closed_ca, rf"configuration: {CONF}: caBundle = /srv/ca\.pem: kegnet cannot read it.*chmod a\+r /srv/ca\.pem"),
     ],

@@ -11,9 +11,9 @@ from pathlib import Path
 from . import system
 from .finding import Finding, Level
 
-HOMES = ("/home", "/root", "/run/user")
-"""The directories that ProtectHome=yes hides from a service, see systemd.exec(5)."""
-HIDDEN = "the service cannot see what is in " + ", ".join(HOMES)
+_HIDDEN_BY = {"ProtectHome": ("/home", "/root", "/run/user"), "PrivateTmp": ("/tmp", "/var/tmp")}  # noqa: S108  Nothing is written there.
+"""The directories that each setting of a unit hides from the service if it is "yes", see systemd.exec(5)."""
+HIDDEN = "the service cannot see what is in " + ", ".join(place for places in _HIDDEN_BY.values() for place in places)
 
 
 def check_service(
@@ -53,7 +53,7 @@ def _judge_service(unit: str, service: Mapping[str, str], log: str, configured: 
 
 def is_hidden(path: Path, service: Mapping[str, str]) -> bool:
     """Whether the unit cannot see `path`, whatever its mode is."""
-    return service.get("ProtectHome") == "yes" and _within(path, HOMES)
+    return any(service.get(setting) == "yes" and _within(path, places) for setting, places in _HIDDEN_BY.items())
 
 
 def hidden_configuration(path: Path) -> Finding:

@@ -17,7 +17,7 @@ _TIMEX_BYTES = 512
 """More than the size of struct timex on any architecture."""
 _PROPERTIES = (
     "LoadState", "UnitFileState", "ActiveState", "SubState", "Result", "ExecMainStatus", "StatusText", "ActiveEnterTimestamp",
-    "User", "SupplementaryGroups", "ReadWritePaths", "ProtectHome",
+    "User", "SupplementaryGroups", "ReadWritePaths", "ProtectHome", "PrivateTmp",
 )  # fmt: skip
 _TIMEOUT_S = 10
 
