@@ -187,13 +187,50 @@ def test_a_broken_set_up_gets_a_line_with_its_fix(whole: Site, broken: object, l
     assert [failure for failure in failures if re.match(f"failure  {line}", failure)], failures
 
 
+def add_lines(site: Site, lines: str) -> None:
+    """Adds a drop-in to the unit."""
+    folder = "/etc/systemd/system/kegnet-client.service.d"
+    site.machine.sh(f"mkdir -p {folder} && printf '[Service]\n{lines}\n' > {folder}/key.conf && systemctl daemon-reload")
+
+
+def key_failures(site: Site, options: str = "") -> list[str]:
+    """The lines of --check about a key that cannot be used."""
+    return site.machine.sh(f"kegnet-client {options} --check | grep -a '^failure  key: ' || true").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("key", "lines", "is_another"),
+    [
+        (KEY, "LoadCredential=privkey.pem:/root/k.pem", True),
+        (KEY, "LoadCredential=", True),
+        ("/root/k.pem", r"LoadCredential=privkey.pem:/root/k.pem\nLoadCredential=privkey.pem:/root/l.pem", True),
+        ("/root/k.pem", r"LoadCredential=privkey.pem:/root/l.pem\nLoadCredential=privkey.pem:/root/k.pem", False),
+        ("/root/k.pem", r"LoadCredential=\nLoadCredential=privkey.pem:/root/../root/k.pem", False),
+        (KEY, "LoadCredential=tls.pem:/root/k.pem", False),
+        (KEY, "LoadCredential=privkey.pem:of-the-system", False),
+    ],
+)
+def test_the_last_line_about_the_key_in_the_unit_decides_which_key_the_service_has(
+    whole: Site, key: str, lines: str, is_another: bool
+) -> None:
+    key_elsewhere(whole)
+    whole.machine.run("cp", "-p", KEY, "/root/l.pem")
+    set_parameter(whole, "privateKey", key)
+    add_lines(whole, lines)
+    assert ["systemd passes another key to the service" in line for line in key_failures(whole)] == [True] * is_another
+
+
+def test_the_key_of_another_configuration_is_not_compared_with_that_of_the_service(whole: Site) -> None:
+    whole.machine.sh(f"cp -p {KEY} /root/k.pem && sed '$ a privateKey = /root/k.pem' {CONF} > /srv/other.conf")
+    assert key_failures(whole, "--config /srv/other.conf") == []
+
+
 def test_with_the_lines_that_check_prints_the_service_signs_with_a_key_elsewhere(whole: Site) -> None:
     machine = whole.machine
     key_elsewhere(whole)
     (line,) = [finding for finding in check(whole) if finding.startswith("failure  key: ")]
     (credential,) = re.findall("LoadCredential=[^;]+", line)
-    folder = "/etc/systemd/system/kegnet-client.service.d"
-    machine.sh(f"mkdir -p {folder} && printf '[Service]\n{credential}\n' > {folder}/key.conf && systemctl daemon-reload")
+    add_lines(whole, credential)
     machine.run("systemctl", "restart", "kegnet-client")
     machine.wait_for_log(f"kegnet-client[{machine.property('MainPID')}]: ping accepted: ")
     assert not [finding for finding in check(whole) if finding.startswith("failure  ")]

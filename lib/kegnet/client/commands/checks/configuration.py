@@ -62,7 +62,8 @@ def check_key(conf: Config, service: Mapping[str, str]) -> tuple[SigningKey | No
         others = "everybody" if mode & stat.S_IRWXO else "its group"
         text = f"{found}, but {others} can read or change it (mode {mode:04o}), and could sign messages as this client"
         return key, Finding("key", Level.FAILURE, text, f"chmod 600 {shlex.quote(str(path))}")
-    if service and _service_has_another_key(conf):
+    # The service reads the default file, and no other.
+    if conf.path == config.DEFAULT_PATH and service.get("LoadState") == "loaded" and _service_has_another_key(path):
         fix = f"systemctl edit {config.UNIT}, add the lines [Service] and LoadCredential=privkey.pem:{path}; then restart it"
         return key, Finding("key", Level.FAILURE, f"{found}, but systemd passes another key to the service", fix)
     if conf.path == config.DEFAULT_PATH and _service_has_an_older_key(path):
@@ -71,12 +72,19 @@ def check_key(conf: Config, service: Mapping[str, str]) -> tuple[SigningKey | No
     return key, Finding("key", Level.OK, f"{found}, readable by its owner only")
 
 
-def _service_has_another_key(conf: Config) -> bool:
-    if conf.private_key == config.default_key(conf.path):
-        return False
-    settings = (line.partition("=") for line in system.unit_lines(config.UNIT))
-    needed = f"privkey.pem:{conf.private_key}"
-    return not any(name.strip() == "LoadCredential" and value.strip() == needed for name, _, value in settings)
+def _service_has_another_key(path: Path) -> bool:
+    """Whether the unit passes another file than `path` to the service. The last line about the key decides, see systemd.exec(5)."""
+    source = None
+    settings = [[part.strip() for part in line.partition("=")[::2]] for line in system.unit_lines(config.UNIT)]
+    for name, value in settings:
+        credential, _, place = value.partition(":")
+        if name in ("LoadCredential", "LoadCredentialEncrypted") and credential in ("privkey.pem", ""):
+            # An empty value removes what the lines above pass. An encrypted key, or one of the system's credentials, is not compared.
+            source = (place if name == "LoadCredential" else "") if credential else None
+    if source is None:
+        # Without a credential, the service reads the file itself.
+        return any(name == "SetCredential" and value.startswith("privkey.pem:") for name, value in settings)
+    return source.startswith("/") and os.path.realpath(source) != os.path.realpath(path)
 
 
 def _service_has_an_older_key(path: Path) -> bool:
