@@ -619,16 +619,31 @@ def test_setup_makes_a_file_where_there_is_none(bench: Bench) -> None:
     assert os.listdir(bench.config.parent) == ["meter.conf"]
 
 
+def set_up_in(bench: Bench, folder: Path, spool: str) -> subprocess.CompletedProcess[str]:
+    """Runs --setup with the option --spool in `folder`."""
+    command = bench.command("--setup", "--pin", "17", "--spool", spool)
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=bench.environment())
+
+
 def test_setup_takes_a_relative_spool_from_the_current_directory(bench: Bench) -> None:
     bench.config.unlink()
     (bench.folder / "pours").mkdir()
     for _ in ("the first time", "and again"):
-        done = subprocess.run(
-            bench.command("--setup", "--pin", "17", "--spool", "pours"), capture_output=True, text=True, cwd=bench.folder,
-            env=bench.environment(),
-        )  # fmt: skip
+        done = set_up_in(bench, bench.folder, "pours")
         assert done.returncode == 0, done.stderr
         assert config.load(bench.config).spool == bench.folder / "pours"
+
+
+def test_a_repeated_setup_accepts_the_spool_that_the_file_names_in_another_way(bench: Bench) -> None:
+    bench.config.write_text("[Meter]\nspool = ../spool\n[Pin 17]\n")
+    before = bench.config.read_text()
+    for folder, spool in ((bench.config.parent, "../spool"), (bench.folder, "spool"), (bench.folder, "conf/../spool/")):
+        done = set_up_in(bench, folder, spool)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert bench.config.read_text() == before
+    done = set_up_in(bench, bench.folder, "../spool")
+    assert "[Meter] spool = ../spool: has a value already, and --setup overwrites nothing" in done.stderr
+    assert bench.config.read_text() == before
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from ...core import new_files
-from ...core.ini import ConfigError, IniFile
+from ...core.ini import ConfigError, IniFile, Section
 from ...core.ini_edit import with_parameter, with_section
 from .. import config
 from ..config import DEFAULT_PATH, HIGHEST_PIN, SECTION, MeterConfig, PinConfig, command
@@ -55,9 +56,7 @@ def set_up(path: Path, wanted: Wanted) -> str:
         wanted = _ask(path, sections)
     if not wanted.pins and not sections:
         raise ConfigError(f"{path}: names no pin", f"name it: {command(path, '--setup')} --pin 17")
-    values = _values(path, sections, wanted)
-    for name, parameters in values.items():
-        _check_absent(path, file, name, parameters)
+    values = {name: _absent(path, file, name, parameters) for name, parameters in _values(path, sections, wanted).items()}
     new = _TEMPLATE if old is None else old.decode("utf-8")
     for name, parameters in values.items():
         new = _with_parameters(new, name, parameters)
@@ -88,17 +87,24 @@ def _values(path: Path, sections: Mapping[int, str], wanted: Wanted) -> dict[str
     return values
 
 
-def _check_absent(path: Path, file: IniFile | None, name: str, parameters: Mapping[str, str]) -> None:
-    """Raises ConfigError if the section has another value already."""
+def _absent(path: Path, file: IniFile | None, name: str, parameters: Mapping[str, str]) -> Mapping[str, str]:
+    """Those of the parameters that the section does not have. Raises ConfigError if it has one with another value."""
     if file is None or name not in file.names():
-        return
+        return parameters
     section = file.section(name)
     for parameter, value in parameters.items():
         old = section.raw(parameter)
-        if old not in ("", value):
+        if old and not (old == value or (parameter == "spool" and _is_spool(section, value))):
             raise ConfigError(
                 f"{path}: [{name}] {parameter} = {old}: has a value already, and --setup overwrites nothing", "edit the file to change it"
             )
+    return {parameter: value for parameter, value in parameters.items() if not section.raw(parameter)}
+
+
+def _is_spool(section: Section, value: str) -> bool:
+    """Whether the path `value` is the spool of the section, which can name it relative to the file. Raises ConfigError."""
+    old = section.path("spool", "the path of the spool directory")
+    return old is not None and os.path.realpath(old) == os.path.realpath(value)
 
 
 def _with_parameters(text: str, section: str, parameters: Mapping[str, str]) -> str:
