@@ -173,6 +173,25 @@ def test_it_installs_from_the_installed_place_too_and_keeps_the_clients_configur
     assert machine.property("ActiveState", "kegnet-server") == "active"
 
 
+def test_a_unit_that_is_a_link_stays_one_and_a_masked_one_stays_masked(machine: Machine) -> None:
+    unit, elsewhere = "/etc/systemd/system/kegnet-server.service", "/srv/kegnet-server.service"
+    unchanged = machine.sh(f"cat {unit}")
+    machine.sh(f"mv {unit} {elsewhere} && echo '# old' >> {elsewhere} && ln -s {elsewhere} {unit} && {INSTALL}")
+    assert machine.run("readlink", unit).strip() == elsewhere
+    assert machine.sh(f"cat {elsewhere}") == unchanged
+    assert is_up(f"http://{listening(machine)}/")
+    machine.sh(f"systemctl stop kegnet-server && ln -sfn /dev/null {unit} && systemctl daemon-reload")
+    output = machine.sh(INSTALL)
+    assert output.endswith(
+        "kegnet-server.service is masked, and stays masked; to use it: systemctl unmask kegnet-server, then run this again.\n"
+    )
+    assert machine.run("readlink", unit).strip() == "/dev/null"
+    machine.run("systemctl", "unmask", "kegnet-server")
+    assert "Installed. " in machine.sh(INSTALL)
+    assert is_up(f"http://{listening(machine)}/")
+    assert machine.property("UnitFileState", "kegnet-server") == "enabled"
+
+
 def test_with_a_certificate_from_systemd_it_serves_https(machine: Machine, ca: Certificate, certificate: Certificate) -> None:
     shutil.copy(certificate.certificate, machine.share / "tls.pem")
     shutil.copy(certificate.key, machine.share / "tls.key")
