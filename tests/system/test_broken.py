@@ -115,6 +115,14 @@ def spool_below_the_root(site: Site) -> None:
     site.machine.sh(f"install -d -g kegnet -m 2775 /pours && sed -i '$ a spool = /pours' {CONF}")
 
 
+def spool_among_those_of_others(site: Site) -> None:
+    site.machine.sh(f"install -d -g kegnet -m 2775 /var/lib/pours && sed -i '$ a spool = /var/lib/pours' {CONF}")
+
+
+def spool_on_a_disk(site: Site) -> None:
+    site.machine.sh(f"install -d -g kegnet -m 2775 /mnt/usb/pours && sed -i '$ a spool = /mnt/usb/pours' {CONF}")
+
+
 def spool_in_home(site: Site) -> None:
     site.machine.sh(f"install -d -g kegnet -m 2775 /home/pi/pours && sed -i '$ a spool = /home/pi/pours' {CONF}")
     # This line alone does not help.
@@ -167,6 +175,8 @@ def set_parameter(site: Site, name: str, value: str) -> None:
         (closed_spool, rf"spool: {SPOOL}: .*2755.*chgrp kegnet {SPOOL} && chmod g\+rwxs {SPOOL}"),
         (spool_elsewhere, r"spool: /srv/pours: .*systemctl edit .*ReadWritePaths=-/srv;"),
         (spool_below_the_root, r"spool: /pours: .*systemctl edit .*ReadWritePaths=-/pours;"),
+        (spool_among_those_of_others, r"spool: /var/lib/pours: .*systemctl edit .*ReadWritePaths=-/var/lib/pours;"),
+        (spool_on_a_disk, r"spool: /mnt/usb/pours: .*systemctl edit .*ReadWritePaths=-/mnt/usb;"),
         (spool_in_home, r"spool: /home/pi/pours: .*cannot see .*/home.*move it, e\.g\. to /var/lib/"),
         (spool_behind_a_link, r"spool: /srv/link: .*cannot see .*/home.*move it, e\.g\. to /var/lib/"),
         (spool_in_tmp, r"spool: /tmp/pours: .*cannot see .*/tmp.*move it, e\.g\. to /var/lib/"),

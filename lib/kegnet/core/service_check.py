@@ -14,6 +14,8 @@ from .finding import Finding, Level
 _HIDDEN_BY = {"ProtectHome": ("/home", "/root", "/run/user"), "PrivateTmp": ("/tmp", "/var/tmp")}  # noqa: S108  Nothing is written there.
 """The directories that each setting of a unit hides from the service if it is "yes", see systemd.exec(5)."""
 HIDDEN = "the service cannot see what is in " + ", ".join(place for places in _HIDDEN_BY.values() for place in places)
+_OF_THE_SYSTEM = ("/", "/etc", "/usr", "/var", "/var/lib", "/var/spool", "/opt", "/boot")
+"""Directories that a service must not write to, because other programs have theirs in them."""
 
 
 def check_service(
@@ -85,10 +87,10 @@ def check_spool_permissions(path: Path, unit: str, service: Mapping[str, str], u
 def _place_to_write(path: Path) -> Path:
     """The directory for ReadWritePaths= of a spool: the one above it, so that a spool that is made again can be written, too.
 
-    Below / it is the spool itself: otherwise, the service could write everywhere.
+    In a directory of the system it is the spool itself: otherwise, the service could write to what belongs to others.
     """
     resolved = Path(os.path.realpath(path))
-    return resolved if resolved.parent == Path("/") else resolved.parent
+    return resolved if str(resolved.parent) in _OF_THE_SYSTEM else resolved.parent
 
 
 def _within(path: Path, places: Iterable[str]) -> bool:
