@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -22,6 +23,8 @@ from kegnet.server.storage.insert import Inserter, select_known
 from kegnet.server.storage.leader import Leader
 from kegnet.server.storage.messages import VerifiedPing, VerifiedPour
 from kegnet.server.storage.migrate import HEAD, known_revisions
+from kegnet.server.storage.ranges import MOST_MS
+from kegnet.server.storage.readings import heard
 from kegnet.server.storage.writer import Writer
 from support import loop
 from support.old_database import add, make_old_tables
@@ -448,6 +451,28 @@ def test_repeated_messages_are_looked_up_whatever_the_size_of_the_table(database
         plan = [row[3] for row in connection.exec_driver_sql("EXPLAIN QUERY PLAN " + select_known(table, 2, False), (*key, *key))]
     assert [step for step in plan if step.startswith("SEARCH k USING") and "client=? AND ts_ms=? AND digest=?" in step]
     assert not [step for step in plan if step.startswith("SCAN k")]
+
+
+def test_what_was_heard_is_looked_up_whatever_the_size_of_the_tables(database: Database) -> None:
+    client = add_client(database)
+    Inserter(database).insert([make(client, number) for number in range(2000) for make in (ping, pour)])
+    with database.writing() as connection:
+        connection.exec_driver_sql("ANALYZE")
+    queries: list[tuple[str, Any]] = []
+
+    def note(_connection: object, _cursor: object, query: str, values: Any, *_: object) -> None:
+        queries.append((query, values))
+
+    with database.reading() as connection:
+        sa.event.listen(sa.engine.Engine, "before_cursor_execute", note)
+        try:
+            heard(connection, [client], MOST_MS)
+        finally:
+            sa.event.remove(sa.engine.Engine, "before_cursor_execute", note)
+        plans = [[row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values)] for query, values in queries]
+    steps = [step for plan in plans for step in plan]
+    assert len([step for step in steps if re.match("SEARCH (ping|pour) USING", step)]) >= 4, steps
+    assert not [step for step in steps if re.match("SCAN (ping|pour)", step)], steps
 
 
 def test_a_stopped_writer_has_stored_what_it_took(database: Database) -> None:

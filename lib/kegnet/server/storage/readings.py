@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from ..model.alarms import Heard
 from . import schema
-from .ranges import keys_of, per_row, table_of
+from .ranges import MOST_MS, keys_of, per_row, table_of
 from .records import Course, Reading
 
 HOUR_MS = 3600 * 1000
@@ -135,5 +135,7 @@ def _nth(connection: sa.engine.Connection, newest: Any, query: Any, correlated: 
 def _since(connection: sa.engine.Connection, table: sa.Table, columns: list[str], rows: list[list[int]], until_ms: int) -> Any:
     wanted = table_of(connection, "since", [*columns, "since_ms"], rows)
     on = [table.c[column] == wanted.c[column] for column in columns]
-    source, found = per_row(connection, wanted, table, sa.and_(*on, table.c.at_ms >= wanted.c.since_ms))
+    # Without an end, SQLite expects half of all rows, and reads the whole table.
+    from_then_on = table.c.at_ms.between(wanted.c.since_ms, MOST_MS)
+    source, found = per_row(connection, wanted, table, sa.and_(*on, from_then_on))
     return connection.execute(sa.select(found.client, found.received_ms).select_from(source).where(found.received_ms <= until_ms))
